@@ -1,0 +1,102 @@
+"""Pairloop: composes the screens over the services and serves them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+
+from components import ask, compare, documents, edit, header, results, runs, settings, start, theme, tune, viewer
+from components._errors import shows_errors
+from components._session import PersonCookie
+from pipeline.errors import PipelineError, SettingsError
+from pipeline.services import Services, open_services
+from pipeline.settings import from_environment
+
+TABS = ("start", "ask", "edit", "tune", "compare", "results", "settings")
+
+
+def build_app(services: Services) -> gr.Blocks:
+    """Return the app: every tab is laid out, then every tab is wired."""
+    with gr.Blocks(title="Pairloop", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as app:
+        top = header.build()
+        with gr.Tabs(elem_id="tabs") as tabs:
+            parts = [part.build() for part in (start, ask, edit, tune, compare, results, settings)]
+        drawer = viewer.build()
+        _wire(services, app, top, tabs, parts, drawer)
+    return app
+
+
+def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts: list, drawer: gr.HTML) -> None:
+    start_tab, ask_tab, edit_tab, tune_tab, compare_tab, results_tab, settings_tab = parts
+    header_handlers = header.HeaderHandlers(services)
+    header.wire(top, header_handlers)
+    start.wire(start_tab, start.StartHandlers(services), tabs, ask_tab.documents.root)
+    ask.wire(ask_tab, ask.AskHandlers(services))
+    documents.wire(ask_tab.documents, documents.DocumentsHandlers(services), ask_tab.root)
+    runs.wire(ask_tab.runs, runs.RunsHandlers(services), ask_tab.root, tabs)
+    edit.wire(edit_tab, edit.EditHandlers(services))
+    tune.wire(tune_tab, tune.TuneHandlers(services), tabs)
+    compare.wire(compare_tab, compare.CompareHandlers(services), tabs)
+    results.wire(results_tab, results.ResultsHandlers(services))
+    settings.wire(settings_tab, settings.SettingsHandlers(services))
+    viewer.wire(drawer, viewer.ViewerHandlers(services), [ask_tab.sources, edit_tab.sources, compare_tab.sources])
+    app.load(shows_errors(header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden")
+    app.load(_open_tab, None, tabs, api_visibility="private", show_progress="hidden")
+
+
+def _open_tab(request: gr.Request) -> gr.Tabs:
+    """Open the tab that the address names, as in ``/?tab=compare``."""
+    tab = request.query_params.get("tab", "")
+    return gr.Tabs(selected=tab if tab in TABS else "start")
+
+
+def build_server(services: Services) -> FastAPI:
+    """Return the web server: the app, and ``/healthz`` beside it. Gradio's own doors are shut."""
+    server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    server.add_middleware(PersonCookie)
+    server.get("/healthz", response_class=PlainTextResponse)(_healthy)
+    mounted = gr.mount_gradio_app(
+        server,
+        build_app(services),
+        path="/",
+        theme=theme.theme(),
+        css_paths=theme.css_paths(),
+        head=theme.head(),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        max_file_size=services.settings.max_upload_mb * 1_000_000,
+    )
+    mounted.state.services = services
+    return mounted
+
+
+def _healthy() -> str:
+    return "ok"
+
+
+def main() -> None:
+    """Start the app with the settings of the environment."""
+    try:
+        chosen = from_environment(os.environ)
+        services = open_services(chosen)
+    except (SettingsError, PipelineError) as error:
+        sys.exit(f"Pairloop cannot start: {error}")
+    print(f"Pairloop is starting on http://{chosen.host}:{chosen.port} · data in {chosen.home}", flush=True)
+    try:
+        # Without a limit an open tab's heartbeat would keep the server from ever stopping.
+        uvicorn.run(
+            build_server(services), host=chosen.host, port=chosen.port, log_level="warning", timeout_graceful_shutdown=3
+        )
+    finally:
+        services.close()
+
+
+if __name__ == "__main__":
+    main()

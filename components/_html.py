@@ -1,0 +1,167 @@
+"""HTML of the things Gradio has no component for. Everything that comes from a document, a model or a person is escaped here."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+import time
+from collections.abc import Sequence
+from html import escape as _escape
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+
+from pipeline.records import Context
+
+_CITATION = re.compile(r"\[(\d{1,2})\]")
+
+
+def esc(text: object) -> str:
+    """Return ``text`` for use in HTML, attributes included. Braces and dollars are escaped too: Gradio has HTML templates."""
+    escaped = _escape(str(text), quote=True)
+    return escaped.replace("{", "&#123;").replace("}", "&#125;").replace("$", "&#36;").replace("`", "&#96;")
+
+
+def answer(text: str, cited: int = 0) -> str:
+    """Return a model's or a person's Markdown as safe HTML; [n] up to ``cited`` becomes a button that shows source n."""
+    return f'<div class="pl-answer" dir="auto">{_markdown().render(text, {"cited": cited})}</div>'
+
+
+@functools.cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=_SafeRenderer).enable("table")
+
+
+class _SafeRenderer(RendererHTML):
+    """Markdown without raw HTML, without anything that loads from elsewhere, and with citations."""
+
+    def text(self, tokens, idx, options, env) -> str:
+        """Escape text and turn [n] into a citation."""
+        return _CITATION.sub(lambda match: _citation(match, env.get("cited", 0)), esc(tokens[idx].content))
+
+    def image(self, tokens, idx, options, env) -> str:
+        """Show an image's words only: loading it would tell its server who reads."""
+        return esc(tokens[idx].content)
+
+    def link_open(self, tokens, idx, options, env) -> str:
+        """Show where a link leads without making it one."""
+        return f'<span class="pl-link" title="{esc(tokens[idx].attrGet("href") or "")}">'
+
+    def link_close(self, tokens, idx, options, env) -> str:
+        """Close what link_open opened."""
+        return "</span>"
+
+    def code_inline(self, tokens, idx, options, env) -> str:
+        """Escape inline code."""
+        return f"<code>{esc(tokens[idx].content)}</code>"
+
+    def fence(self, tokens, idx, options, env) -> str:
+        """Escape a code block."""
+        return f"<pre><code>{esc(tokens[idx].content)}</code></pre>"
+
+    def code_block(self, tokens, idx, options, env) -> str:
+        """Escape an indented code block."""
+        return self.fence(tokens, idx, options, env)
+
+
+def _citation(match: re.Match[str], cited: int) -> str:
+    number = int(match[1])
+    if not 1 <= number <= cited:
+        return match[0]
+    return f'<button type="button" class="pl-cite" data-cite="{number}" aria-label="Show source {number}">[{number}]</button>'
+
+
+def sources(contexts: Sequence[Context], scores: bool = True, opened: int = 2) -> str:
+    """Return the contexts as a numbered list; each opens its document at the place of its chunk."""
+    if not contexts:
+        return '<p class="pl-note">No passage of the documents matches this query.</p>'
+    return "".join(_source(number, context, scores, number <= opened) for number, context in enumerate(contexts, 1))
+
+
+def _source(number: int, context: Context, scores: bool, opened: bool) -> str:
+    title = "BM25 score: how well the passage matches the words of the query"
+    score = f'<span class="pl-score" title="{title}">{context.score:.2f}</span>'
+    return (
+        f'<details class="pl-source" data-source="{number}" {"open" if opened else ""}>'
+        f'<summary><span class="pl-number">{number}</span><span class="pl-place">{esc(place(context))}</span>'
+        f"{score if scores else ''}</summary>"
+        f"{_passage(context)}"
+        f'<button type="button" class="pl-open" data-chunk="{esc(context.chunk_id)}">Open in the document</button></details>'
+    )
+
+
+def _passage(context: Context) -> str:
+    text = context.text.strip()
+    if context.document_name.lower().endswith((".md", ".markdown")):
+        return f'<div class="pl-passage pl-markdown" dir="auto">{_markdown().render(text, {"cited": 0})}</div>'
+    return f'<div class="pl-passage" dir="auto">{esc(text)}</div>'
+
+
+def place(context: Context) -> str:
+    """Return where a context stands: document, then page or heading."""
+    parts = [context.document_name]
+    if context.page is not None:
+        parts.append(f"page {context.page}")
+    if context.heading and context.heading != f"page {context.page}":
+        parts.append(context.heading)
+    return " › ".join(part for part in parts if part)
+
+
+# Fires "expand" with the chunk's id when somebody opens a source; the script of the page lights sources by itself.
+OPEN_SOURCE_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-chunk]');
+  if (button) trigger('expand', {chunk: button.dataset.chunk});
+});
+"""
+
+
+def diff(before: str, after: str) -> str:
+    """Return the change of words from ``before`` to ``after``: deletions struck, insertions marked."""
+    if before.split() == after.split():
+        return '<p class="pl-note">The answer is the suggestion, unchanged.</p>'
+    left, right = _words(before), _words(after)
+    parts = []
+    for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        old, new = esc("".join(left[a0:a1])), esc("".join(right[b0:b1]))
+        if kind == "equal":
+            parts.append(new)
+            continue
+        parts.append(f"<del>{old}</del>" if old.strip() else "")
+        parts.append(f"<ins>{new}</ins>" if new else "")
+    return f'<div class="pl-diff" dir="auto"><span class="pl-label">Changes</span>{"".join(parts)}</div>'
+
+
+def _words(text: str) -> list[str]:
+    # Beyond this size the comparison of every word with every other would take seconds: lines do then.
+    return re.findall(r"\S+\s*|\s+", text) if len(text) < 20_000 else text.splitlines(keepends=True)
+
+
+def empty(title: str, text: str) -> str:
+    """Return what an empty screen says."""
+    return f'<div class="pl-empty"><h3>{esc(title)}</h3><p>{esc(text)}</p></div>'
+
+
+def note(text: str, kind: str = "") -> str:
+    """Return one plain line; ``kind`` is "", "good", "warn" or "bad"."""
+    mark = {"good": "✓ ", "warn": "! ", "bad": "× "}.get(kind, "")
+    return f'<p class="pl-note {kind and "pl-" + kind}">{mark}{esc(text)}</p>'
+
+
+def bar(done: int, total: int, label: str) -> str:
+    """Return a progress bar with its words."""
+    share = 100 * done / total if total else 0
+    return (
+        f'<div class="pl-progress" role="progressbar" aria-valuemin="0" aria-valuemax="{total}" aria-valuenow="{done}" '
+        f'aria-label="{esc(label)}"><span style="width:{share:.1f}%"></span></div><p class="pl-note">{esc(label)}</p>'
+    )
+
+
+def ago(moment: float) -> str:
+    """Return a time as words relative to now, with the exact time on hover."""
+    passed = max(0.0, time.time() - moment)
+    steps = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (float("inf"), 86400, "d"))
+    size, unit = next((size, unit) for limit, size, unit in steps if passed < limit)
+    exact = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
+    return f'<time title="{exact}">{int(passed // size)} {unit} ago</time>'

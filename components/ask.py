@@ -1,0 +1,116 @@
+"""Ask: one query, its answer with citations, and the sources beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import gradio as gr
+
+from components import _html, documents, runs
+from components._errors import shows_errors
+from pipeline.generation import Asked
+from pipeline.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class AskTab:
+    """Components of the tab."""
+
+    root: gr.Tab
+    query: gr.Textbox
+    model: gr.Dropdown
+    answer: gr.HTML
+    sources: gr.HTML
+    documents: documents.DocumentsPanel
+    runs: runs.RunsPanel
+
+
+class Shown(NamedTuple):
+    """Output order of an answer."""
+
+    answer: str
+    sources: str
+
+
+class AskHandlers:
+    """Answers one query at a time."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def load_models(self, chosen: str | None) -> gr.Dropdown:
+        """Return the models to choose from; a choice that still exists is kept."""
+        choices = [(model.name, model.id) for model in self._services.registry.all()]
+        ids = [model_id for _, model_id in choices]
+        return gr.Dropdown(choices=choices, value=chosen if chosen in ids else ids[0])
+
+    def ask(self, query: str, model_id: str | None) -> Iterator[Shown]:
+        """Answer a query; the text grows while the model writes."""
+        model_id = model_id or self._services.registry.all()[0].id
+        for asked in self._services.generation.ask(query, model_id):
+            yield Shown(answer(asked), _html.sources(asked.retrieval.contexts))
+
+
+def build() -> AskTab:
+    """Lay out the tab."""
+    with gr.Tab("Ask", id="ask") as root, gr.Column(elem_id="ask-screen", elem_classes=["pl-screen"]):
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320):
+                query = gr.Textbox(
+                    label="Ask your documents",
+                    placeholder="For example: What does a rating of 1 mean?",
+                    submit_btn="Ask",
+                    lines=1,
+                    max_lines=6,
+                    elem_id="ask-query",
+                )
+                model = gr.Dropdown([], label="Model", filterable=False, elem_id="ask-model")
+                answer_html = gr.HTML(
+                    _html.empty("No query yet", "The answer appears here, with the passages it comes from beside it."),
+                    elem_id="ask-answer",
+                )
+            with gr.Column(scale=2, min_width=320):
+                gr.HTML('<h3 class="pl-title">Sources</h3>')
+                sources = gr.HTML(
+                    _html.note("The passages that were retrieved for a query, best first."),
+                    js_on_load=_html.OPEN_SOURCE_JS,
+                    elem_id="ask-sources",
+                )
+        document_panel = documents.build()
+        run_panel = runs.build()
+    return AskTab(root, query, model, answer_html, sources, document_panel, run_panel)
+
+
+def wire(tab: AskTab, handlers: AskHandlers) -> None:
+    """Attach the listeners of the query; the panels have their own."""
+    tab.root.select(
+        shows_errors(handlers.load_models), tab.model, tab.model, api_visibility="private", show_progress="hidden"
+    )
+    # Each answer waits for a model: more than one person may ask at the same time.
+    tab.query.submit(
+        shows_errors(handlers.ask),
+        [tab.query, tab.model],
+        [tab.answer, tab.sources],
+        api_visibility="private",
+        concurrency_limit=16,
+        show_progress="minimal",
+    )
+
+
+def answer(asked: Asked) -> str:
+    """Return an answer as HTML: while it waits, while it grows, and at the end with its facts."""
+    if asked.completion is None and not asked.text:
+        return _html.note(f"{asked.model_name} is answering …")
+    cited = len(asked.retrieval.contexts)
+    body = _html.answer(asked.text, cited)
+    if asked.completion is None:
+        return body
+    facts = [_html.esc(asked.model_name), f"{asked.completion.seconds:.1f} s"]
+    if asked.completion.completion_tokens is not None:
+        facts.append(f"{asked.completion.completion_tokens:,} tokens")
+    if asked.completion.refused and cited:
+        facts.append("the nearest passages are listed under Sources")
+    kind = ' class="pl-refused"' if asked.completion.refused else ""
+    return f'<div{kind}>{body}<p class="pl-note">{" · ".join(facts)}</p></div>'

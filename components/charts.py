@@ -1,0 +1,74 @@
+"""Charts, drawn by plotly in the browser. Colours are Okabe and Ito's, which colour-blind people can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from pipeline.ranking import OutcomeCounts
+
+FIRST, SECOND, TIE, BOTH_BAD = "#0072B2", "#D55E00", "#8C8C8C", "#4D4D4D"
+_TEXT = {FIRST: "#ffffff", SECOND: "#ffffff", TIE: "#111111", BOTH_BAD: "#ffffff"}
+
+
+def outcomes(counts: OutcomeCounts, first: str, second: str) -> go.Figure:
+    """Return the stacked bar of one pair: wins of the first, ties, both bad, wins of the second."""
+    parts = (
+        (f"{first} better", counts.wins, FIRST),
+        ("tie", counts.ties, TIE),
+        ("both bad", counts.both_bad, BOTH_BAD),
+        (f"{second} better", counts.losses, SECOND),
+    )
+    figure = go.Figure()
+    for name, count, colour in parts:
+        share = 100 * count / counts.votes if counts.votes else 0.0
+        label = f"{count} · {share:.2f} %" if share >= 9 else (str(count) if share >= 3 else "")
+        figure.add_bar(
+            x=[share],
+            y=["votes"],
+            orientation="h",
+            name=f"{name}: {count} ({share:.2f} %)",
+            text=[label],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": _TEXT[colour], "size": 15},
+            marker={"color": colour, "line": {"color": "#ffffff", "width": 1}},
+            hovertemplate=f"{name}: {count} of {counts.votes} votes ({share:.2f} %)<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="stack",
+        height=210,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": -0.35, "x": 0, "traceorder": "normal"},
+        xaxis={"range": [0, 100], "ticksuffix": " %", "fixedrange": True, "title": f"share of {counts.votes} votes"},
+        yaxis={"visible": False, "fixedrange": True},
+        bargap=0.15,
+    )
+    return _neutral(figure)
+
+
+def loss(losses: Sequence[float], model: str) -> go.Figure:
+    """Return the training loss per step."""
+    figure = go.Figure(go.Scatter(x=list(range(len(losses))), y=list(losses), mode="lines", line={"color": FIRST}))
+    figure.update_layout(
+        title={"text": f"Training loss of {model}", "font": {"size": 15}},
+        height=240,
+        margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        xaxis={"title": "step", "fixedrange": True},
+        yaxis={"title": "loss", "fixedrange": True, "rangemode": "tozero"},
+    )
+    return _neutral(figure)
+
+
+def _neutral(figure: go.Figure) -> go.Figure:
+    # Transparent, in a grey that reads on the light and on the dark surface: the figure does not know which one it is on.
+    figure.update_layout(
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": "#7d776d", "size": 14, "family": "system-ui, sans-serif"},
+    )
+    figure.update_xaxes(gridcolor="rgba(128,128,128,.25)", automargin=True)
+    figure.update_yaxes(gridcolor="rgba(128,128,128,.25)", automargin=True)
+    return figure

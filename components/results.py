@@ -1,0 +1,258 @@
+"""Results: who wins, how sure that is, and what may be concluded."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import gradio as gr
+
+from components import _html, charts
+from components._errors import shows_errors
+from components._session import person
+from pipeline import ranking
+from pipeline.comparisons import Revealed
+from pipeline.errors import ComparisonError
+from pipeline.services import Services
+from pipeline.store.members import AUTOMATIC
+from pipeline.vote_files import votes_csv
+
+FAST_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsTab:
+    """Components of the tab."""
+
+    root: gr.Tab
+    chosen: gr.Dropdown
+    gate: gr.Column
+    gate_text: gr.HTML
+    reveal: gr.Button
+    content: gr.Column
+    headline: gr.HTML
+    chart: gr.Plot
+    numbers: gr.HTML
+    checks: gr.HTML
+    votes: gr.DownloadButton
+    picture: gr.DownloadButton
+
+
+class Screen(NamedTuple):
+    """Output order of the tab."""
+
+    gate: gr.Column
+    gate_text: str
+    reveal: gr.Button
+    content: gr.Column
+    headline: str
+    chart: gr.Plot
+    numbers: str
+    checks: str
+
+
+class ResultsHandlers:
+    """Results of one comparison at a time, for those who have opened them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._desk = services.comparisons
+
+    def load_comparisons(self, chosen: str | None, request: gr.Request) -> gr.Dropdown:
+        """Return the comparisons; one names its models only to a person who has opened its results."""
+        me = person(self._services, request)
+        choices = [
+            (item.name if self._desk.is_revealed(item.id, me) else self._desk.blind_name(item), item.id)
+            for item in self._desk.sets()
+            if item.state == "open"
+        ]
+        ids = [value for _, value in choices]
+        return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))
+
+    def show_results(self, set_id: str | None, request: gr.Request) -> Screen:
+        """Show the results, or what opening them would mean."""
+        if not set_id:
+            return _closed(
+                _html.empty("No comparison yet", "Make one on Compare, judge its pairs, and read the result here."),
+                False,
+            )
+        me = person(self._services, request)
+        if not self._desk.is_revealed(set_id, me):
+            return self._gate(set_id, me)
+        return _screen(self._desk.results(set_id, me))
+
+    def reveal_results(self, set_id: str | None, request: gr.Request) -> Screen:
+        """Open the results to this person, which ends their voting, and show them."""
+        if not set_id:
+            raise ComparisonError("Choose a comparison first.")
+        self._desk.reveal(set_id, person(self._services, request))
+        return self.show_results(set_id, request)
+
+    def download_votes(self, set_id: str | None, request: gr.Request) -> str:
+        """Return the path of a CSV file of the votes."""
+        revealed = self._revealed(set_id, request)
+        models = {model.id: model.name for model in self._services.registry.all()}
+        queries = self._services.store.queries.by_ids([vote.query_id for vote in revealed.stored])
+        texts = {query.id: query.text for query in queries.values()}
+        return _file("pairloop-votes.csv", votes_csv(revealed.stored, models, texts))
+
+    def download_chart(self, set_id: str | None, request: gr.Request) -> str:
+        """Return the path of the chart as an HTML page of its own."""
+        revealed = self._revealed(set_id, request)
+        counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
+        figure = charts.outcomes(counts, revealed.first, revealed.second)
+        return _file("pairloop-results.html", figure.to_html(include_plotlyjs=True, full_html=True))
+
+    def _revealed(self, set_id: str | None, request: gr.Request) -> Revealed:
+        if not set_id:
+            raise ComparisonError("Choose a comparison first.")
+        return self._desk.results(set_id, person(self._services, request))
+
+    def _gate(self, set_id: str, me: str) -> Screen:
+        done, total = self._desk.progress(set_id, me)
+        if done < total:
+            title = f"You have {total - done} of {total} pairs left to judge"
+            text = "The results tell which model wrote which answer. Opening them ends your voting on this comparison."
+        else:
+            title = "You have judged every pair" if total else "Every answer was identical"
+            text = "Opening the results makes your votes final: undo ends."
+        return _closed(_html.empty(title, text), True)
+
+
+def build() -> ResultsTab:
+    """Lay out the tab."""
+    with gr.Tab("Results", id="results") as root, gr.Column(elem_id="results-screen", elem_classes=["pl-screen"]):
+        chosen = gr.Dropdown([], label="Comparison", filterable=False, elem_id="results-chosen")
+        with gr.Column(visible=False) as gate:
+            gate_text = gr.HTML("")
+            reveal = gr.Button("Open the results", variant="primary", elem_id="results-reveal")
+        with gr.Column(visible=False) as content:
+            headline = gr.HTML("", elem_id="results-headline")
+            chart = gr.Plot(show_label=False, elem_id="results-chart")
+            numbers = gr.HTML("", elem_id="results-numbers")
+            checks = gr.HTML("", elem_id="results-checks")
+            with gr.Row():
+                votes = gr.DownloadButton("Download votes (CSV)", elem_id="results-votes")
+                picture = gr.DownloadButton("Download chart (HTML)", elem_id="results-picture")
+    return ResultsTab(root, chosen, gate, gate_text, reveal, content, headline, chart, numbers, checks, votes, picture)
+
+
+def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
+    """Attach the listeners."""
+    screen = [tab.gate, tab.gate_text, tab.reveal, tab.content, tab.headline, tab.chart, tab.numbers, tab.checks]
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
+    opened.success(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
+    tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
+    revealed = tab.reveal.click(shows_errors(handlers.reveal_results), tab.chosen, screen, **quiet)
+    revealed.success(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
+    tab.votes.click(shows_errors(handlers.download_votes), tab.chosen, tab.votes, api_visibility="private")
+    tab.picture.click(shows_errors(handlers.download_chart), tab.chosen, tab.picture, api_visibility="private")
+
+
+def _screen(revealed: Revealed) -> Screen:
+    counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
+    figure = charts.outcomes(counts, revealed.first, revealed.second)
+    return Screen(
+        gate=gr.Column(visible=False),
+        gate_text="",
+        reveal=gr.Button(visible=False),
+        content=gr.Column(visible=True),
+        headline=headline(revealed),
+        chart=gr.Plot(figure, visible=counts.votes > 0),
+        numbers=numbers(revealed),
+        checks=checks(revealed),
+    )
+
+
+def _closed(text: str, can_open: bool) -> Screen:
+    return Screen(
+        gate=gr.Column(visible=True),
+        gate_text=text,
+        reveal=gr.Button(visible=can_open),
+        content=gr.Column(visible=False),
+        headline="",
+        chart=gr.Plot(None),
+        numbers="",
+        checks="",
+    )
+
+
+def headline(revealed: Revealed) -> str:
+    """Return what may be concluded, in words."""
+    verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
+    details = "".join(f"<small>{_html.esc(sentence)}</small>" for sentence in verdict.details)
+    return f'<p class="pl-headline">{_html.esc(verdict.headline)}{details}</p>'
+
+
+def numbers(revealed: Revealed) -> str:
+    """Return the table of numbers, each with what it means."""
+    votes, first, second = revealed.votes, revealed.first, revealed.second
+    counts = ranking.count_outcomes(votes, first, second)
+    rate = ranking.win_rate(votes, first, second)
+    sign = ranking.sign_test(votes, first, second)
+    anytime = ranking.anytime_p(votes, first, second)
+    interval = f" [{100 * rate.low:.1f} – {100 * rate.high:.1f}]" if rate.low is not None else ""
+    rows = (
+        (
+            f"Win rate of {first}",
+            "–" if rate.rate is None else f"{100 * rate.rate:.2f} %{interval}",
+            "Wins and half of the ties and both bad, over all votes, with its 95 % interval over queries. "
+            "50 % means that neither is preferred." + (f" {rate.note}" if rate.note else ""),
+        ),
+        (
+            "Queries, votes, annotators",
+            f"{counts.queries}, {counts.votes}, {counts.annotators - (revealed.automatic_ties > 0)}",
+            f"{revealed.automatic_ties} of the votes are automatic ties: both answers were identical."
+            if revealed.automatic_ties
+            else "Every vote was given by a person.",
+        ),
+        (
+            "Sign test",
+            f"p = {sign.p_value:.3f}",
+            f"Exact and two-sided, over queries: {sign.wins} won by {first}, {sign.losses} by {second}, {sign.even} even. "
+            "Meant for one look after the last vote.",
+        ),
+        (
+            "Anytime-valid p",
+            f"p = {anytime.p_value:.3f}",
+            "Stays valid however often you look while votes come in. Under 0.05, the preference is conclusive.",
+        ),
+    )
+    body = "".join(
+        f"<tr><td><b>{_html.esc(name)}</b></td><td class='pl-num'>{_html.esc(value)}</td><td>{_html.esc(text)}</td></tr>"
+        for name, value, text in rows
+    )
+    return f"<div class='pl-scroll'><table class='pl-table'><tbody>{body}</tbody></table></div>"
+
+
+def checks(revealed: Revealed) -> str:
+    """Return what could have bent the result: sides and hurried votes."""
+    people = [vote for vote in revealed.votes if vote.annotator != AUTOMATIC]
+    left = ranking.left_share(people)
+    notes = ['<h3 class="pl-title">Checks</h3>']
+    if left.rate is None:
+        notes.append(_html.note("No decisive vote yet, so nothing can be said about the sides."))
+    else:
+        words = (
+            f"Side A won {left.count} of {left.total} decisive votes: {100 * left.rate:.0f} % "
+            f"[{100 * left.low:.0f} – {100 * left.high:.0f}], sign test p = {left.p_value:.3f}."
+        )
+        good = left.p_value >= 0.05
+        notes.append(
+            _html.note(words + ("" if good else " The side seems to matter: be careful."), "good" if good else "warn")
+        )
+    fast = sum(vote.seconds is not None and vote.seconds < FAST_SECONDS for vote in people)
+    if fast:
+        notes.append(_html.note(f"{fast} of {len(people)} votes took under 2 s. They count all the same.", "warn"))
+    elif people:
+        notes.append(_html.note("No vote took under 2 s.", "good"))
+    return "".join(notes)
+
+
+def _file(name: str, text: str) -> str:
+    path = Path(tempfile.mkdtemp(prefix="pairloop-")) / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)

@@ -1,0 +1,143 @@
+"""Settings: models, where data is kept, and the environment in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import gradio as gr
+
+from components import _html
+from components._errors import shows_errors
+from pipeline.prompts import TEMPLATES, get_template
+from pipeline.records import Model
+from pipeline.services import Services
+from pipeline.settings import SETTINGS, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsTab:
+    """Components of the tab."""
+
+    root: gr.Tab
+    models: gr.HTML
+    name: gr.Textbox
+    model_id: gr.Textbox
+    template: gr.Dropdown
+    temperature: gr.Number
+    add: gr.Button
+    environment: gr.HTML
+
+
+class Shown(NamedTuple):
+    """Output order of the tab."""
+
+    models: str
+    environment: str
+
+
+class SettingsHandlers:
+    """Shows the workspace's settings and registers chat models."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def show_settings(self) -> Shown:
+        """Return the models and the environment in force."""
+        registry = self._services.registry
+        return Shown(models_html(registry.all(), registry.endpoint), environment_html(self._services.settings))
+
+    def add_model(self, name: str, model_id: str, template: str, temperature: float | None) -> Shown:
+        """Register another model of the configured endpoint."""
+        model = self._services.registry.add_chat_model(name, model_id, template, temperature)
+        gr.Info(f"{model.name} is registered.")
+        return self.show_settings()
+
+
+def build() -> SettingsTab:
+    """Lay out the tab."""
+    with gr.Tab("Settings", id="settings") as root, gr.Column(elem_id="settings-screen", elem_classes=["pl-screen"]):
+        gr.HTML('<h3 class="pl-title">Models</h3>')
+        models = gr.HTML("", elem_id="settings-models")
+        with gr.Accordion("Add a model of the endpoint", open=False, elem_id="settings-new"):
+            with gr.Row(equal_height=False):
+                name = gr.Textbox(label="Name on screen", max_lines=1, elem_id="settings-name")
+                model_id = gr.Textbox(label="Model id at the endpoint", max_lines=1, elem_id="settings-model-id")
+            with gr.Row(equal_height=False):
+                choices = [(template.title, template.name) for template in TEMPLATES.values()]
+                template = gr.Dropdown(
+                    choices, value=choices[0][1], label="Prompt template", filterable=False, elem_id="settings-template"
+                )
+                temperature = gr.Number(
+                    None, label="Temperature (empty: the endpoint's own)", elem_id="settings-temperature"
+                )
+                add = gr.Button("Add the model", elem_id="settings-add", min_width=140)
+        gr.HTML('<h3 class="pl-title">Storage and environment</h3>')
+        environment = gr.HTML("", elem_id="settings-environment")
+    return SettingsTab(root, models, name, model_id, template, temperature, add, environment)
+
+
+def wire(tab: SettingsTab, handlers: SettingsHandlers) -> None:
+    """Attach the listeners."""
+    shown = [tab.models, tab.environment]
+    tab.root.select(shows_errors(handlers.show_settings), None, shown, api_visibility="private", show_progress="hidden")
+    tab.add.click(
+        shows_errors(handlers.add_model),
+        [tab.name, tab.model_id, tab.template, tab.temperature],
+        shown,
+        api_visibility="private",
+    )
+
+
+def models_html(models: list[Model], endpoint: str) -> str:
+    """Return the registry as a table."""
+    names = {model.id: model.name for model in models}
+    rows = "".join(
+        f"<tr><td><b>{_html.esc(model.name)}</b></td><td>{_html.esc(_kind(model, endpoint))}</td>"
+        f"<td>{_html.esc(get_template(model.template).title)}</td><td>{_html.esc(names.get(model.parent_id, ''))}</td>"
+        f"<td>{_html.ago(model.created_at)}</td></tr>"
+        for model in models
+    )
+    where = (
+        _html.note(f"Endpoint: {endpoint}. Its key comes from OPENAI_API_KEY and is never stored or shown.")
+        if endpoint
+        else _html.note(
+            "No endpoint is configured. Set OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL, then start again."
+        )
+    )
+    return (
+        "<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Model</th><th>What it is</th><th>Prompt</th>"
+        f"<th>Parent</th><th>Added</th></tr></thead><tbody>{rows}</tbody></table></div>{where}"
+    )
+
+
+def environment_html(settings: Settings) -> str:
+    """Return every setting with its value; a key is only said to be set."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    rows = "".join(
+        f"<tr><td><code>{setting.name}</code></td><td>{_html.esc(_value(setting.name, values))}</td>"
+        f"<td class='pl-wide'>{_html.esc(setting.help)}</td></tr>"
+        for setting in SETTINGS
+    )
+    kept = _html.note(f"Everything is kept in {settings.home}. To back it up, stop the app and copy that folder.")
+    return (
+        f"{kept}<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Variable</th><th>In force</th>"
+        f"<th>What it does</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _value(name: str, values: dict[str, object]) -> str:
+    value = values[name.removeprefix("PAIRLOOP_").lower()]
+    if name.endswith("_KEY"):
+        return "set" if value else "not set"
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value) if value != "" else "not set"
+
+
+def _kind(model: Model, endpoint: str) -> str:
+    if model.provider == "extractive":
+        return "Embedded: picks sentences of the contexts; not a language model"
+    temperature = model.config.get("temperature")
+    suffix = "" if temperature is None else f", temperature {temperature}"
+    return f"{model.config['model_id']} at {endpoint or 'no endpoint'}{suffix}"

@@ -1,0 +1,109 @@
+"""The first tab: the loop at a glance, with what is done and what waits, and the ways in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from components._errors import shows_errors
+from components._html import esc
+from components._session import person
+from pipeline.services import Services
+
+STEPS = (
+    ("Ask", "Documents go in. A model answers queries from them, with citations."),
+    ("Edit", "People rate the contexts and correct prefilled answers."),
+    ("Tune", "Submitted answers become training files and a tuned model."),
+    ("Compare", "Two models, the same queries, side by side and blind."),
+    ("Results", "Who wins, how sure that is, and what to do next."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTab:
+    """Components of the tab."""
+
+    root: gr.Tab
+    loop: gr.HTML
+    example: gr.Button
+    documents: gr.Button
+    review: gr.Button
+
+
+class StartHandlers:
+    """Counts for the overview."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def show_loop(self, request: gr.Request) -> str:
+        """Return the five steps with their counts, from this person's view. Names no model."""
+        me = person(self._services, request)
+        return loop(self._counts(me))
+
+    def try_example(self) -> gr.Tabs:
+        """Put the bundled example in where it is missing, and go to Ask."""
+        self._services.example.add()
+        return gr.Tabs(selected="ask")
+
+    def _counts(self, me: str) -> tuple[str, ...]:
+        services = self._services
+        documents = len(services.library.summaries())
+        runs = services.store.runs.latest(1000)
+        datasets = services.reviews.datasets()
+        progress = [services.reviews.progress(dataset.id, me) for dataset in datasets[:20]]
+        waiting = sum(p.pending + p.drafts for p in progress)
+        sets = [item for item in services.comparisons.sets() if item.state == "open"]
+        pairs = [services.comparisons.progress(item.id, me) for item in sets[:20]]
+        tuned = len([model for model in services.registry.all() if model.job_id])
+        return (
+            f"{_many(documents, 'document')} · {_many(sum(run.done for run in runs), 'answer')} from runs",
+            f"{_many(waiting, 'record')} for you · {sum(p.submitted for p in progress)} submitted"
+            if datasets
+            else "no dataset yet",
+            _many(tuned, "tuned model"),
+            f"{_many(sum(total - done for done, total in pairs), 'pair')} for you" if sets else "no comparison yet",
+            f"{_many(len(sets), 'comparison')}",
+        )
+
+
+def build() -> StartTab:
+    """Lay out the tab."""
+    with gr.Tab("Start", id="start") as root, gr.Column(elem_id="start-screen", elem_classes=["pl-screen"]):
+        loop_html = gr.HTML(loop(("",) * len(STEPS)))
+        with gr.Row():
+            example = gr.Button("Try the example", variant="primary", elem_id="start-example")
+            documents = gr.Button("Bring documents", elem_id="start-documents")
+            review = gr.Button("Review answers", elem_id="start-review")
+    return StartTab(root, loop_html, example, documents, review)
+
+
+def wire(tab: StartTab, handlers: StartHandlers, tabs: gr.Tabs, documents: gr.Accordion) -> None:
+    """Attach the listeners."""
+    tab.root.select(shows_errors(handlers.show_loop), None, tab.loop, api_visibility="private", show_progress="hidden")
+    tab.example.click(shows_errors(handlers.try_example), None, tabs, api_visibility="private")
+    bring = [tabs, documents]
+    tab.documents.click(_open_documents, None, bring, api_visibility="private", show_progress="hidden")
+    tab.review.click(lambda: gr.Tabs(selected="edit"), None, tabs, api_visibility="private")
+
+
+def _open_documents() -> tuple[gr.Tabs, gr.Accordion]:
+    return gr.Tabs(selected="ask"), gr.Accordion(open=True)
+
+
+def loop(counts: tuple[str, ...]) -> str:
+    """Return the steps as HTML."""
+    items = "".join(
+        f"<li><b>{name}</b><p>{text}</p><p class='pl-count'>{esc(count)}</p></li>"
+        for (name, text), count in zip(STEPS, counts, strict=True)
+    )
+    return (
+        '<h2 class="pl-title">The human-feedback loop of a RAG system</h2>'
+        '<p class="pl-note">Corrections become training data, and a blind comparison shows whether the tuned model is better.</p>'
+        f'<ol class="pl-loop">{items}</ol>'
+    )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

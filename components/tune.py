@@ -1,0 +1,227 @@
+"""Tune: what the reviews give for training, the file of it, and the embedded trainer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import gradio as gr
+
+from components import _html, charts
+from components._errors import shows_errors
+from pipeline.errors import TrainingError
+from pipeline.finetune.tuner import DataCard, Row
+from pipeline.records import JobState
+from pipeline.services import Services
+from pipeline.store.training import TrainingJob
+
+
+@dataclass(frozen=True, slots=True)
+class TuneTab:
+    """Components of the tab."""
+
+    root: gr.Tab
+    dataset: gr.Dropdown
+    card: gr.HTML
+    preview: gr.HTML
+    download: gr.DownloadButton
+    base: gr.Dropdown
+    train: gr.Button
+    jobs: gr.HTML
+    loss: gr.Plot
+    compare: gr.Button
+    timer: gr.Timer
+
+
+class Data(NamedTuple):
+    """Output order of a dataset's data card."""
+
+    card: str
+    preview: str
+    download: gr.DownloadButton
+    train: gr.Button
+
+
+class Jobs(NamedTuple):
+    """Output order of the jobs."""
+
+    jobs: str
+    loss: gr.Plot
+    compare: gr.Button
+    timer: gr.Timer
+
+
+class Choices(NamedTuple):
+    """Output order of what can be chosen."""
+
+    dataset: gr.Dropdown
+    base: gr.Dropdown
+
+
+class TuneHandlers:
+    """Training data and training jobs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._tuner = services.tuner
+
+    def load_choices(self, dataset_id: str | None, base_id: str | None) -> Choices:
+        """Return the datasets and the models that can be tuned; choices that still exist are kept."""
+        datasets = [(f"{dataset.name} ({dataset.size})", dataset.id) for dataset in self._services.reviews.datasets()]
+        bases = [(model.name, model.id) for model in self._tuner.bases()]
+        return Choices(_dropdown(datasets, dataset_id), _dropdown(bases, base_id))
+
+    def show_data(self, dataset_id: str | None) -> Data:
+        """Return the data card of a dataset."""
+        if not dataset_id:
+            text = "Submit reviewed answers on Edit. They become the rows of a training file here."
+            off = gr.DownloadButton(interactive=False), gr.Button(interactive=False)
+            return Data(_html.empty("No dataset yet", text), "", *off)
+        card = self._tuner.data_card(dataset_id)
+        buttons = gr.DownloadButton(interactive=bool(card.rows)), gr.Button(interactive=bool(card.rows))
+        return Data(data_card(card), preview(card.rows), *buttons)
+
+    def download_rows(self, dataset_id: str | None) -> str:
+        """Return the path of the training file, made now."""
+        if not dataset_id:
+            raise TrainingError("Choose a dataset first.")
+        folder = Path(tempfile.mkdtemp(prefix="pairloop-"))
+        file = folder / "pairloop-chat.jsonl"
+        file.write_text(self._tuner.chat_jsonl(dataset_id), encoding="utf-8")
+        return str(file)
+
+    def start_training(self, dataset_id: str | None, base_id: str | None) -> Jobs:
+        """Begin a job of the embedded trainer."""
+        if not dataset_id or not base_id:
+            raise TrainingError("Choose a dataset and the model to start from first.")
+        self._tuner.start(dataset_id, base_id)
+        return self.show_jobs()
+
+    def show_jobs(self) -> Jobs:
+        """Return the jobs, newest first, with the loss of the newest finished one."""
+        jobs = self._tuner.jobs()
+        names = {model.id: model.name for model in self._services.registry.all()}
+        done = next((job for job in jobs if job.state is JobState.DONE), None)
+        running = any(job.state is JobState.RUNNING for job in jobs)
+        losses = [float(value) for value in done.metrics["losses"]] if done else []
+        plot = gr.Plot(charts.loss(losses, names.get(done.model_id, "")) if done else None, visible=bool(done))
+        rows = {job.id: len(self._services.store.training.rows(job.id)) for job in jobs}
+        return Jobs(jobs_html(jobs, names, rows), plot, gr.Button(visible=bool(done)), gr.Timer(active=running))
+
+
+def build() -> TuneTab:
+    """Lay out the tab."""
+    with gr.Tab("Tune", id="tune") as root, gr.Column(elem_id="tune-screen", elem_classes=["pl-screen"]):
+        dataset = gr.Dropdown([], label="Dataset", filterable=False, elem_id="tune-dataset")
+        card = gr.HTML("", elem_id="tune-card")
+        with gr.Accordion("One row as the model sees it", open=False, elem_id="tune-preview"):
+            row = gr.HTML("")
+        download = gr.DownloadButton("Download chat JSONL", interactive=False, elem_id="tune-download")
+        gr.HTML(
+            '<h3 class="pl-title">Embedded trainer</h3><p class="pl-note">Learns in seconds, on this machine, which '
+            "sentences people keep and how long their answers are, and registers a new model. It tunes the embedded "
+            "answerer; for a language model, take the JSONL file to your provider.</p>"
+        )
+        with gr.Row(equal_height=False):
+            base = gr.Dropdown([], label="Start from", filterable=False, elem_id="tune-base", scale=3)
+            train = gr.Button("Train", variant="primary", interactive=False, elem_id="tune-train", scale=1)
+        jobs = gr.HTML("", elem_id="tune-jobs")
+        compare = gr.Button("Compare it with its parent", visible=False, elem_id="tune-compare")
+        loss = gr.Plot(show_label=False, visible=False, elem_id="tune-loss")
+        timer = gr.Timer(1.0, active=False)
+    return TuneTab(root, dataset, card, row, download, base, train, jobs, loss, compare, timer)
+
+
+def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs) -> None:
+    """Attach the listeners."""
+    chosen = [tab.dataset, tab.base]
+    data = [tab.card, tab.preview, tab.download, tab.train]
+    jobs = [tab.jobs, tab.loss, tab.compare, tab.timer]
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    opened = tab.root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
+    opened.success(shows_errors(handlers.show_data), tab.dataset, data, **quiet)
+    tab.root.select(shows_errors(handlers.show_jobs), None, jobs, **quiet)
+    tab.dataset.input(shows_errors(handlers.show_data), tab.dataset, data, **quiet)
+    tab.download.click(shows_errors(handlers.download_rows), tab.dataset, tab.download, api_visibility="private")
+    tab.train.click(shows_errors(handlers.start_training), chosen, jobs, api_visibility="private")
+    ticked = tab.timer.tick(shows_errors(handlers.show_jobs), None, jobs, **quiet)
+    ticked.success(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
+    tab.compare.click(lambda: gr.Tabs(selected="compare"), None, tabs, api_visibility="private")
+
+
+def data_card(card: DataCard) -> str:
+    """Return rows, queries, tokens and checks."""
+    if not card.rows:
+        text = "No answer to a train query was submitted yet. Review some records on Edit; drafts and discards never count."
+        return _html.empty("No rows yet", text)
+    numbers = (
+        (len(card.rows), "rows"),
+        (card.queries, "train queries"),
+        (card.tokens, "tokens, estimated"),
+        (card.unchanged, "answers kept as suggested"),
+    )
+    cards = "".join(f'<div class="pl-card"><b>{value:,}</b><span>{label}</span></div>' for value, label in numbers)
+    return f'<div class="pl-cards">{cards}</div>{_checks(card)}'
+
+
+def _checks(card: DataCard) -> str:
+    notes = []
+    if card.problems:
+        notes += [_html.note(f"Row {problem.line}: {problem.message}", "bad") for problem in card.problems[:5]]
+    else:
+        notes.append(_html.note("Every row passes OpenAI's checks of the chat format.", "good"))
+    left_out = [
+        (card.drafts, "drafts"),
+        (card.discarded, "discarded"),
+        (card.test_rows, "answers to test queries, which are kept for Compare"),
+    ]
+    words = ", ".join(f"{count} {what}" for count, what in left_out if count)
+    if words:
+        notes.append(_html.note(f"Left out: {words}."))
+    if len(card.rows) < 10:
+        notes.append(_html.note("Fewer than 10 rows: the tuned model will stay close to its parent.", "warn"))
+    return "".join(notes)
+
+
+def preview(rows: Sequence[Row]) -> str:
+    """Return the messages of the first row."""
+    if not rows:
+        return _html.note("The first row will stand here.")
+    return "".join(
+        f'<div class="pl-message"><b>{_html.esc(message["role"])}</b>'
+        f'<div dir="auto" tabindex="0">{_html.esc(message["content"])}</div></div>'
+        for message in rows[0].messages
+    )
+
+
+def jobs_html(jobs: Sequence[TrainingJob], names: dict[str, str], rows: dict[str, int]) -> str:
+    """Return the jobs as a table."""
+    if not jobs:
+        return _html.note("No job yet.")
+    body = "".join(
+        f"<tr><td>{_html.esc(names.get(job.model_id, '–'))}</td><td>{_html.esc(names.get(job.base_model_id, ''))}</td>"
+        f"<td class='pl-num'>{rows[job.id]}</td><td class='pl-wide'>{job.state}{_outcome(job)}</td>"
+        f"<td>{_html.ago(job.created_at)}</td></tr>"
+        for job in jobs
+    )
+    return (
+        "<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Model</th><th>Parent</th>"
+        f"<th class='pl-num'>Rows</th><th>State</th><th>Started</th></tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _outcome(job: TrainingJob) -> str:
+    if job.error:
+        return f": {_html.esc(job.error)}"
+    if job.state is not JobState.DONE:
+        return " …"
+    metrics = job.metrics
+    return f": learned from {metrics['kept']} kept and {metrics['not_kept']} dropped sentences"
+
+
+def _dropdown(choices: list[tuple[str, str]], chosen: str | None) -> gr.Dropdown:
+    ids = [value for _, value in choices]
+    return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))

@@ -1,0 +1,40 @@
+"""Errors whose message is written for the person who reads it on the screen.
+
+The pipeline raises them; only ``components/_errors.py`` turns them into something that Gradio shows.
+"""
+
+
+class PipelineError(Exception):
+    """Base of all errors that are shown to a person: what happened, and what to do about it."""
+
+
+class SettingsError(PipelineError):
+    """A setting in the environment has a value that cannot be used."""
+
+
+class DocumentError(PipelineError):
+    """A file could not be turned into a document."""
+
+
+class QueryFileError(PipelineError):
+    """A file of queries could not be read."""
+
+
+class ModelError(PipelineError):
+    """A model gave no usable answer."""
+
+
+class RecordError(PipelineError):
+    """A record or a response is not what it must be."""
+
+
+class TrainingError(PipelineError):
+    """Training data or a training job is not usable."""
+
+
+class ComparisonError(PipelineError):
+    """A comparison or a vote is not possible."""
+
+
+class NotFoundError(PipelineError):
+    """Something that was asked for is not in the workspace any more."""

@@ -1,0 +1,163 @@
+"""From submitted responses to training files and tuned models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.finetune.embedded import TrainingExample, train
+from pipeline.models.extractive import ExtractiveWeights
+
+from pipeline.errors import PipelineError, TrainingError
+from pipeline.export import Problem, chat_row, chat_tokens, to_chat_jsonl, validate_chat_jsonl
+from pipeline.generation import Generation
+from pipeline.prompts import get_template, render_messages
+from pipeline.records import JobState, Model, Record, Response, ResponseStatus, Split, new_id
+from pipeline.retrieval import LexicalIndex
+from pipeline.store import Store
+from pipeline.store.rows import now
+from pipeline.store.training import TrainingJob, TrainingRow
+from pipeline.tasks import ANSWER
+
+Messages = list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of training data: a submitted answer to a train query, as chat messages."""
+
+    record: Record
+    response: Response
+    messages: Messages
+
+    @property
+    def answer(self) -> str:
+        """The answer that the person submitted."""
+        return str(self.response.values[ANSWER])
+
+
+@dataclass(frozen=True, slots=True)
+class DataCard:
+    """What a dataset gives for training. Counts of responses that are left out say why they are."""
+
+    rows: tuple[Row, ...]
+    queries: int
+    tokens: int
+    unchanged: int
+    drafts: int
+    discarded: int
+    test_rows: int
+    problems: tuple[Problem, ...]
+
+
+class Tuner:
+    """Training data of datasets, training jobs, and the models that come out of them."""
+
+    def __init__(self, store: Store, index: LexicalIndex, generation: Generation) -> None:
+        self._store = store
+        self._index = index
+        self._generation = generation
+
+    def data_card(self, dataset_id: str) -> DataCard:
+        """Return a dataset's training rows with their counts and checks."""
+        template = get_template(self._store.reviews.dataset(dataset_id).template)
+        records = {record.id: record for record in self._store.reviews.records(dataset_id)}
+        responses = self._store.reviews.responses(dataset_id)
+        submitted = [response for response in responses if response.status is ResponseStatus.SUBMITTED]
+        train_side = [r for r in submitted if records[r.record_id].split is Split.TRAIN]
+        rows = tuple(_row(records[response.record_id], response, template) for response in train_side)
+        return DataCard(
+            rows=rows,
+            queries=len({row.record.query_id for row in rows}),
+            tokens=sum(chat_tokens(row.messages) for row in rows),
+            unchanged=sum(row.answer.split() == row.record.suggestion.split() for row in rows),
+            drafts=sum(response.status is ResponseStatus.DRAFT for response in responses),
+            discarded=sum(response.status is ResponseStatus.DISCARDED for response in responses),
+            test_rows=len(submitted) - len(train_side),
+            problems=tuple(validate_chat_jsonl(_jsonl(rows).splitlines())) if rows else (),
+        )
+
+    def chat_jsonl(self, dataset_id: str) -> str:
+        """Return a dataset's training rows in OpenAI's chat format, one JSON object a line.
+
+        Raises:
+            TrainingError: nothing was submitted yet.
+        """
+        rows = self.data_card(dataset_id).rows
+        if not rows:
+            raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
+        return _jsonl(rows)
+
+    def bases(self) -> list[Model]:
+        """Return the models that the embedded trainer can start from."""
+        return [model for model in self._store.models.all() if model.provider == "extractive"]
+
+    def start(self, dataset_id: str, base_model_id: str) -> str:
+        """Store a job of the embedded trainer with its rows and run it in the background; return its id.
+
+        Raises:
+            TrainingError: there is nothing to train on, or the base is no embedded model.
+        """
+        base = self._store.models.get(base_model_id)
+        if base.provider != "extractive":
+            raise TrainingError(f"The embedded trainer tunes the embedded answerer only, not {base.name}.")
+        rows = self.data_card(dataset_id).rows
+        if not rows:
+            raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
+        stored = [TrainingRow(row.response.id, row.record.query_id, row.messages) for row in rows]
+        job_id = self._store.training.start("embedded", dataset_id, base.id, stored)
+        self._generation.background(self._run(job_id, base, rows))
+        return job_id
+
+    def jobs(self) -> list[TrainingJob]:
+        """Return all jobs, newest first."""
+        return self._store.training.jobs()
+
+    async def _run(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
+        error = "An unexpected error ended this job; the log of the app says which."
+        try:
+            await asyncio.to_thread(self._train, job_id, base, rows)
+            error = ""
+        except PipelineError as failure:
+            error = str(failure)
+        finally:
+            if error:
+                self._store.training.finish(job_id, JobState.FAILED, error=error)
+
+    def _train(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
+        examples = [TrainingExample(row.record.query, row.record.contexts, row.answer) for row in rows]
+        weights = ExtractiveWeights.from_config(base.config)
+        trained = train(examples, weights, self._index.terms, self._index.idf)
+        model = Model(
+            id=new_id(),
+            name=self._free_name(),
+            provider=base.provider,
+            config=trained.weights.to_config(),
+            template=base.template,
+            parent_id=base.id,
+            job_id=job_id,
+            created_at=now(),
+        )
+        self._store.models.add(model)
+        metrics = _metrics(trained)
+        self._store.training.finish(job_id, JobState.DONE, model_id=model.id, metrics=metrics)
+
+    def _free_name(self) -> str:
+        names = {model.name for model in self._store.models.all()}
+        numbered = (f"extractive-tuned-{n}" for n in range(1, len(names) + 2))
+        return next(name for name in numbered if name not in names)
+
+
+def _row(record: Record, response: Response, template) -> Row:
+    messages = render_messages(template, record.query, record.contexts)
+    return Row(record, response, chat_row(messages, str(response.values[ANSWER]))["messages"])
+
+
+def _jsonl(rows: tuple[Row, ...]) -> str:
+    return to_chat_jsonl({"messages": row.messages} for row in rows)
+
+
+def _metrics(trained) -> Mapping[str, object]:
+    names = ("losses", "kept", "not_kept", "accuracy")
+    return {name: getattr(trained, name) for name in names}

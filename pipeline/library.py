@@ -1,0 +1,101 @@
+"""The documents of a workspace: files come in, are chunked once and searched from then on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.documents import read_file, split_document
+from pipeline.errors import DocumentError
+from pipeline.records import Chunk, Document, new_id
+from pipeline.retrieval import LexicalIndex
+from pipeline.store import Store
+from pipeline.store.documents import DocumentSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of one file: ``problem`` is a sentence, or "" where the document went in."""
+
+    name: str
+    chunks: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chunk in its document."""
+
+    document: Document
+    chunk: Chunk
+
+
+class Library:
+    """Documents, their chunks and the index over them. The store is the truth, the index follows it."""
+
+    def __init__(self, store: Store, index: LexicalIndex, max_bytes: int) -> None:
+        self._store = store
+        self._index = index
+        self._max_bytes = max_bytes
+
+    def sync_index(self) -> None:
+        """Rebuild the index where it does not hold what the store holds, for example after a crash."""
+        if self._index.count != self._store.documents.count_searched_chunks():
+            self._index.clear()
+            self._index.add(self._store.documents.searched_chunks())
+
+    def add_files(self, files: Sequence[tuple[Path, str]]) -> list[Added]:
+        """Take in files given as (path, name). A file that cannot be read is reported; the others still go in."""
+        return [self._add_or_report(path, name) for path, name in files]
+
+    def add_file(self, path: Path, name: str) -> Added:
+        """Take in one file.
+
+        Raises:
+            DocumentError: it is too large, there already, or has no readable text.
+        """
+        if path.stat().st_size > self._max_bytes:
+            limit = self._max_bytes // 1_000_000
+            raise DocumentError(f"{name} is larger than {limit} MB. Split it, or raise PAIRLOOP_MAX_UPLOAD_MB.")
+        content = path.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if twin := self._store.documents.by_hash(sha256):
+            raise DocumentError(f"{name} is in the workspace already, as {twin}.")
+        read = read_file(path, name)
+        document = Document(new_id(), name, read.media_type, sha256, read.text, read.sections)
+        pieces = split_document(document)
+        self._store.documents.add(document, pieces)
+        self._index.add(pieces)
+        return Added(name, len(pieces))
+
+    def delete(self, document_id: str) -> None:
+        """Take a document out of the search; the chunks that recorded answers cite are kept."""
+        self._store.documents.delete(document_id)
+        self._index.remove(document_id)
+
+    def summaries(self) -> list[DocumentSummary]:
+        """Return the documents that are searched."""
+        return self._store.documents.summaries()
+
+    def place(self, chunk_id: str) -> Place:
+        """Return a chunk in its document.
+
+        Raises:
+            DocumentError: there is no such chunk.
+        """
+        chunk = self._store.documents.chunks_by_id([chunk_id]).get(chunk_id)
+        if chunk is None:
+            raise DocumentError("This passage is not in the workspace any more.")
+        return Place(self._store.documents.get(chunk.document_id), chunk)
+
+    def fingerprint(self) -> str:
+        """Return a short text that changes whenever a document comes or goes."""
+        return hashlib.sha256(self._store.documents.fingerprint().encode()).hexdigest()[:8]
+
+    def _add_or_report(self, path: Path, name: str) -> Added:
+        try:
+            return self.add_file(path, name)
+        except DocumentError as error:
+            return Added(name, problem=str(error))

@@ -1,0 +1,246 @@
+"""Domain values: frozen, without behaviour that touches the outside. The words are those of the field.
+
+Times are seconds since the epoch (UTC). Ids are sortable text made by :func:`new_id`. Spans are offsets in characters
+(Python string indices), start included, end excluded.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id() -> str:
+    """Return a new ULID: 48 bits of milliseconds and 80 random bits as 26 characters, so that ids sort by time."""
+    number = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+class Split(StrEnum):
+    """Which side of the train/test border a query is on."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+class ResponseStatus(StrEnum):
+    """State of one person's response to a record; no response at all is *pending*."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    DISCARDED = "discarded"
+
+
+class Outcome(StrEnum):
+    """Verdict on a comparison; ``model_a`` is what was shown on side A (left)."""
+
+    MODEL_A = "model_a"
+    MODEL_B = "model_b"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+
+
+class JobState(StrEnum):
+    """State of a run or a training job."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A named place in a document: from ``start`` to the start of the next section."""
+
+    start: int
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text with its sections. ``text[section.start:]`` is where a section begins."""
+
+    id: str
+    name: str
+    media_type: str
+    sha256: str
+    text: str
+    sections: tuple[Section, ...] = ()
+    created_at: float = 0.0
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document: ``document.text[start:end] == text``."""
+
+    id: str
+    document_id: str
+    document_name: str
+    position: int
+    text: str
+    start: int
+    end: int
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A chunk as it was given to a model: frozen with its score, so that it outlives changes of the index."""
+
+    chunk_id: str
+    document_id: str
+    document_name: str
+    text: str
+    start: int
+    end: int
+    score: float
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a user asks the RAG system."""
+
+    id: str
+    query_set_id: str
+    position: int
+    text: str
+    split: Split
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySet:
+    """A named list of queries."""
+
+    id: str
+    name: str
+    created_at: float
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The contexts of one query, stored once and given to every model that answers it."""
+
+    id: str
+    query_id: str
+    retriever: str
+    contexts: tuple[Context, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A registry entry. ``config`` never holds a secret: a key is named by its environment variable."""
+
+    id: str
+    name: str
+    provider: str
+    config: Mapping[str, object]
+    template: str
+    parent_id: str | None = None
+    job_id: str | None = None
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model returned for one query. Citations are numbers of contexts, 1 is the first."""
+
+    text: str
+    refused: bool = False
+    citations: tuple[int, ...] = ()
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer as it is stored, or the error that stands in its place."""
+
+    id: str
+    run_id: str | None
+    model_id: str
+    query_id: str
+    retrieval_id: str
+    text: str
+    refused: bool = False
+    citations: tuple[int, ...] = ()
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    error: str = ""
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One model answering one set of queries, or one split of it."""
+
+    id: str
+    model_id: str
+    query_set_id: str
+    split: Split | None
+    retriever: str
+    state: JobState
+    total: int
+    done: int
+    failed: int
+    created_at: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One item of a dataset to review: a query, its contexts and the suggested answer."""
+
+    id: str
+    dataset_id: str
+    position: int
+    query_id: str
+    completion_id: str
+    query: str
+    contexts: tuple[Context, ...]
+    suggestion: str
+    agent: str
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One person's answers to a record; ``values`` maps question names to values."""
+
+    id: str
+    record_id: str
+    annotator_id: str
+    status: ResponseStatus
+    values: Mapping[str, object]
+    seconds: float = 0.0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One annotator's verdict, self-describing: which model stood on which side, and what was said.
+
+    ``query_id`` is the cluster that intervals are computed over.
+    """
+
+    query_id: str
+    model_a: str
+    model_b: str
+    outcome: Outcome
+    annotator: str = ""
+    seconds: float | None = None

@@ -1,0 +1,101 @@
+"""The models of a workspace: which there are, and what answers for each of them."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+from pipeline.errors import ModelError
+from pipeline.models import Answerer, SyncAnswerer
+from pipeline.models.extractive import ExtractiveAnswerer, ExtractiveWeights, base
+from pipeline.models.openai_chat import ChatModel
+from pipeline.prompts import get_template
+from pipeline.records import Model, new_id
+from pipeline.retrieval import LexicalIndex
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.rows import now
+
+BASE_NAME = "extractive-base"
+
+
+class Registry:
+    """Registered models and their answerers. Where a chat model is reached, and with which key, is the settings' word."""
+
+    def __init__(self, store: Store, index: LexicalIndex, settings: Settings) -> None:
+        self._store = store
+        self._index = index
+        self._settings = settings
+        self._answerers: dict[str, Answerer] = {}
+        self._lock = threading.Lock()
+
+    def ensure_defaults(self) -> None:
+        """Register the embedded answerer, and the endpoint of the settings, where they are missing."""
+        models = self.all()
+        if BASE_NAME not in {model.name for model in models}:
+            self._add(BASE_NAME, "extractive", base().to_config(), "answer-review")
+        known = {model.config.get("model_id") for model in models if model.provider == "openai"}
+        if self._settings.openai_model and self._settings.openai_model not in known:
+            self.add_chat_model(self._settings.openai_model, self._settings.openai_model, "answer-review", None)
+
+    def all(self) -> list[Model]:
+        """Return all models, oldest first."""
+        return self._store.models.all()
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint of chat models, or "" where none is configured."""
+        if self._settings.openai_base_url:
+            return self._settings.openai_base_url
+        return "https://api.openai.com/v1" if self._settings.openai_api_key else ""
+
+    def add_chat_model(self, name: str, model_id: str, template: str, temperature: float | None) -> Model:
+        """Register a model of the configured endpoint under a prompt template.
+
+        Raises:
+            ModelError: no endpoint is configured, or the name or the temperature cannot be used.
+        """
+        name, model_id = name.strip(), model_id.strip()
+        if not self.endpoint:
+            raise ModelError(
+                "No endpoint is configured: set OPENAI_BASE_URL or OPENAI_API_KEY and start the app again."
+            )
+        if not re.fullmatch(r"[\w .:/@+-]{1,80}", name) or not model_id:
+            raise ModelError(
+                "Give the model a name (letters, digits, spaces and . : / @ + -) and the endpoint's model id."
+            )
+        if name in {model.name for model in self.all()}:
+            raise ModelError(f"There is a model named {name} already. Models never change: choose another name.")
+        if temperature is not None and not 0 <= temperature <= 2:
+            raise ModelError("A temperature is a number from 0 to 2.")
+        get_template(template)
+        return self._add(name, "openai", {"model_id": model_id, "temperature": temperature}, template)
+
+    def answerer(self, model_id: str) -> Answerer:
+        """Return what answers for a model; one object per model, so that its connections are reused."""
+        with self._lock:
+            if model_id not in self._answerers:
+                self._answerers[model_id] = self._make(self._store.models.get(model_id))
+            return self._answerers[model_id]
+
+    def _add(self, name: str, provider: str, config: dict[str, object], template: str) -> Model:
+        model = Model(new_id(), name, provider, config, template, created_at=now())
+        self._store.models.add(model)
+        return model
+
+    def _make(self, model: Model) -> Answerer:
+        if model.provider == "extractive":
+            weights = ExtractiveWeights.from_config(model.config)
+            return SyncAnswerer(ExtractiveAnswerer(weights, self._index.terms, self._index.idf))
+        if not self.endpoint:
+            raise ModelError(
+                f"{model.name} needs an endpoint: set OPENAI_BASE_URL and OPENAI_API_KEY, start the app again."
+            )
+        return ChatModel(
+            base_url=self.endpoint,
+            api_key=self._settings.openai_api_key,
+            model_id=str(model.config["model_id"]),
+            template=get_template(model.template),
+            temperature=model.config.get("temperature"),
+            timeout=self._settings.timeout,
+        )

@@ -1,0 +1,70 @@
+"""The one place that picks implementations and puts the parts of the app together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.background import Background
+from pipeline.comparisons import ComparisonDesk
+from pipeline.example import Example
+from pipeline.finetune.tuner import Tuner
+from pipeline.generation import Generation
+from pipeline.library import Library
+from pipeline.query_lists import QueryLists
+from pipeline.registry import Registry
+from pipeline.retrieval import LexicalIndex, Retriever
+from pipeline.settings import Settings
+from pipeline.store import Store, open_store
+from pipeline.tasks import ReviewDesk
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the screens work with."""
+
+    settings: Settings
+    store: Store
+    library: Library
+    query_lists: QueryLists
+    example: Example
+    registry: Registry
+    generation: Generation
+    reviews: ReviewDesk
+    tuner: Tuner
+    comparisons: ComparisonDesk
+    background: Background
+
+    def close(self) -> None:
+        """Stop what runs in the background and close the store."""
+        self.background.close()
+        self.store.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Open the workspace in ``settings.home``: migrate the store, mend the index, register the default models."""
+    store = open_store(settings.home / "pairloop.db")
+    index = LexicalIndex(settings.home / "index")
+    retriever = Retriever(index, store.documents.chunks_by_id, settings.top_k)
+    background = Background()
+    library = Library(store, index, settings.max_upload_mb * 1_000_000)
+    registry = Registry(store, index, settings)
+    generation = Generation(store, library, retriever, registry.answerer, background, settings.concurrency)
+    library.sync_index()
+    registry.ensure_defaults()
+    reviews = ReviewDesk(store, generation)
+    example = Example(store, library, registry, generation, reviews)
+    if settings.example and not library.summaries():
+        example.add()
+    return Services(
+        settings=settings,
+        store=store,
+        library=library,
+        example=example,
+        registry=registry,
+        generation=generation,
+        reviews=reviews,
+        query_lists=QueryLists(store),
+        tuner=Tuner(store, index, generation),
+        comparisons=ComparisonDesk(store, generation),
+        background=background,
+    )

@@ -1,0 +1,121 @@
+"""Documents and their chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from pipeline.records import Chunk, Document
+from pipeline.store.engine import Database
+from pipeline.store.rows import change, found, now, put, sections_from_json, sections_to_json
+from pipeline.store.schema import chunks, documents
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSummary:
+    """A document without its text, for lists. ``characters`` is the length of the text."""
+
+    id: str
+    name: str
+    characters: int
+    chunks: int
+    created_at: float
+
+
+class DocumentStore:
+    """Rows of ``documents`` and ``chunks``. A deleted document keeps its rows: recorded answers cite them."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, document: Document, pieces: Sequence[Chunk]) -> None:
+        """Store a document with its chunks in one transaction."""
+        row = {
+            "id": document.id,
+            "name": document.name,
+            "media_type": document.media_type,
+            "sha256": document.sha256,
+            "text": document.text,
+            "sections": sections_to_json(document.sections),
+            "created_at": now(),
+        }
+        with self._db.write() as connection:
+            put(connection, documents, [row])
+            put(connection, chunks, [_chunk_row(chunk) for chunk in pieces])
+
+    def by_hash(self, sha256: str) -> str | None:
+        """Return the name of the document with this content, or None."""
+        query = select(documents.c.name).where(documents.c.sha256 == sha256, documents.c.deleted_at.is_(None))
+        with self._db.read() as connection:
+            return connection.scalar(query)
+
+    def summaries(self) -> list[DocumentSummary]:
+        """Return the documents that are searched, oldest first."""
+        query = (
+            select(
+                documents.c.id,
+                documents.c.name,
+                func.length(documents.c.text).label("characters"),
+                select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery().label("chunks"),
+                documents.c.created_at,
+            )
+            .where(documents.c.deleted_at.is_(None))
+            .order_by(documents.c.id)
+        )
+        with self._db.read() as connection:
+            return [DocumentSummary(**row) for row in connection.execute(query).mappings()]
+
+    def get(self, document_id: str) -> Document:
+        """Return one document, also a deleted one.
+
+        Raises:
+            NotFoundError: there was never such a document.
+        """
+        with self._db.read() as connection:
+            row = connection.execute(select(documents).where(documents.c.id == document_id)).mappings().first()
+        row = dict(found(row, "document"))
+        return Document(**{**row, "sections": sections_from_json(row["sections"])})
+
+    def delete(self, document_id: str) -> None:
+        """Mark a document as deleted; its rows stay."""
+        with self._db.write() as connection:
+            change(connection, documents, document_id, deleted_at=now())
+
+    def searched_chunks(self) -> list[Chunk]:
+        """Return every chunk of the documents that are searched."""
+        return self._chunks(documents.c.deleted_at.is_(None))
+
+    def chunks_by_id(self, ids: Sequence[str]) -> Mapping[str, Chunk]:
+        """Return the chunks with these ids by id; unknown ids are left out."""
+        return {chunk.id: chunk for chunk in self._chunks(chunks.c.id.in_(ids))}
+
+    def count_searched_chunks(self) -> int:
+        """Return how many chunks the index must hold."""
+        query = select(func.count()).select_from(chunks.join(documents)).where(documents.c.deleted_at.is_(None))
+        with self._db.read() as connection:
+            return connection.scalar(query) or 0
+
+    def fingerprint(self) -> str:
+        """Return a text that changes whenever a document comes or goes."""
+        query = select(func.count(), func.max(documents.c.id)).where(documents.c.deleted_at.is_(None))
+        deleted = select(func.max(documents.c.deleted_at))
+        with self._db.read() as connection:
+            count, newest = connection.execute(query).one()
+            return f"{count}:{newest}:{connection.scalar(deleted)}"
+
+    def _chunks(self, condition) -> list[Chunk]:
+        query = (
+            select(chunks, documents.c.name.label("document_name"))
+            .select_from(chunks.join(documents))
+            .where(condition)
+            .order_by(chunks.c.document_id, chunks.c.position)
+        )
+        with self._db.read() as connection:
+            return [Chunk(**row) for row in connection.execute(query).mappings()]
+
+
+def _chunk_row(chunk: Chunk) -> dict[str, object]:
+    names = ("id", "document_id", "position", "text", "start", "end", "heading", "page")
+    return {name: getattr(chunk, name) for name in names}

@@ -1,0 +1,121 @@
+"""Query sets, queries, and the one stored retrieval that each query has per state of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from pipeline.records import Context, Query, QuerySet, Retrieval, Split, new_id
+from pipeline.store.engine import Database
+from pipeline.store.rows import contexts_from_json, contexts_to_json, found, now, put
+from pipeline.store.schema import queries, query_sets, retrievals
+
+
+class QueryStore:
+    """Rows of ``query_sets``, ``queries`` and ``retrievals``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add_set(self, name: str, items: Sequence[tuple[str, Split, dict[str, str]]], kind: str = "list") -> str:
+        """Store a list of queries as (text, split, metadata); return the set's id."""
+        set_id = new_id()
+        with self._db.write() as connection:
+            put(connection, query_sets, [{"id": set_id, "name": name, "kind": kind, "created_at": now()}])
+            put(connection, queries, [_query_row(set_id, n, *item) for n, item in enumerate(items)])
+        return set_id
+
+    def add_asked(self, text: str) -> Query:
+        """Store one query that was typed on Ask, in the set that gathers them."""
+        with self._db.write() as connection:
+            set_id = connection.scalar(select(query_sets.c.id).where(query_sets.c.kind == "asked"))
+            if set_id is None:
+                set_id = new_id()
+                put(connection, query_sets, [{"id": set_id, "name": "Asked", "kind": "asked", "created_at": now()}])
+            count = connection.scalar(select(func.count()).where(queries.c.query_set_id == set_id))
+            row = _query_row(set_id, count, text, Split.TRAIN, {})
+            put(connection, queries, [row])
+        return Query(**{**row, "split": Split.TRAIN})
+
+    def sets(self) -> list[QuerySet]:
+        """Return the lists, newest first, each with its number of queries; queries asked one by one are left out."""
+        size = select(func.count()).where(queries.c.query_set_id == query_sets.c.id).scalar_subquery().label("size")
+        query = select(query_sets.c.id, query_sets.c.name, query_sets.c.created_at, size)
+        query = query.where(query_sets.c.kind == "list").order_by(query_sets.c.id.desc())
+        with self._db.read() as connection:
+            return [QuerySet(**row) for row in connection.execute(query).mappings()]
+
+    def set_name(self, set_id: str) -> str:
+        """Return a set's name."""
+        with self._db.read() as connection:
+            return found(connection.scalar(select(query_sets.c.name).where(query_sets.c.id == set_id)), "query list")
+
+    def in_set(self, set_id: str, split: Split | None = None) -> list[Query]:
+        """Return the queries of a set in their order, of one split or of both."""
+        query = select(queries).where(queries.c.query_set_id == set_id).order_by(queries.c.position)
+        if split is not None:
+            query = query.where(queries.c.split == split.value)
+        with self._db.read() as connection:
+            return [_query(row) for row in connection.execute(query).mappings()]
+
+    def by_ids(self, ids: Sequence[str]) -> dict[str, Query]:
+        """Return queries by id."""
+        with self._db.read() as connection:
+            rows = connection.execute(select(queries).where(queries.c.id.in_(ids))).mappings()
+            return {row["id"]: _query(row) for row in rows}
+
+    def retrieval(self, query_id: str, retriever: str) -> Retrieval | None:
+        """Return the stored retrieval of a query by this retriever, or None."""
+        condition = (retrievals.c.query_id == query_id) & (retrievals.c.retriever == retriever)
+        with self._db.read() as connection:
+            row = connection.execute(select(retrievals).where(condition)).mappings().first()
+        return _retrieval(row) if row else None
+
+    def retrievals_of(self, query_ids: Sequence[str], retriever: str) -> dict[str, Retrieval]:
+        """Return the stored retrievals of queries by this retriever, by query id."""
+        condition = retrievals.c.query_id.in_(query_ids) & (retrievals.c.retriever == retriever)
+        with self._db.read() as connection:
+            rows = connection.execute(select(retrievals).where(condition)).mappings()
+            return {row["query_id"]: _retrieval(row) for row in rows}
+
+    def retrievals_by_id(self, ids: Sequence[str]) -> dict[str, Retrieval]:
+        """Return retrievals by id."""
+        with self._db.read() as connection:
+            rows = connection.execute(select(retrievals).where(retrievals.c.id.in_(ids))).mappings()
+            return {row["id"]: _retrieval(row) for row in rows}
+
+    def add_retrieval(self, query_id: str, retriever: str, contexts: Sequence[Context]) -> Retrieval:
+        """Store the contexts of a query; where another thread was first, return what it stored."""
+        with self._db.write() as connection:
+            condition = (retrievals.c.query_id == query_id) & (retrievals.c.retriever == retriever)
+            row = connection.execute(select(retrievals).where(condition)).mappings().first()
+            if row is None:
+                row = {
+                    "id": new_id(),
+                    "query_id": query_id,
+                    "retriever": retriever,
+                    "contexts": contexts_to_json(contexts),
+                    "created_at": now(),
+                }
+                put(connection, retrievals, [row])
+        return _retrieval(row)
+
+
+def _query_row(set_id: str, position: int, text: str, split: Split, metadata: dict[str, str]) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "query_set_id": set_id,
+        "position": position,
+        "text": text,
+        "split": split.value,
+        "metadata": metadata,
+    }
+
+
+def _query(row) -> Query:
+    return Query(**{**row, "split": Split(row["split"])})
+
+
+def _retrieval(row) -> Retrieval:
+    return Retrieval(row["id"], row["query_id"], row["retriever"], contexts_from_json(row["contexts"]))

@@ -1,0 +1,62 @@
+"""Between rows and domain values: the few lines that every table needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, update
+
+from pipeline.errors import NotFoundError
+from pipeline.records import Context, Section
+
+
+def now() -> float:
+    """Return the time in seconds since the epoch."""
+    return time.time()
+
+
+def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert ``rows``; nothing happens for none."""
+    if rows:
+        connection.execute(insert(table), list(rows))
+
+
+def change(connection: Connection, table: Table, row_id: str, **values: Any) -> None:
+    """Set columns of one row.
+
+    Raises:
+        NotFoundError: there is no such row.
+    """
+    result = connection.execute(update(table).where(table.c.id == row_id).values(**values))
+    if result.rowcount != 1:
+        raise NotFoundError(f"This entry of {table.name.replace('_', ' ')} is not in the workspace any more.")
+
+
+def found(row: Any, what: str) -> Any:
+    """Return ``row``, or raise NotFoundError where it is None."""
+    if row is None:
+        raise NotFoundError(f"This {what} is not in the workspace any more. Reload the page.")
+    return row
+
+
+def sections_to_json(sections: Sequence[Section]) -> list[dict[str, Any]]:
+    """Return sections as JSON rows."""
+    return [asdict(section) for section in sections]
+
+
+def sections_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Section, ...]:
+    """Return sections from their JSON rows."""
+    return tuple(Section(**row) for row in rows)
+
+
+def contexts_to_json(contexts: Sequence[Context]) -> list[dict[str, Any]]:
+    """Return contexts as JSON rows."""
+    return [asdict(context) for context in contexts]
+
+
+def contexts_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Context, ...]:
+    """Return contexts from their JSON rows."""
+    return tuple(Context(**row) for row in rows)

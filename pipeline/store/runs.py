@@ -1,0 +1,140 @@
+"""Runs and completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, select, update
+
+from pipeline.records import Answer, Completion, JobState, Run, Split, new_id
+from pipeline.store.engine import Database
+from pipeline.store.rows import change, found, now, put
+from pipeline.store.schema import completions, runs
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a run begins with. ``reused`` of its ``total`` queries were answered before over the same contexts."""
+
+    model_id: str
+    query_set_id: str
+    split: Split | None
+    retriever: str
+    total: int
+    reused: int
+
+
+class RunStore:
+    """Rows of ``runs`` and ``completions``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def start(self, run: NewRun) -> str:
+        """Store a new run; return its id."""
+        row = {
+            "id": new_id(),
+            "model_id": run.model_id,
+            "query_set_id": run.query_set_id,
+            "split": run.split.value if run.split else None,
+            "retriever": run.retriever,
+            "state": JobState.RUNNING.value,
+            "total": run.total,
+            "reused": run.reused,
+            "error": "",
+            "created_at": now(),
+        }
+        with self._db.write() as connection:
+            put(connection, runs, [row])
+        return str(row["id"])
+
+    def finish(self, run_id: str, state: JobState, error: str = "") -> None:
+        """Store how a run ended."""
+        with self._db.write() as connection:
+            change(connection, runs, run_id, state=state.value, error=error, finished_at=now())
+
+    def interrupt_all(self) -> None:
+        """Mark the runs that a stopped process left behind."""
+        statement = update(runs).where(runs.c.state == JobState.RUNNING.value)
+        with self._db.write() as connection:
+            connection.execute(statement.values(state=JobState.INTERRUPTED.value, finished_at=now()))
+
+    def get(self, run_id: str) -> Run:
+        """Return one run with its counts.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        return found(next(iter(self._runs(runs.c.id == run_id)), None), "run")
+
+    def latest(self, limit: int = 30) -> list[Run]:
+        """Return the newest runs first."""
+        return self._runs(runs.c.id.is_not(None), limit)
+
+    def add_completion(self, completion: Completion) -> None:
+        """Store one completion, in a transaction of its own: what is done stays done."""
+        row = {name: getattr(completion, name) for name in Completion.__slots__}
+        with self._db.write() as connection:
+            put(connection, completions, [{**row, "citations": list(completion.citations), "created_at": now()}])
+
+    def of_run(self, run_id: str) -> list[Completion]:
+        """Return the completions of a run, oldest first."""
+        return self._completions(completions.c.run_id == run_id)
+
+    def by_ids(self, ids: Sequence[str]) -> dict[str, Completion]:
+        """Return completions by id."""
+        return {completion.id: completion for completion in self._completions(completions.c.id.in_(ids))}
+
+    def answered(self, model_id: str, retrieval_ids: Sequence[str]) -> dict[str, Completion]:
+        """Return the newest good completion of a model for each of these retrievals, by retrieval id."""
+        condition = (
+            (completions.c.model_id == model_id)
+            & completions.c.retrieval_id.in_(retrieval_ids)
+            & (completions.c.error == "")
+        )
+        return {completion.retrieval_id: completion for completion in self._completions(condition)}
+
+    def _completions(self, condition) -> list[Completion]:
+        query = select(completions).where(condition).order_by(completions.c.id)
+        with self._db.read() as connection:
+            rows = connection.execute(query).mappings()
+            return [Completion(**{**row, "citations": tuple(row["citations"])}) for row in rows]
+
+    def _runs(self, condition, limit: int = 1) -> list[Run]:
+        good = func.coalesce(func.sum(case((completions.c.error == "", 1), else_=0)), 0)
+        bad = func.coalesce(func.sum(case((completions.c.error != "", 1), else_=0)), 0)
+        query = (
+            select(runs, good.label("done"), bad.label("failed"))
+            .select_from(runs.outerjoin(completions, completions.c.run_id == runs.c.id))
+            .where(condition)
+            .group_by(runs.c.id)
+            .order_by(runs.c.id.desc())
+            .limit(limit)
+        )
+        with self._db.read() as connection:
+            return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def completion_of(answer: Answer, run_id: str | None, model_id: str, query_id: str, retrieval_id: str) -> Completion:
+    """Return an answer as the completion that is stored."""
+    return Completion(
+        id=new_id(),
+        run_id=run_id,
+        model_id=model_id,
+        query_id=query_id,
+        retrieval_id=retrieval_id,
+        text=answer.text,
+        refused=answer.refused,
+        citations=answer.citations,
+        seconds=answer.seconds,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+    )
+
+
+def _run(row) -> Run:
+    names = ("id", "model_id", "query_set_id", "retriever", "total", "failed", "created_at", "error")
+    values = {name: row[name] for name in names}
+    split = Split(row["split"]) if row["split"] else None
+    return Run(state=JobState(row["state"]), split=split, done=row["reused"] + row["done"], **values)

@@ -1,0 +1,99 @@
+"""Training jobs and the rows they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from pipeline.records import JobState, new_id
+from pipeline.store.engine import Database
+from pipeline.store.rows import change, now, put
+from pipeline.store.schema import training_jobs, training_rows
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One row of training data with its lineage: the response it came from, and the messages as they were."""
+
+    response_id: str
+    query_id: str
+    messages: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """A training job. ``metrics`` holds what the trainer reported, the loss per step among it."""
+
+    id: str
+    trainer: str
+    dataset_id: str
+    base_model_id: str
+    state: JobState
+    metrics: Mapping[str, object]
+    error: str
+    model_id: str | None
+    created_at: float
+    finished_at: float | None
+
+
+class TrainingStore:
+    """Rows of ``training_jobs`` and ``training_rows``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def start(self, trainer: str, dataset_id: str, base_model_id: str, rows: Sequence[TrainingRow]) -> str:
+        """Store a new job with its rows, before it begins; return its id."""
+        job_id = new_id()
+        job = {
+            "id": job_id,
+            "trainer": trainer,
+            "dataset_id": dataset_id,
+            "base_model_id": base_model_id,
+            "state": JobState.RUNNING.value,
+            "metrics": {},
+            "error": "",
+            "created_at": now(),
+        }
+        with self._db.write() as connection:
+            put(connection, training_jobs, [job])
+            put(connection, training_rows, [_row(job_id, position, row) for position, row in enumerate(rows)])
+        return job_id
+
+    def finish(self, job_id: str, state: JobState, **values: object) -> None:
+        """Store how a job ended: ``metrics``, ``model_id`` or ``error``."""
+        with self._db.write() as connection:
+            change(connection, training_jobs, job_id, state=state.value, finished_at=now(), **values)
+
+    def interrupt_all(self) -> None:
+        """Mark the jobs that a stopped process left behind."""
+        statement = update(training_jobs).where(training_jobs.c.state == JobState.RUNNING.value)
+        error = "The app was stopped while this job ran. Start it again."
+        with self._db.write() as connection:
+            connection.execute(statement.values(state=JobState.INTERRUPTED.value, error=error, finished_at=now()))
+
+    def jobs(self) -> list[TrainingJob]:
+        """Return all jobs, newest first."""
+        with self._db.read() as connection:
+            rows = connection.execute(select(training_jobs).order_by(training_jobs.c.id.desc())).mappings()
+            return [TrainingJob(**{**row, "state": JobState(row["state"])}) for row in rows]
+
+    def rows(self, job_id: str) -> list[TrainingRow]:
+        """Return the rows of a job in their order."""
+        query = select(training_rows).where(training_rows.c.job_id == job_id).order_by(training_rows.c.position)
+        with self._db.read() as connection:
+            rows = connection.execute(query).mappings()
+            return [TrainingRow(row["response_id"], row["query_id"], row["messages"]) for row in rows]
+
+
+def _row(job_id: str, position: int, row: TrainingRow) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "job_id": job_id,
+        "position": position,
+        "response_id": row.response_id,
+        "query_id": row.query_id,
+        "messages": [dict(message) for message in row.messages],
+    }

@@ -1,0 +1,43 @@
+"""Votes as a file that a spreadsheet or pandas opens."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from pipeline.store.comparisons import StoredVote
+
+COLUMNS = ("query", "model_a", "model_b", "outcome", "annotator", "seconds", "reason", "correction", "voted_at")
+# A cell that begins with one of these would be run as a formula by a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: Mapping[str, str]) -> str:
+    """Return votes as CSV with a header line. ``model_a`` is what was shown on side A; annotators are pseudonyms.
+
+    ``models`` and ``queries`` give the names and texts by id. Times are UTC.
+    """
+    pseudonyms = {person: f"annotator-{n}" for n, person in enumerate(dict.fromkeys(v.annotator_id for v in votes), 1)}
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    for vote in votes:
+        cells = (
+            queries[vote.query_id],
+            models[vote.left_model_id],
+            models[vote.right_model_id],
+            vote.outcome.value,
+            "automatic" if vote.annotator_id == "automatic" else pseudonyms[vote.annotator_id],
+            "" if vote.seconds is None else f"{vote.seconds:.1f}",
+            vote.reason,
+            vote.correction,
+            datetime.fromtimestamp(vote.created_at, UTC).isoformat(timespec="seconds"),
+        )
+        writer.writerow([_harmless(cell) for cell in cells])
+    return file.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -1,0 +1,60 @@
+"""A real Chromium, and the app as a real process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser.person import Person
+from tests.run import installed
+from tests.servers import AppProcess
+
+PICTURES = Path(__file__).parent / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    path = installed()
+    assert path, "The browser tests need Chromium: start the tests with python3 tests/run.py, which finds or gets it."
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def app(tmp_path):
+    """The app with the bundled example over an empty folder."""
+    with AppProcess(tmp_path / "home") as process:
+        yield process
+
+
+@pytest.fixture
+def open_person(chromium):
+    """Open the app as a person with a browser of their own; closed at the end, and no page may have failed."""
+    people: list[Person] = []
+
+    def open_(url: str, **options) -> Person:
+        people.append(Person(chromium, url, **options))
+        return people[-1]
+
+    yield open_
+    failures = [failure for person in people for failure in person.close()]
+    assert failures == []
+
+
+@pytest.fixture
+def picture():
+    """Return where a screenshot for the README goes, or None where they are not regenerated."""
+    if not os.environ.get("PAIRLOOP_SCREENSHOTS"):
+        return lambda name: None
+    PICTURES.mkdir(exist_ok=True)
+    return lambda name: PICTURES / f"{name}.png"
+
+

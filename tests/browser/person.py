@@ -1,0 +1,81 @@
+"""What a person does with the screens, for the browser tests to say in one line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Browser, Locator, expect
+
+# The machine of the tests may be slow and shared; a failing test still ends.
+WAIT = 30_000
+
+
+class Person:
+    """One person: a browser context with cookies of its own, and one page."""
+
+    def __init__(self, browser: Browser, url: str, path: str = "/", **context) -> None:
+        context.setdefault("viewport", {"width": 1440, "height": 1000})
+        self.context = browser.new_context(**context)
+        self.context.set_default_timeout(WAIT)
+        self.page = self.context.new_page()
+        self.failures: list[str] = []
+        self.page.on("pageerror", lambda error: self.failures.append(f"page error: {error}"))
+        self.url = url
+        self.page.goto(url + path)
+        expect(self.page.locator("#start-screen, .pl-screen:visible").first).to_be_visible(timeout=WAIT)
+
+    def close(self) -> list[str]:
+        """Close the browser; return what went wrong on its pages."""
+        self.context.close()
+        return self.failures
+
+    def find(self, selector: str) -> Locator:
+        """Return the first element."""
+        return self.page.locator(selector).first
+
+    def go(self, tab: str) -> None:
+        """Open a tab."""
+        self.page.get_by_role("tab", name=tab, exact=True).first.click()
+        expect(self.find(f"#{tab.lower()}-screen")).to_be_visible(timeout=WAIT)
+
+    def press(self, element_id: str) -> None:
+        """Click a button by its id."""
+        target = self.find(f"#{element_id}")
+        button = target if target.evaluate("e => e.tagName") == "BUTTON" else target.locator("button").first
+        button.click()
+
+    def sees(self, selector: str, text: str | re.Pattern, timeout: int = WAIT) -> None:
+        """Wait until an element shows a text."""
+        expect(self.find(selector)).to_contain_text(text, timeout=timeout)
+
+    def type_into(self, element_id: str, text: str) -> None:
+        """Replace the text of a field."""
+        self.find(f"#{element_id} textarea, #{element_id} input").fill(text)
+
+    def text_of(self, element_id: str) -> str:
+        """Return the text of a field."""
+        return self.find(f"#{element_id} textarea, #{element_id} input").input_value()
+
+    def choose(self, element_id: str, label: str | re.Pattern) -> None:
+        """Choose from a dropdown."""
+        self.find(f"#{element_id} input").click()
+        self.page.get_by_role("option", name=label).first.click()
+
+    def upload(self, element_id: str, *files: Path) -> None:
+        """Give files to an upload field."""
+        self.find(f"#{element_id} input[type=file]").set_input_files([str(file) for file in files])
+
+    def unfold(self, element_id: str) -> None:
+        """Open an accordion."""
+        self.find(f"#{element_id} > button").click()
+
+    def toast(self, text: str | re.Pattern) -> None:
+        """Wait for a message of Gradio's."""
+        expect(self.page.locator(".toast-body").filter(has_text=text).first).to_be_visible(timeout=WAIT)
+
+    def picture(self, path: Path | None) -> None:
+        """Take a screenshot of the window, where one is wanted."""
+        if path:
+            self.page.wait_for_timeout(600)
+            self.page.screenshot(path=str(path))

@@ -1,0 +1,56 @@
+"""The schema: reached from an empty file and from the first schema, and the same as the tables in the code."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, event, inspect, text
+
+from pipeline.store.engine import _begin, _set_pragmas, migrate, open_database
+from pipeline.store.schema import metadata
+
+
+def engine_of(file):
+    engine = create_engine(f"sqlite:///{file}")
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def differences(engine):
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return compare_metadata(context, metadata)
+
+
+def test_an_empty_file_gets_the_schema_of_the_code(tmp_path):
+    database = open_database(tmp_path / "new.db")
+    assert differences(database.engine) == []
+    assert set(inspect(database.engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_the_first_schema_is_brought_up_with_its_rows(tmp_path):
+    engine = engine_of(tmp_path / "old.db")
+    migrate(engine, "m001")
+    with engine.execution_options(pairloop_write=True).begin() as connection:
+        connection.execute(text("INSERT INTO members (id, name, created_at) VALUES ('m1', 'Ada', 1.0)"))
+        connection.execute(
+            text("INSERT INTO query_sets (id, name, kind, created_at) VALUES ('s1', 'First list', 'list', 1.0)")
+        )
+    engine.dispose()
+    database = open_database(tmp_path / "old.db")
+    assert differences(database.engine) == []
+    with database.read() as connection:
+        assert connection.execute(text("SELECT name FROM members")).scalar() == "Ada"
+        assert connection.execute(text("SELECT name FROM query_sets")).scalar() == "First list"
+
+
+def test_opening_twice_changes_nothing(tmp_path):
+    open_database(tmp_path / "same.db").close()
+    database = open_database(tmp_path / "same.db")
+    assert differences(database.engine) == []
+
+
+def test_commits_reach_the_disk_before_they_are_acknowledged(tmp_path):
+    with open_database(tmp_path / "durable.db").read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1

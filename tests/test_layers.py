@@ -1,0 +1,125 @@
+"""The direction of imports, and that importing does nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted([ROOT / "app.py", *ROOT.glob("components/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
+FILES = [file for file in FILES if "migrations" not in file.parts]
+# From the ground up: a room imports only rooms of lower rank, or of its own. A folder is one room.
+RANKS = {
+    "pipeline.errors": 0,
+    "pipeline.settings": 1,
+    "pipeline.records": 2,
+    "pipeline.background": 3,
+    "pipeline.prompts": 3,
+    "pipeline.ranking": 3,
+    "pipeline.documents": 3,
+    "pipeline.export": 3,
+    "pipeline.query_files": 3,
+    "pipeline.batch": 3,
+    "pipeline.retrieval": 3,
+    "pipeline.store": 3,
+    "pipeline.models": 4,
+    "pipeline.library": 4,
+    "pipeline.vote_files": 4,
+    "pipeline.query_lists": 4,
+    "pipeline.generation": 5,
+    "pipeline.registry": 5,
+    "pipeline.finetune.embedded": 5,
+    "pipeline.tasks": 6,
+    "pipeline.comparisons": 6,
+    "pipeline.finetune.tuner": 7,
+    "pipeline.example": 7,
+    "pipeline.services": 8,
+    "components": 9,
+    "app": 10,
+}
+
+
+def room(module: str) -> str:
+    return max((name for name in RANKS if module == name or module.startswith(name + ".")), key=len, default="")
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name} uses a relative import"
+            found += [f"{node.module}.{name.name}" for name in node.names]
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_imports_point_down(file):
+    module = module_of(file)
+    if module in ("pipeline", "pipeline.finetune"):
+        assert not [name for name in imports(file) if room(name)]
+        return
+    assert room(module), f"{module} has no place in the order of rooms: give it one above"
+    for name in imports(file):
+        target = room(name)
+        if target and target != room(module):
+            assert RANKS[target] < RANKS[room(module)], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "pipeline" in file.parts], ids=module_of)
+def test_pipeline_never_imports_gradio(file):
+    assert not [name for name in imports(file) if name.split(".")[0] in ("gradio", "components", "app")]
+
+
+def test_only_the_store_speaks_sql():
+    users = [module_of(file) for file in FILES if any(name.startswith("sqlalchemy") for name in imports(file))]
+    assert all(user.startswith("pipeline.store") for user in users)
+
+
+def test_only_settings_are_read_from_the_environment():
+    assert [module_of(file) for file in FILES if "os.environ" in file.read_text(encoding="utf-8")] == ["app"] or [
+        module_of(file) for file in FILES if "environ" in {name.split(".")[-1] for name in imports(file)}
+    ] == []
+
+
+def test_importing_everything_opens_no_socket_and_no_file_and_starts_no_thread():
+    modules = [module_of(file) for file in FILES]
+    script = f"""
+import socket, sys, threading
+before = set(threading.enumerate())
+def refuse(*args, **kwargs):
+    raise AssertionError("a socket was opened at import")
+socket.socket.connect = socket.socket.bind = refuse
+written = []
+sys.addaudithook(lambda event, args: written.append(args[0]) if event == "open" and isinstance(args[1], str)
+                 and set(args[1]) & set("wax+") and not str(args[0]).endswith((".pyc", "null")) and "__pycache__" not in str(args[0]) else None)
+for name in {modules!r}:
+    __import__(name)
+heavy = [name for name in ("openai", "llama_index", "pypdf", "docx", "pptx", "openpyxl", "scipy.stats") if name in sys.modules]
+assert not heavy, heavy
+assert not written, written
+assert set(threading.enumerate()) == before, threading.enumerate()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_app_only_composes():
+    assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_functions_and_files_stay_small(file):
+    source = file.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 420
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            limit = 80 if node.name in ("build", "wire", "_wire") else 60
+            assert node.end_lineno - node.lineno < limit, f"{node.name} is long"
