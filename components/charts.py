@@ -56,7 +56,7 @@ def loss(losses: Sequence[float], model: str) -> go.Figure:
         title={"text": f"Training loss of {model}", "font": {"size": 15}},
         height=240,
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
-        xaxis={"title": "step", "fixedrange": True},
+        xaxis={"title": "step", "fixedrange": True, "tickformat": "d", "nticks": min(len(losses), 12)},
         yaxis={"title": "loss", "fixedrange": True, "rangemode": "tozero"},
     )
     return _neutral(figure)

@@ -78,6 +78,17 @@ class NewChoices(NamedTuple):
     preview: str
 
 
+class Created(NamedTuple):
+    """Output order after a comparison was made."""
+
+    chosen: gr.Dropdown
+    new: gr.Accordion
+    model_1: gr.Dropdown
+    model_2: gr.Dropdown
+    query_list: gr.Dropdown
+    preview: str
+
+
 class CompareHandlers:
     """Blind votes of one person at a time."""
 
@@ -171,12 +182,13 @@ class CompareHandlers:
             text += f" {preview.barred} more are barred: a model was trained on them."
         return _html.note(text, "" if preview.pairs else "warn")
 
-    def create_comparison(self, model_1: str | None, model_2: str | None, list_id: str | None) -> gr.Dropdown:
-        """Begin a comparison; its answers are made in the background."""
+    def create_comparison(self, model_1: str | None, model_2: str | None, list_id: str | None) -> Created:
+        """Begin a comparison, whose answers are made in the background, and put the models' names away."""
         if not (model_1 and model_2 and list_id):
             raise ComparisonError("Choose two models and a list of queries first.")
         set_id = self._desk.create(model_1, model_2, list_id)
-        return self.load_comparisons(set_id)
+        none = [gr.Dropdown(choices=[], value=None) for _ in range(3)]
+        return Created(self.load_comparisons(set_id), gr.Accordion(open=False), *none, "")
 
     def _vote(self, outcome: Outcome, shown: tuple, texts: tuple[str, str], request: gr.Request) -> Screen:
         set_id, pair_id, shown_at = shown
@@ -252,7 +264,8 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs) -> None:
     tab.new.expand(shows_errors(handlers.load_new), new, [*new, tab.preview], **quiet)
     for component in new:
         component.input(shows_errors(handlers.preview_new), new, tab.preview, **quiet)
-    created = tab.create.click(shows_errors(handlers.create_comparison), new, tab.chosen, api_visibility="private")
+    after = [tab.chosen, tab.new, *new, tab.preview]
+    created = tab.create.click(shows_errors(handlers.create_comparison), new, after, api_visibility="private")
     created.success(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
 
 

@@ -183,8 +183,10 @@ def _closed(text: str, can_open: bool) -> Screen:
 def headline(revealed: Revealed) -> str:
     """Return what may be concluded, in words."""
     verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
-    details = "".join(f"<small>{_html.esc(sentence)}</small>" for sentence in verdict.details)
-    return f'<p class="pl-headline">{_html.esc(verdict.headline)}{details}</p>'
+    counted = "".join(f"<small>{_html.esc(sentence)}</small>" for sentence in verdict.details[:1])
+    rest = "".join(f"<p>{_html.esc(sentence)}</p>" for sentence in verdict.details[1:])
+    more = f'<details class="pl-more"><summary>How this is concluded</summary>{rest}</details>' if rest else ""
+    return f'<p class="pl-headline">{_html.esc(verdict.headline)}{counted}</p>{more}'
 
 
 def numbers(revealed: Revealed) -> str:

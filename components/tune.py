@@ -13,6 +13,7 @@ import gradio as gr
 from components import _html, charts
 from components._errors import shows_errors
 from pipeline.errors import TrainingError
+from pipeline.export import token_unit
 from pipeline.finetune.tuner import DataCard, Row
 from pipeline.records import JobState
 from pipeline.services import Services
@@ -160,7 +161,7 @@ def data_card(card: DataCard) -> str:
     numbers = (
         (len(card.rows), "rows"),
         (card.queries, "train queries"),
-        (card.tokens, "tokens, estimated"),
+        (card.tokens, f"tokens ({token_unit()})"),
         (card.unchanged, "answers kept as suggested"),
     )
     cards = "".join(f'<div class="pl-card"><b>{value:,}</b><span>{label}</span></div>' for value, label in numbers)

@@ -16,12 +16,11 @@ from pipeline.errors import ModelError, PipelineError, QueryFileError
 from pipeline.library import Library
 from pipeline.models import Answerer
 from pipeline.prompts import REFUSAL
+from pipeline.query_files import MAX_QUERY_CHARACTERS
 from pipeline.records import Answer, Completion, JobState, Query, Retrieval, Run, Split
 from pipeline.retrieval import Retriever
 from pipeline.store import Store
 from pipeline.store.runs import NewRun, completion_of
-
-MAX_QUERY_CHARACTERS = 8_000
 
 
 @dataclass(frozen=True, slots=True)

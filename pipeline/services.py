@@ -10,6 +10,7 @@ from pipeline.example import Example
 from pipeline.finetune.tuner import Tuner
 from pipeline.generation import Generation
 from pipeline.library import Library
+from pipeline.models.openai_chat import close_clients
 from pipeline.query_lists import QueryLists
 from pipeline.registry import Registry
 from pipeline.retrieval import LexicalIndex, Retriever
@@ -36,6 +37,8 @@ class Services:
 
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
+        # Connections belong to the loop that opened them: they are closed there, before it ends.
+        self.background.submit(close_clients()).result(5)
         self.background.close()
         self.store.close()
 

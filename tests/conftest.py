@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workspace import open_workspace
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -13,3 +15,11 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("../shared/data does not exist here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def services(tmp_path):
+    """An empty workspace with the real services."""
+    workspace = open_workspace(tmp_path / "home")
+    yield workspace
+    workspace.close()

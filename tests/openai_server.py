@@ -28,22 +28,21 @@ Messages = Sequence[Mapping[str, str]]
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)|.+", re.DOTALL)
 _PARAMETERS = {
     *("model", "messages", "stream", "stream_options", "temperature", "top_p", "max_tokens", "max_completion_tokens"),
-    *("n", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user"),
-    *("response_format", "tools", "tool_choice", "parallel_tool_calls", "metadata", "store", "service_tier"),
+    *("n", "stop", "seed", "user", "presence_penalty", "frequency_penalty", "response_format", "tools", "tool_choice"),
 }
 _ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one chat request. Several fields may be combined.
+    """What goes wrong with one chat request.
 
     ``status`` answers with an error of that status (``code`` and ``message`` go into OpenAI's error object) and with
     ``retry_after``. ``stall`` waits so many seconds before anything is sent, ``stall_after`` waits ``stall`` seconds
     after that many pieces of text instead. ``cut_after`` drops the connection after that many pieces of text;
     ``polite`` ends the response cleanly there instead, without the closing chunk and [DONE]. ``body`` replaces the
     answer, sent as ``content_type``. ``events`` replaces the events of a stream. ``drop`` closes the connection
-    without a word.
+    without a word. With ``when`` only requests whose last message contains that text count.
     """
 
     status: int = 0
@@ -150,10 +149,7 @@ class OpenAIServer:
         return [request for request in self.requests if request.path == "/v1/chat/completions"]
 
     def fail(self, times: int | None = 1, **fault: object) -> None:
-        """Let the next ``times`` chat requests (None: all) go wrong as :class:`Fault` says.
-
-        With ``when`` only requests whose last message contains that text count.
-        """
+        """Let the next ``times`` chat requests (None: all) go wrong as :class:`Fault` says."""
         with self._lock:
             self._faults.append([times, Fault(**fault)])
 
@@ -163,7 +159,6 @@ class OpenAIServer:
             self._faults.clear()
 
     def next_fault(self, text: str) -> Fault:
-        """Return the fault for a request whose last message is ``text``; one that does nothing if there is none."""
         with self._lock:
             for entry in self._faults:
                 times, fault = entry
@@ -173,20 +168,17 @@ class OpenAIServer:
         return Fault()
 
     def log(self, request: LoggedRequest) -> None:
-        """Keep a request that came in."""
         with self._lock:
             self.requests.append(request)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
 
     def end(self, request: LoggedRequest) -> None:
-        """Note that a request is answered, or given up."""
         with self._lock:
             request.ended = time.time()
             self._at_once -= 1
 
     def next_id(self) -> str:
-        """Return an id for a completion."""
         return f"chatcmpl-{next(self._ids):08d}"
 
 
@@ -200,7 +192,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Stay silent where the client has left; anything else is a mistake here, and is shown."""
+        """Stay silent where the client has left; anything else is a mistake in this file."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -220,8 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def log_message(self, *_: object) -> None:
-        """Print nothing: the log is ``OpenAIServer.requests``."""
+    def log_message(self, *_: object) -> None: ...
 
     def do_GET(self) -> None:
         self._serve({})
@@ -268,44 +259,38 @@ class _Handler(BaseHTTPRequestHandler):
     def _chat(self, owner: OpenAIServer, body: object) -> None:
         fault = owner.next_fault(self.request_log.query)
         if fault.drop:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            raise _Gone
+            return self._hang_up()
         self._pause(owner.latency)
         if fault.stall_after is None:
             self._pause(fault.stall)
         if fault.status:
-            self._send_fault(fault)
-            return
+            return self._send_fault(fault)
         _check(owner, body)
         if fault.body is not None:
-            self._send(200, fault.body, fault.content_type)
-        elif body.get("stream") and owner.streams:
-            self._stream(owner, body, fault)
-        else:
-            self._send(200, json.dumps(_Completion(owner, body).whole()), "application/json")
+            return self._send(200, fault.body, fault.content_type)
+        if body.get("stream") and owner.streams:
+            return self._stream(owner, body, fault)
+        return self._send(200, json.dumps(_Completion(owner, body).whole()), "application/json")
 
     def _send_fault(self, fault: Fault) -> None:
         extra = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         message = fault.message or f"The server had an error while processing your request ({fault.status})."
-        error = {"message": message, "type": "error", "param": None, "code": fault.code}
-        content = fault.body if fault.body is not None else json.dumps({"error": error})
-        kind = fault.content_type if fault.body is not None else "application/json"
+        error = json.dumps({"error": {"message": message, "type": "error", "param": None, "code": fault.code}})
+        content, kind = (error, "application/json") if fault.body is None else (fault.body, fault.content_type)
         self._send(fault.status, content, kind, extra)
 
     def _stream(self, owner: OpenAIServer, body: dict[str, object], fault: Fault) -> None:
         completion = _Completion(owner, body)
         self._head(200, {"Content-Type": "text/event-stream; charset=utf-8", "Transfer-Encoding": "chunked"})
         if fault.events is not None:
-            for event in fault.events:
-                self._chunk(event)
+            self._chunk("".join(fault.events) or ": nothing\n\n")
             return self._chunk("")
         self._event(completion.chunk({"role": "assistant", "content": "", "refusal": None}))
         for number, piece in enumerate(completion.pieces):
             if fault.stall_after == number:
                 self._pause(fault.stall)
             if fault.cut_after == number:
-                return self._cut(fault)
+                return self._chunk("") if fault.polite else self._hang_up()
             self._pause(owner.pace)
             self._event(completion.chunk({"content": piece}))
         self._event(completion.chunk({}, completion.finish_reason))
@@ -314,12 +299,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._chunk("data: [DONE]\n\n")
         return self._chunk("")
 
-    def _cut(self, fault: Fault) -> None:
-        if fault.polite:
-            return self._chunk("")
+    def _hang_up(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
-        return None
 
     def _event(self, content: dict[str, object]) -> None:
         self._chunk(f"data: {json.dumps(content)}\n\n")
@@ -375,19 +357,14 @@ def _check_messages(owner: OpenAIServer, messages: object) -> None:
     if not isinstance(messages, list) or not messages:
         raise _Refusal(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
     for number, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in _ROLES:
-            raise _Refusal(400, f"Invalid value for 'messages[{number}].role'.", param=f"messages[{number}].role")
-        if not isinstance(message.get("content"), str):
-            raise _Refusal(400, f"Invalid type for 'messages[{number}].content'.", param=f"messages[{number}].content")
-    words = _words(messages)
+        for key, fits in (("role", _ROLES.__contains__), ("content", lambda content: isinstance(content, str))):
+            if not isinstance(message, dict) or not fits(message.get(key)):
+                raise _Refusal(400, f"Invalid value for 'messages[{number}].{key}'.", param=f"messages[{number}].{key}")
+    words = sum(len(message["content"].split()) for message in messages)
     if words > owner.window:
         said = f"This model's maximum context length is {owner.window} tokens. However, your messages resulted in "
         said += f"{words} tokens. Please reduce the length of the messages."
         raise _Refusal(400, said, "context_length_exceeded", "messages")
-
-
-def _words(messages: Messages) -> int:
-    return sum(len(message["content"].split()) for message in messages)
 
 
 class _Completion:
@@ -400,14 +377,8 @@ class _Completion:
         self.finish_reason = "length" if len(self.pieces) < len(pieces) else "stop"
         self.wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         self._id, self._created, self._model = owner.next_id(), int(time.time()), body["model"]
-        prompt, completion = _words(body["messages"]), len(self.pieces)
-        self.usage = {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        }
+        prompt, made = sum(len(message["content"].split()) for message in body["messages"]), len(self.pieces)
+        self.usage = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
 
     def whole(self) -> dict[str, object]:
         message = {"role": "assistant", "content": "".join(self.pieces), "refusal": None, "annotations": []}
@@ -423,5 +394,4 @@ class _Completion:
         return made
 
     def _frame(self, kind: str) -> dict[str, object]:
-        common = {"service_tier": "default", "system_fingerprint": "fp_tests"}
-        return {"id": self._id, "object": kind, "created": self._created, "model": self._model, **common}
+        return {"id": self._id, "object": kind, "created": self._created, "model": self._model}

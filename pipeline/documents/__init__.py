@@ -4,7 +4,8 @@ Both are cheap to import: the libraries behind a file format, and LlamaIndex, ar
 """
 
 from pipeline.documents.chunking import split_document
-from pipeline.documents.kinds import ENDINGS, SUPPORTED
+from pipeline.documents.kinds import ENDINGS
 from pipeline.documents.reading import ReadText, read_file
+from pipeline.documents.refusals import SUPPORTED
 
 __all__ = ["ENDINGS", "SUPPORTED", "ReadText", "read_file", "split_document"]

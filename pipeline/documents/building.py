@@ -56,7 +56,7 @@ class HeadingPath:
         while self._titles and self._titles[-1][0] >= level:
             self._titles.pop()
         title = one_line(title)
-        self._titles.append((level, title if len(title) <= _MAX_TITLE else f"{title[:_MAX_TITLE - 1].rstrip()}…"))
+        self._titles.append((level, title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 1].rstrip()}…"))
         return PATH_SEPARATOR.join(title for _, title in self._titles if title)
 
 

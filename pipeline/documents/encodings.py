@@ -45,10 +45,11 @@ def decode(data: bytes, declared: str = "") -> str | None:
         if data.startswith(mark):
             return _plausible(_decoded(data, encoding))
     if b"\0" in data:
-        wide = _wide(data)
-        if wide is not None or data.count(b"\0") > _MAX_ODD_SHARE * len(data):
-            return wide
-        data = data.replace(b"\0", b"")  # a few strays in a text
+        narrow = data.replace(b"\0", b"")
+        # A few strays in a text, or the zero halves of wide characters?
+        if len(data) - len(narrow) > _MAX_ODD_SHARE * len(data) or _decoded(narrow, "utf-8") is None:
+            return _wide(data)
+        data = narrow
     # This one is made of ASCII bytes, and tells itself by its escapes.
     text = _declared(data, "iso2022_jp" if b"\x1b$" in data else declared)
     if text is None:

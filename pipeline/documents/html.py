@@ -55,9 +55,7 @@ def read_html(data: bytes, name: str) -> ReadText:
 def _parsed(text: str, name: str) -> Any:
     from lxml import etree, html  # 0.1 s, only when a page comes
 
-    parser = html.HTMLParser(
-        encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True
-    )
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         root = html.document_fromstring(text.encode("utf-8"), parser=parser)
     except etree.ParserError:  # nothing but comments

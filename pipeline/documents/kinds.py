@@ -9,7 +9,6 @@ from pathlib import PurePath
 from pipeline.documents import refusals
 from pipeline.documents.encodings import decode
 from pipeline.documents.packages import package_type
-from pipeline.documents.refusals import SUPPORTED as SUPPORTED
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 

@@ -12,7 +12,8 @@ from pipeline.records import Section
 _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 # Lines that neither are a paragraph nor begin one, so that no underline makes a heading of them.
-_CONTAINER = re.compile(r"[ \t]*(?:>|[-+*][ \t]|\d{1,9}[.)][ \t])")
+_NOTHING = re.compile(r"[ \t]*| {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*")
+_CONTAINER = re.compile(r"[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])(?:[ \t]|$))")
 _OTHER_BLOCK = re.compile(r" {4}|\t| {0,3}[<|]")
 _FENCE = re.compile(r"(?:[ \t]|>|[-+*][ \t]|\d{1,9}[.)][ \t])*(`{3,}(?=[^`]*$)|~{3,})")
 _HTML = re.compile(r" {0,3}<(!--|pre|script|style|textarea)(?![\w-])", re.I)
@@ -24,7 +25,8 @@ _MARKUP = (
     (re.compile(r"\s*\{#[^}]*\}\s*$"), ""),
     (re.compile(r"<[^>]+>"), ""),
     (re.compile(r"(\*\*|__|~~|`+)(.+?)\1"), r"\2"),
-    (re.compile(r"(?<!\w)([*_])(.+?)\1(?!\w)"), r"\2"),
+    (re.compile(r"\*(?=\S)(.+?)(?<=\S)\*"), r"\1"),
+    (re.compile(r"(?<!\w)_(.+?)_(?!\w)"), r"\1"),
     (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),
 )
 
@@ -37,7 +39,7 @@ def read_markdown(data: bytes, name: str) -> ReadText:
     Raises:
         DocumentError: the file is not text.
     """
-    text = _EMBEDDED.sub("(", text_of(data, name))
+    text = _EMBEDDED.sub("", text_of(data, name))
     path = HeadingPath()
     sections = tuple(
         Section(start, path.enter(level, _without_markup(title))) for start, level, title in _headings(text)
@@ -51,23 +53,24 @@ def _headings(text: str) -> Iterator[tuple[int, int, str]]:
     start = front_matter.end() if front_matter else 0
     closing: re.Pattern[str] | None = None
     paragraph: int | None = None  # where the paragraph began that an underline may turn into a heading
-    in_container = False
-    for line in text[start:].splitlines(keepends=True):
-        here, start, line = start, start + len(line), line.rstrip("\n")
+    in_container = False  # in the lines of an item or a quote, where an underline makes no heading
+    for line in text[start:].split("\n"):
+        here, start = start, start + len(line) + 1
         if closing is not None:
             closing = None if closing.search(line) else closing
             continue
         closing = _closing(line)
         atx = _ATX.match(line)
-        underline = _UNDERLINE.fullmatch(line)
+        underline = _UNDERLINE.fullmatch(line) if paragraph is not None else None
         if atx:
             yield here, len(atx[1]), _without_closing(line[atx.end() :])
         elif underline and paragraph is not None:
             yield paragraph, 1 if underline[1][0] == "=" else 2, text[paragraph:here]
-        in_container = bool(line.strip()) and (in_container or bool(_CONTAINER.match(line)))
-        if atx or underline or closing or in_container or not line.strip():
-            paragraph = None
-        elif paragraph is None and not _OTHER_BLOCK.match(line):
+        if atx or underline or closing or _NOTHING.fullmatch(line):
+            paragraph, in_container = None, False
+        elif _CONTAINER.match(line):
+            paragraph, in_container = None, True
+        elif paragraph is None and not in_container and not _OTHER_BLOCK.match(line):
             paragraph = here
 
 
@@ -84,7 +87,7 @@ def _closing(line: str) -> re.Pattern[str] | None:
 
 
 def _without_closing(title: str) -> str:
-    """"Setup ##" is the heading "Setup", "C#" is "C#"."""
+    """ "Setup ##" is the heading "Setup", "C#" is "C#"."""
     title = title.strip(" \t")
     bare = title.rstrip("#")
     return bare.rstrip() if not bare or bare[-1] in " \t" else title

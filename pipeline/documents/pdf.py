@@ -92,7 +92,7 @@ def _joined(mended: str, before: str, line: str, words: set[str], full: float) -
 
 
 def _keeps_hyphen(first: str, second: str, hyphen: str, words: set[str]) -> bool:
-    """"GPT-4" and "Anglo-Saxon" do, and so does what the document writes with a hyphen elsewhere."""
+    """ "GPT-4" and "Anglo-Saxon" do, and so does what the document writes with a hyphen elsewhere."""
     if hyphen == "\xad" or first + second in words:
         return False
     return f"{first}-{second}" in words or not (first[-1].islower() and second[0].islower())

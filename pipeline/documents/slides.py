@@ -42,7 +42,7 @@ def _add_slide(builder: TextBuilder, slide: Any, number: int) -> None:
     if title is not None:
         builder.add(tidy_lines(title.text_frame.text))
     for shape in _shapes(slide.shapes):
-        if title is None or shape.shape_id != title.shape_id:
+        if (title is None or shape.shape_id != title.shape_id) and not _is_margin(shape):
             builder.add(_text_of(shape))
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         builder.add(tidy_lines(slide.notes_slide.notes_text_frame.text))
@@ -55,6 +55,14 @@ def _shapes(shapes: Any) -> Iterator[Any]:
             yield from _shapes(shape.shapes)
         else:
             yield shape
+
+
+def _is_margin(shape: Any) -> bool:
+    """Date, footer and number of the slide, the same on every one."""
+    from pptx.enum.shapes import PP_PLACEHOLDER
+
+    margins = (PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER)
+    return shape.is_placeholder and shape.placeholder_format.type in margins
 
 
 def _text_of(shape: Any) -> str:

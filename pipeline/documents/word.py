@@ -82,15 +82,14 @@ class _WordReader:
             self._builder.heading(level, text)
         elif text and not is_contents:
             self._builder.add(f"- {text}" if is_list else text, "\n" if is_list else "\n\n")
-        for box in paragraph.iter(f"{_W}txbxContent"):
-            if not any(parent.tag == _MC_FALLBACK for parent in box.iterancestors()):
-                self._builder.add("\n".join(_lines(box)))
+        for box in _boxes(paragraph):
+            self._builder.add("\n".join(_lines(box)))
 
     def _manner(self, paragraph: Any) -> tuple[int | None, bool, bool]:
         """Level of a heading or None; whether it is an item of a list; whether it belongs to the table of contents."""
         properties = paragraph.find(f"{_W}pPr")
         style = _value(properties, "pStyle")
-        names = self._styles.get(style, ("", None))
+        names = self._styles.get(style or "", ("", None))
         level = _outline_level(properties)
         is_list = properties is not None and properties.find(f"{_W}numPr") is not None
         is_list = is_list or names[0].startswith("list ")
@@ -98,7 +97,7 @@ class _WordReader:
 
     def _notes_in(self, block: Any) -> list[str]:
         found = (self._notes[_NOTES[mark.tag]].get(mark.get(f"{_W}id")) for mark in block.iter(*_NOTES))
-        return [note for note in found if note]
+        return [note for note in dict.fromkeys(found) if note]
 
     def _margins(self) -> list[str]:
         """Lines of the headers and footers in use, each once."""
@@ -130,7 +129,7 @@ def _style_level(style: Any, styles: dict[str, Any]) -> int | None:
             level = 1
         if level is not None:
             return level
-        style = styles.get(_value(style, "basedOn"))
+        style = styles.get(_value(style, "basedOn") or "")
     return None
 
 
@@ -168,11 +167,21 @@ def _blocks(container: Any) -> Iterator[Any]:
 
 
 def _lines(container: Any) -> list[str]:
-    """Text of paragraphs and rows without sections: of a cell, a header or a note."""
+    """Text of paragraphs and rows without sections: of a cell, a header, a note or a text box."""
     lines: list[str] = []
     for block in _blocks(container):
-        lines += _rows(block) if block.tag == f"{_W}tbl" else [one_line(_inline_text(block))]
+        if block.tag == f"{_W}tbl":
+            lines += _rows(block)
+        else:
+            lines += [one_line(_inline_text(block)), *(line for box in _boxes(block) for line in _lines(box))]
     return [line for line in lines if line]
+
+
+def _boxes(paragraph: Any) -> Iterator[Any]:
+    """The text boxes that are anchored in a paragraph, without the copies for old programs."""
+    for box in paragraph.iter(f"{_W}txbxContent"):
+        if not any(parent.tag == _MC_FALLBACK for parent in box.iterancestors()):
+            yield box
 
 
 def _rows(table: Any) -> list[str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.finetune.embedded import TrainingExample, train
+from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
 from pipeline.models.extractive import ExtractiveWeights
 
 from pipeline.errors import PipelineError, TrainingError
@@ -158,6 +157,6 @@ def _jsonl(rows: tuple[Row, ...]) -> str:
     return to_chat_jsonl({"messages": row.messages} for row in rows)
 
 
-def _metrics(trained) -> Mapping[str, object]:
-    names = ("losses", "kept", "not_kept", "accuracy")
-    return {name: getattr(trained, name) for name in names}
+def _metrics(trained: TrainedWeights) -> dict[str, object]:
+    names = ("kept", "not_kept", "accuracy", "base_accuracy", "refusals", "skipped")
+    return {"losses": list(trained.losses), **{name: getattr(trained, name) for name in names}}

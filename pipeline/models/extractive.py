@@ -65,9 +65,9 @@ class ExtractiveWeights:
 
 
 def base() -> ExtractiveWeights:
-    """Return the weights of the untrained model: rounded by hand, words of the query count and little else."""
-    known = {"share": 8.0, "neighbours": 2.0, "heading": 2.0, "pairs": 1.0, "context": 1.0}
-    return ExtractiveWeights(tuple(known.get(name, 0.0) for name in FEATURES), threshold=0.47, sentences=3, keep=0.2)
+    """Return the weights of the untrained model."""
+    known = {"share": 8.0, "neighbours": 2.0, "heading": 2.0, "pairs": 1.0, "context": 1.0, "number": 1.0, "name": 0.7}
+    return ExtractiveWeights(tuple(known.get(name, 0.0) for name in FEATURES), threshold=0.45, sentences=3, keep=0.2)
 
 
 class ExtractiveAnswerer:
@@ -106,7 +106,7 @@ def choose(found: Candidates, weights: ExtractiveWeights) -> list[int]:
     for at in order:
         if len(chosen) == weights.sentences or (chosen and np.exp(rated[at] - rated[order[0]]) < weights.keep):
             break
-        if not any(_same(found.sentences[at], found.sentences[other]) for other in chosen):
+        if not any(same_sentence(found.sentences[at], found.sentences[other]) for other in chosen):
             chosen.append(int(at))
     return _with_antecedent(found.sentences, chosen, weights.sentences)
 
@@ -120,7 +120,8 @@ def _with_antecedent(sentences: Sequence[Candidate], chosen: list[int], most: in
     return chosen
 
 
-def _same(one: Candidate, other: Candidate) -> bool:
+def same_sentence(one: Candidate, other: Candidate) -> bool:
+    """Tell whether two sentences say the same: contexts overlap, and documents repeat themselves."""
     if one.text == other.text:
         return True
     union = one.terms | other.terms

@@ -15,6 +15,7 @@ from pipeline.models.markup import Block, BlockKind, plain_text, read_blocks
 _LISTED_CHARACTERS = 240
 _LABEL_REACH = 3
 _COLONS = (":", "：")
+_OPEN_ENDS = (",", ";", ":", "，", "；", "：", "、")
 
 _CLOSING = "\"'”’»)\\]」』）】"
 _WIDE_STOPS = "。！？｡"
@@ -30,6 +31,7 @@ _ABBREVIATION = re.compile(
     r"Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)\.$"
 )
 _LABEL = re.compile(r"([^.!?:。：()]{2,80})(?::(?=\s|$)|：)")
+_NUMBERED = re.compile(r"^\(?\d{1,2}\)\s+(?=\S)")
 _ENDED = re.compile(rf"[.!?…؟۔।{_WIDE_STOPS}][{_CLOSING}]*$")
 
 
@@ -50,7 +52,7 @@ def split_sentences(text: str, heading: str = "") -> list[Sentence]:
     blocks = read_blocks(text)
     if all(block.kind is BlockKind.HEADING for block in blocks):
         blocks = [Block(BlockKind.ITEM, block.text) for block in blocks]
-    return list(_sentences(blocks, plain_text(heading)))
+    return _whole(list(_sentences(blocks, plain_text(heading))), blocks)
 
 
 def split_prose(text: str) -> list[str]:
@@ -65,11 +67,20 @@ def split_prose(text: str) -> list[str]:
 
 
 def ended(text: str) -> str:
-    """Return a sentence with punctuation at its end; a colon or comma that leads to nothing becomes a full stop."""
-    text = text.rstrip(" ,;:：；，、")
+    """Return a sentence without a number before it and with punctuation behind it, in place of a comma or colon."""
+    text = _NUMBERED.sub("", text).rstrip(" ,;:：；，、")
     if not text or _ENDED.search(text):
         return text
     return text + ("。" if text[-1] >= "\u3000" else ".")
+
+
+def _whole(sentences: list[Sentence], blocks: Sequence[Block]) -> list[Sentence]:
+    """Leave out what the ends of the chunk cut in two; the neighbouring chunk has all of it."""
+    if len(sentences) > 1 and blocks[0].kind is BlockKind.PROSE and blocks[0].text[0].islower():
+        sentences = sentences[1:]
+    if len(sentences) > 1 and blocks[-1].kind is BlockKind.PROSE and blocks[-1].text.endswith(_OPEN_ENDS):
+        sentences = sentences[:-1]
+    return sentences
 
 
 def _sentences(blocks: Sequence[Block], heading: str) -> Iterator[Sentence]:

@@ -136,6 +136,8 @@ def _first_decisive(votes: Sequence[Vote], first: str, second: str) -> Iterator[
 
 def _log_e(wins: int, losses: int) -> float:
     total = wins + losses
+    if total < 2:
+        return 0.0  # Exactly: rounding must not make evidence of a single query.
     return total * math.log(2) + math.lgamma(wins + 1) + math.lgamma(losses + 1) - math.lgamma(total + 2)
 
 

@@ -94,6 +94,10 @@ def win_rate(votes: Sequence[Vote], first: str, second: str, confidence: float =
     the same rate, as when one model won each vote): v = 0 says nothing, so n_e = Q-1, which is what the formula gives
     just before, for one vote per query and no tie, whatever r.
 
+    ``tests/bench/coverage.py`` measures how often it holds the truth: 94 to 96 % in ordinary sprints. It holds it too
+    seldom (70 to 86 %, and the note says so) when one query has most of the votes, and (89 %) when nine in ten votes
+    are ties and all others go one way.
+
     Raises:
         ComparisonError: as :func:`pipeline.ranking.counts.pair_results`.
         ValueError: ``confidence`` is not between 0 and 1.
@@ -152,11 +156,14 @@ def _clustered(votes: Iterable[Vote], pair: tuple[str, str], worth: Mapping[Resu
 def _effective_votes(clusters: list[tuple[int, int]], points: int, total: int) -> tuple[float, str]:
     """Return n_e and a note. ``points`` are half points, all numbers are whole, so that no spread is exactly 0."""
     queries = len(clusters)
+    # (sum k)^2 / sum k^2 equal queries would weigh as these do; far below their number, one or two queries decide.
+    uneven = 2 * total * total < queries * sum(number * number for _, number in clusters)
+    note = "A few queries have most of the votes, which makes the interval too narrow." if uneven else ""
     spread = sum((2 * total * own - 2 * points * number) ** 2 for own, number in clusters)
     if spread == 0:
         return float(queries - 1), "All queries gave the same rate, so the interval rests on their number alone."
     # r (1-r) = points (2 total - points) / (2 total)^2; v = Q/(Q-1) * spread / (4 total^2)^2.
-    return 4 * points * (2 * total - points) * total * total * (queries - 1) / (queries * spread), ""
+    return 4 * points * (2 * total - points) * total * total * (queries - 1) / (queries * spread), note
 
 
 def _check_confidence(confidence: float) -> None:

@@ -27,14 +27,8 @@ def server():
 
 
 def model(server, **changes) -> ChatModel:
-    settings = {
-        "base_url": server.base_url,
-        "api_key": "",
-        "model_id": "test-model",
-        "template": get_template("answer-review"),
-        "timeout": 5.0,
-    }
-    return ChatModel(**{**settings, **changes})
+    settings = {"base_url": server.base_url, "api_key": "", "model_id": "test-model", "timeout": 5.0}
+    return ChatModel(**{**settings, "template": get_template("answer-review"), **changes})
 
 
 def run(coroutine):
@@ -55,9 +49,6 @@ def error_of(chat: ChatModel) -> str:
     with pytest.raises(ModelError) as caught:
         ask(chat)
     return str(caught.value)
-
-
-# What comes back
 
 
 def test_an_answer_comes_with_citations_usage_and_time(server):
@@ -86,10 +77,9 @@ def test_text_is_shown_before_the_answer_is_complete(server):
     assert moments[-1] - moments[0] > 0.3
 
 
-@pytest.mark.parametrize("piece", ["🙂", "日本語です", "é"])
-def test_characters_of_several_bytes_survive_the_stream(server, piece):
-    server.answer = lambda _: f"{piece} {piece}"
-    assert ask(model(server)).text == f"{piece} {piece}"
+def test_characters_of_several_bytes_survive_the_stream(server):
+    server.answer = lambda _: "🙂 日本語です é"
+    assert ask(model(server)).text == "🙂 日本語です é"
 
 
 def test_a_refusal_is_marked(server):
@@ -140,9 +130,6 @@ def test_the_models_of_an_endpoint_are_listed(server):
     assert run(model(server).list_models()) == ["alpha", "zeta"]
 
 
-# What is sent
-
-
 def test_only_what_is_set_is_sent(server):
     ask(model(server))
     ask(model(server, temperature=0.0, max_tokens=50))
@@ -190,13 +177,10 @@ def test_connections_are_reused_within_a_loop(server):
     async def many():
         for _ in range(5):
             await chat.answer("Who was first?", CONTEXTS)
-        return await asyncio.to_thread(lambda: len(server.chats))
 
-    assert run(many()) == 5
+    run(many())
+    assert len(server.chats) == 5
     assert len({request.connection for request in server.chats}) == 1
-
-
-# What is retried
 
 
 def test_server_errors_are_retried(server):
@@ -254,9 +238,6 @@ def test_what_may_cost_money_twice_or_cannot_get_better_is_not_retried(server, f
     server.fail(times=None, **fault)
     error_of(model(server, timeout=0.4 if "stall" in fault else 5))
     assert len(server.chats) == 1
-
-
-# What is said
 
 
 def closed_port() -> int:

@@ -1,0 +1,208 @@
+"""Blind comparison: sides, votes, undo, reveal, and what bars a query."""
+
+import threading
+from collections import Counter
+
+import pytest
+
+from pipeline.errors import ComparisonError
+from pipeline.records import Outcome, Split
+from pipeline.store.members import AUTOMATIC
+from tests.workspace import add_comparison, add_model, person
+
+TEXTS = [(f"Answer {n} in few words.", f"Answer {n}, and it goes on for longer.") for n in range(12)]
+
+
+@pytest.fixture
+def pair(services):
+    return add_model(services, "first-model"), add_model(services, "second-model")
+
+
+@pytest.fixture
+def set_id(services, pair):
+    return add_comparison(services, pair, TEXTS)
+
+
+def left_counts(services, set_id, me):
+    votes = [vote for vote in services.store.comparisons.votes(set_id) if vote.annotator_id == me]
+    return Counter(vote.left_model_id for vote in votes)
+
+
+def test_sides_differ_by_at_most_one_at_every_moment_with_undo(services, set_id, pair):
+    desk = services.comparisons
+    for name in ("Ada", "Bo", "Cem", "Dana", "Eve"):
+        me, undone = person(services, name), 0
+        while shown := desk.next_pair(set_id, me):
+            desk.vote(shown.comparison_id, me, Outcome.MODEL_A)
+            counts = left_counts(services, set_id, me)
+            assert abs(counts[pair[0].id] - counts[pair[1].id]) <= 1
+            if undone < 4 and shown.number % 3 == 0:
+                undone += 1
+                desk.undo(set_id, me)
+                counts = left_counts(services, set_id, me)
+                assert abs(counts[pair[0].id] - counts[pair[1].id]) <= 1
+        assert left_counts(services, set_id, me) == {pair[0].id: 6, pair[1].id: 6}
+
+
+def test_sides_are_drawn_by_chance_for_the_first_pair(services, set_id, pair):
+    lefts = set()
+    for number in range(24):
+        me = person(services, f"P{number}")
+        shown = services.comparisons.next_pair(set_id, me)
+        lefts.add(services.store.comparisons.side(shown.comparison_id, me) in _completions(services, pair[0]))
+    assert lefts == {True, False}
+
+
+def _completions(services, model):
+    comparisons = services.store.comparisons.in_set(services.comparisons.sets()[0].id)
+    return {c.completion_1_id for c in comparisons} if model.name == "first-model" else set()
+
+
+def test_a_reload_shows_the_same_pair_with_the_same_sides(services, set_id):
+    me = person(services, "Ada")
+    assert services.comparisons.next_pair(set_id, me) == services.comparisons.next_pair(set_id, me)
+
+
+def test_undo_brings_the_pair_back_with_the_same_sides(services, set_id):
+    me = person(services, "Ada")
+    first = services.comparisons.next_pair(set_id, me)
+    services.comparisons.vote(first.comparison_id, me, Outcome.TIE, "because", "A better answer.")
+    services.comparisons.next_pair(set_id, me)
+    undone = services.comparisons.undo(set_id, me)
+    assert (undone.reason, undone.correction) == ("because", "A better answer.")
+    assert services.comparisons.next_pair(set_id, me) == first
+
+
+def test_the_second_vote_on_a_pair_changes_nothing(services, set_id):
+    me = person(services, "Ada")
+    shown = services.comparisons.next_pair(set_id, me)
+    assert services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_A) is True
+    assert services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_B) is False
+    assert [vote.outcome for vote in services.store.comparisons.votes(set_id)] == [Outcome.MODEL_A]
+
+
+def test_many_windows_of_one_person_give_one_vote(services, set_id):
+    me = person(services, "Ada")
+    shown = services.comparisons.next_pair(set_id, me)
+    taken, gate = [], threading.Barrier(8)
+
+    def vote():
+        gate.wait()
+        taken.append(services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_A))
+
+    threads = [threading.Thread(target=vote) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(taken) == [False] * 7 + [True]
+
+
+def test_a_pair_that_was_never_shown_cannot_be_voted_on(services, set_id):
+    ada, bo = person(services, "Ada"), person(services, "Bo")
+    shown = services.comparisons.next_pair(set_id, ada)
+    with pytest.raises(ComparisonError, match="not shown"):
+        services.comparisons.vote(shown.comparison_id, bo, Outcome.MODEL_A)
+
+
+def test_an_unknown_outcome_raises(services, set_id):
+    me = person(services, "Ada")
+    shown = services.comparisons.next_pair(set_id, me)
+    with pytest.raises(ValueError, match="leftvote"):
+        services.comparisons.vote(shown.comparison_id, me, "leftvote")
+    assert services.store.comparisons.votes(set_id) == []
+
+
+def test_opening_the_results_ends_voting_and_undo(services, set_id):
+    me = person(services, "Ada")
+    shown = services.comparisons.next_pair(set_id, me)
+    services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_A)
+    waiting = services.comparisons.next_pair(set_id, me)
+    with pytest.raises(ComparisonError, match="Open the results first"):
+        services.comparisons.results(set_id, me)
+    services.comparisons.reveal(set_id, me)
+    assert services.comparisons.next_pair(set_id, me) is None
+    with pytest.raises(ComparisonError, match="final"):
+        services.comparisons.undo(set_id, me)
+    with pytest.raises(ComparisonError, match="ended your voting"):
+        services.comparisons.vote(waiting.comparison_id, me, Outcome.MODEL_A)
+    assert len(services.comparisons.results(set_id, me).votes) == 1
+
+
+def test_votes_name_the_model_that_was_on_the_side(services, set_id, pair):
+    me = person(services, "Ada")
+    while shown := services.comparisons.next_pair(set_id, me):
+        short_is_a = len(shown.text_a) < len(shown.text_b)
+        services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_A if short_is_a else Outcome.MODEL_B)
+    services.comparisons.reveal(set_id, me)
+    votes = services.comparisons.results(set_id, me).votes
+    winners = [vote.model_a if vote.outcome is Outcome.MODEL_A else vote.model_b for vote in votes]
+    assert winners == ["first-model"] * 12
+    assert {vote.model_a for vote in votes} == {"first-model", "second-model"}
+
+
+def test_queries_with_fewest_votes_come_first(services, set_id):
+    for name in ("Ada", "Bo", "Cem"):
+        for _ in range(4):
+            shown = services.comparisons.next_pair(set_id, person(services, name))
+            services.comparisons.vote(shown.comparison_id, person(services, name), Outcome.TIE)
+    counts = Counter(vote.comparison_id for vote in services.store.comparisons.votes(set_id))
+    assert set(counts.values()) == {1} and len(counts) == 12
+
+
+def test_identical_completions_are_one_tie_that_nobody_is_shown(services, pair):
+    set_id = add_comparison(services, pair, [("Same words.", "Same words."), ("One.", "Two.")])
+    me = person(services, "Ada")
+    shown = services.comparisons.next_pair(set_id, me)
+    assert {shown.text_a, shown.text_b} == {"One.", "Two."} and shown.total == 1
+    votes = services.store.comparisons.votes(set_id)
+    assert [(vote.annotator_id, vote.outcome) for vote in votes] == [(AUTOMATIC, Outcome.TIE)]
+
+
+def test_queries_in_the_training_data_are_barred_in_any_spelling(services):
+    from pipeline.store.training import TrainingRow
+
+    base = services.registry.all()[0]
+    train = services.store.queries.add_set("train", [("How much is it?", Split.TRAIN, {})])
+    test = services.store.queries.add_set("test", [("how  much is IT?", Split.TEST, {}), ("Who?", Split.TEST, {})])
+    query = services.store.queries.in_set(train)[0]
+    me = person(services, "Ada")
+    dataset, response = _response_to(services, query, base, me)
+    row = TrainingRow(response.id, query.id, [{"role": "user", "content": "x"}])
+    job = services.store.training.start("embedded", dataset, base.id, [row])
+    child = add_model(services, "child", base.id)
+    from dataclasses import replace
+
+    grandchild = replace(child, id="g" * 26, name="grandchild", parent_id=child.id, job_id=job)
+    services.store.models.add(grandchild)
+    preview = services.comparisons.preview(grandchild.id, base.id, test)
+    assert (preview.pairs, preview.barred) == (1, 1)
+    assert services.comparisons.preview(child.id, base.id, test).barred == 0
+
+
+def _response_to(services, query, model, me):
+    from pipeline.records import Answer
+    from pipeline.store.runs import NewRun, completion_of
+
+    retrieval = services.store.queries.add_retrieval(query.id, "by hand", [])
+    run = services.store.runs.start(NewRun(model.id, query.query_set_id, None, "by hand", 1, 0))
+    completion = completion_of(Answer("It is 5."), run, model.id, query.id, retrieval.id)
+    services.store.runs.add_completion(completion)
+    dataset = services.store.reviews.add_dataset("d", "answer-review", run, [(query.id, completion.id)])
+    record = services.store.reviews.record_ids(dataset)[0]
+    return dataset, services.reviews.submit(record, me, {"answer": "It is 5."})
+
+
+def test_two_times_the_same_model_is_refused(services):
+    model = services.registry.all()[0]
+    with pytest.raises(ComparisonError, match="two different"):
+        services.comparisons.create(model.id, model.id, "any")
+
+
+def test_a_list_without_test_queries_is_refused_with_what_to_do(services, pair):
+    only_train = services.store.queries.add_set("train", [("How?", Split.TRAIN, {})])
+    with pytest.raises(ComparisonError, match="no test queries"):
+        services.comparisons.create(pair[0].id, pair[1].id, only_train)
+
+
+def test_the_name_shown_before_the_reveal_names_no_model(services, set_id):
+    item = services.comparisons.sets()[0]
+    assert "model" not in services.comparisons.blind_name(item) and "both by name" not in services.comparisons.blind_name(item)

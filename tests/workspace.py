@@ -1,0 +1,54 @@
+"""Workspaces for tests: the real services over a folder, and comparisons whose completions are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.records import Answer, Context, Model, Split, new_id
+from pipeline.services import Services, open_services
+from pipeline.settings import Settings
+from pipeline.store.comparisons import Comparison
+from pipeline.store.runs import completion_of
+
+
+def open_workspace(home: Path, **settings) -> Services:
+    """Open a workspace without the example."""
+    return open_services(Settings(home=home, **{"example": False, **settings}))
+
+
+def add_model(services: Services, name: str, parent: str | None = None) -> Model:
+    """Register an embedded model under a name."""
+    config = services.registry.all()[0].config
+    model = Model(new_id(), name, "extractive", config, "answer-review", parent_id=parent, created_at=1.0)
+    services.store.models.add(model)
+    return model
+
+
+def add_comparison(
+    services: Services, models: tuple[Model, Model], texts: Sequence[tuple[str, str]], queries: Sequence[str] = ()
+) -> str:
+    """Open a comparison of two models whose completions for query n are ``texts[n]``; return the set's id."""
+    asked = list(queries) or [f"Query number {n}?" for n in range(len(texts))]
+    list_id = services.store.queries.add_set("Asked twice", [(text, Split.TEST, {}) for text in asked])
+    set_id = services.store.comparisons.add_set("both by name", (models[0].id, models[1].id), list_id)
+    items = []
+    for position, query in enumerate(services.store.queries.in_set(list_id)):
+        context = Context("c1", "d1", "manual.md", "The passage that both models were given.", 0, 40, 1.5)
+        retrieval = services.store.queries.add_retrieval(query.id, "by hand", [context])
+        ids = []
+        for model, text in zip(models, texts[position], strict=True):
+            completion = completion_of(Answer(text), None, model.id, query.id, retrieval.id)
+            services.store.runs.add_completion(completion)
+            ids.append(completion.id)
+        same = texts[position][0] == texts[position][1]
+        items.append(Comparison(new_id(), set_id, position, query.id, retrieval.id, *ids, same))
+    services.store.comparisons.open_set(set_id, items, {"pairs": len(items)})
+    return set_id
+
+
+def person(services: Services, name: str) -> str:
+    """Return the id of a person."""
+    member_id = services.store.members.by_token(name)
+    services.store.members.rename(member_id, name)
+    return member_id
