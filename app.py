@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import gradio as gr
@@ -88,6 +89,8 @@ def main() -> None:
         services = open_services(chosen)
     except (SettingsError, PipelineError) as error:
         sys.exit(f"Pairloop cannot start: {error}")
+    # When uvicorn has stopped it sends itself the signal again: that must end in the clean-up below, with status 0.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(f"Pairloop is starting on http://{chosen.host}:{chosen.port} · data in {chosen.home}", flush=True)
     try:
         # Without a limit an open tab's heartbeat would keep the server from ever stopping.

@@ -107,9 +107,14 @@ class EditHandlers:
         self, record_id: str, query_rating: int | None, context_rating: int | None, answer: str, request: gr.Request
     ) -> Typed:
         """Keep what was typed, on the server, and show how it differs from the suggestion."""
+        if not record_id:
+            return Typed("", "")
         me = person(self._services, request)
-        response = self._desk.save_draft(record_id, me, _values(query_rating, context_rating, answer))
-        suggestion = self._services.store.reviews.record(record_id).suggestion
+        card = self._desk.card(record_id, me)
+        values, suggestion = _values(query_rating, context_rating, answer), card.record.suggestion
+        if self._desk.is_kept(card, values):
+            return Typed(_status(card), _html.diff(suggestion, answer))
+        response = self._desk.save_draft(record_id, me, values)
         saved = f"Draft saved {time.strftime('%H:%M:%S', time.gmtime())} UTC"
         if response.status is not ResponseStatus.DRAFT:
             saved = f"You have {response.status} this; submit to change it"
@@ -226,8 +231,9 @@ def wire(tab: EditTab, handlers: EditHandlers) -> None:
     prepared = tab.example.click(shows_errors(handlers.prepare_example), None, screen, api_visibility="private")
     prepared.success(shows_errors(handlers.load_datasets), tab.dataset, tab.dataset, **quiet)
     for component in (tab.query_rating, tab.context_rating, tab.answer):
-        # While somebody types, only the newest text matters: events in between are dropped, the last one never is.
-        component.input(
+        # "change", because Gradio's "input" misses pasted text and the last letter typed. While somebody types, only the
+        # newest text matters: events in between are dropped, the last one never is.
+        component.change(
             shows_errors(handlers.save_draft), values, [tab.status, tab.diff], trigger_mode="always_last", **quiet
         )
     tab.submit.click(shows_errors(handlers.submit_response), [*values, tab.shown_at], screen, **quiet)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _html, charts
+from components import _download, _html, charts
 from components._errors import shows_errors
 from components._session import person
 from pipeline import ranking
@@ -36,8 +34,8 @@ class ResultsTab:
     chart: gr.Plot
     numbers: gr.HTML
     checks: gr.HTML
-    votes: gr.DownloadButton
-    picture: gr.DownloadButton
+    votes: _download.Download
+    picture: _download.Download
 
 
 class Screen(NamedTuple):
@@ -96,14 +94,14 @@ class ResultsHandlers:
         models = {model.id: model.name for model in self._services.registry.all()}
         queries = self._services.store.queries.by_ids([vote.query_id for vote in revealed.stored])
         texts = {query.id: query.text for query in queries.values()}
-        return _file("pairloop-votes.csv", votes_csv(revealed.stored, models, texts))
+        return _download.write("pairloop-votes.csv", votes_csv(revealed.stored, models, texts))
 
     def download_chart(self, set_id: str | None, request: gr.Request) -> str:
         """Return the path of the chart as an HTML page of its own."""
         revealed = self._revealed(set_id, request)
         counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
         figure = charts.outcomes(counts, revealed.first, revealed.second)
-        return _file("pairloop-results.html", figure.to_html(include_plotlyjs=True, full_html=True))
+        return _download.write("pairloop-results.html", figure.to_html(include_plotlyjs=True, full_html=True))
 
     def _revealed(self, set_id: str | None, request: gr.Request) -> Revealed:
         if not set_id:
@@ -134,8 +132,8 @@ def build() -> ResultsTab:
             numbers = gr.HTML("", elem_id="results-numbers")
             checks = gr.HTML("", elem_id="results-checks")
             with gr.Row():
-                votes = gr.DownloadButton("Download votes (CSV)", elem_id="results-votes")
-                picture = gr.DownloadButton("Download chart (HTML)", elem_id="results-picture")
+                votes = _download.build("Download votes (CSV)", "results-votes")
+                picture = _download.build("Download chart (HTML)", "results-picture")
     return ResultsTab(root, chosen, gate, gate_text, reveal, content, headline, chart, numbers, checks, votes, picture)
 
 
@@ -148,8 +146,8 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
     tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
     revealed = tab.reveal.click(shows_errors(handlers.reveal_results), tab.chosen, screen, **quiet)
     revealed.success(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
-    tab.votes.click(shows_errors(handlers.download_votes), tab.chosen, tab.votes, api_visibility="private")
-    tab.picture.click(shows_errors(handlers.download_chart), tab.chosen, tab.picture, api_visibility="private")
+    _download.wire(tab.votes, handlers.download_votes, [tab.chosen])
+    _download.wire(tab.picture, handlers.download_chart, [tab.chosen])
 
 
 def _screen(revealed: Revealed) -> Screen:
@@ -252,9 +250,3 @@ def checks(revealed: Revealed) -> str:
     elif people:
         notes.append(_html.note("No vote took under 2 s.", "good"))
     return "".join(notes)
-
-
-def _file(name: str, text: str) -> str:
-    path = Path(tempfile.mkdtemp(prefix="pairloop-")) / name
-    path.write_text(text, encoding="utf-8")
-    return str(path)

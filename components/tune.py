@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _html, charts
+from components import _download, _html, charts
 from components._errors import shows_errors
 from pipeline.errors import TrainingError
 from pipeline.export import token_unit
@@ -28,7 +26,7 @@ class TuneTab:
     dataset: gr.Dropdown
     card: gr.HTML
     preview: gr.HTML
-    download: gr.DownloadButton
+    download: _download.Download
     base: gr.Dropdown
     train: gr.Button
     jobs: gr.HTML
@@ -42,7 +40,7 @@ class Data(NamedTuple):
 
     card: str
     preview: str
-    download: gr.DownloadButton
+    download: gr.Button
     train: gr.Button
 
 
@@ -79,20 +77,17 @@ class TuneHandlers:
         """Return the data card of a dataset."""
         if not dataset_id:
             text = "Submit reviewed answers on Edit. They become the rows of a training file here."
-            off = gr.DownloadButton(interactive=False), gr.Button(interactive=False)
+            off = gr.Button(interactive=False), gr.Button(interactive=False)
             return Data(_html.empty("No dataset yet", text), "", *off)
         card = self._tuner.data_card(dataset_id)
-        buttons = gr.DownloadButton(interactive=bool(card.rows)), gr.Button(interactive=bool(card.rows))
+        buttons = gr.Button(interactive=bool(card.rows)), gr.Button(interactive=bool(card.rows))
         return Data(data_card(card), preview(card.rows), *buttons)
 
     def download_rows(self, dataset_id: str | None) -> str:
         """Return the path of the training file, made now."""
         if not dataset_id:
             raise TrainingError("Choose a dataset first.")
-        folder = Path(tempfile.mkdtemp(prefix="pairloop-"))
-        file = folder / "pairloop-chat.jsonl"
-        file.write_text(self._tuner.chat_jsonl(dataset_id), encoding="utf-8")
-        return str(file)
+        return _download.write("pairloop-chat.jsonl", self._tuner.chat_jsonl(dataset_id))
 
     def start_training(self, dataset_id: str | None, base_id: str | None) -> Jobs:
         """Begin a job of the embedded trainer."""
@@ -120,7 +115,7 @@ def build() -> TuneTab:
         card = gr.HTML("", elem_id="tune-card")
         with gr.Accordion("One row as the model sees it", open=False, elem_id="tune-preview"):
             row = gr.HTML("")
-        download = gr.DownloadButton("Download chat JSONL", interactive=False, elem_id="tune-download")
+        download = _download.build("Download chat JSONL", "tune-download", interactive=False)
         gr.HTML(
             '<h3 class="pl-title">Embedded trainer</h3><p class="pl-note">Learns in seconds, on this machine, which '
             "sentences people keep and how long their answers are, and registers a new model. It tunes the embedded "
@@ -139,14 +134,14 @@ def build() -> TuneTab:
 def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs) -> None:
     """Attach the listeners."""
     chosen = [tab.dataset, tab.base]
-    data = [tab.card, tab.preview, tab.download, tab.train]
+    data = [tab.card, tab.preview, tab.download.button, tab.train]
     jobs = [tab.jobs, tab.loss, tab.compare, tab.timer]
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     opened = tab.root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
     opened.success(shows_errors(handlers.show_data), tab.dataset, data, **quiet)
     tab.root.select(shows_errors(handlers.show_jobs), None, jobs, **quiet)
     tab.dataset.input(shows_errors(handlers.show_data), tab.dataset, data, **quiet)
-    tab.download.click(shows_errors(handlers.download_rows), tab.dataset, tab.download, api_visibility="private")
+    _download.wire(tab.download, handlers.download_rows, [tab.dataset])
     tab.train.click(shows_errors(handlers.start_training), chosen, jobs, api_visibility="private")
     ticked = tab.timer.tick(shows_errors(handlers.show_jobs), None, jobs, **quiet)
     ticked.success(shows_errors(handlers.load_choices), chosen, chosen, **quiet)

@@ -23,6 +23,7 @@ from pathlib import Path, PurePath
 
 import tantivy
 
+from pipeline.errors import DocumentError
 from pipeline.records import Chunk, Context
 
 _FORMAT = "1"
@@ -59,7 +60,8 @@ class LexicalIndex:
     """BM25 index of chunks in a folder. One thread writes at a time, any number may read.
 
     An add or a removal is on disk when the call returns; a process that is killed in between leaves the index as it was
-    before, so that the caller can compare :attr:`count` with its own and add again.
+    before, so that the caller can compare :attr:`count` with its own and add again. Changes raise ``DocumentError``
+    while another process changes the same index.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -154,7 +156,7 @@ class LexicalIndex:
     @contextmanager
     def _writing(self) -> Iterator[tantivy.IndexWriter]:
         with self._lock:
-            writer = self._index.writer(_WRITER_BYTES, 1)
+            writer = self._new_writer()
             try:
                 yield writer
                 writer.commit()
@@ -162,6 +164,16 @@ class LexicalIndex:
                 # Without a commit this drops what was added; it also gives the lock file back.
                 writer.wait_merging_threads()
             self._index.reload()
+
+    def _new_writer(self) -> tantivy.IndexWriter:
+        try:
+            return self._index.writer(_WRITER_BYTES, 1)
+        except ValueError as error:
+            if "LockBusy" not in str(error):
+                raise
+            raise DocumentError(
+                f"Another process is writing to the search index in {self._folder}. Stop the other Pairloop, or try again."
+            ) from error
 
     def _open(self) -> tantivy.Index | None:
         marker = self._folder / _FORMAT_FILE

@@ -114,6 +114,11 @@ class ReviewDesk:
         """Keep what a person has typed so far."""
         return self._save(record_id, annotator_id, ResponseStatus.DRAFT, values, 0.0)
 
+    def is_kept(self, card: Card, values: Mapping[str, object]) -> bool:
+        """Say whether ``values`` are what is stored for this card, or the untouched suggestion where nothing is."""
+        stored = card.response.values if card.response else {ANSWER: card.record.suggestion}
+        return check_values(values) == dict(stored)
+
     def submit(self, record_id: str, annotator_id: str, values: Mapping[str, object], seconds: float = 0.0) -> Response:
         """Submit a response.
 

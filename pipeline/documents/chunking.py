@@ -19,13 +19,12 @@ OVERLAP_TOKENS = 32
 MIN_TOKENS = 16  # one character may take 4 tokens
 _TINY_SHARE = 8  # a section under an eighth of a chunk does not stand alone
 
-# Where one unit ends and the next begins: after a sentence, also of languages without blanks or with marks of their own,
-# and at a line break unless a small letter follows, as it does where a line was wrapped. Every alternative begins with
-# what cannot repeat and gives nothing back (``*+``), so that long runs of white space cost no more than others.
+# Where one unit ends and the next begins. Every alternative begins with what cannot repeat and gives nothing back
+# (``*+``), so that long runs of white space cost no more than others. No small letter may follow a line or a sentence:
+# that is a line that was wrapped, or an abbreviation.
 _SMALL = "a-zß-öø-ÿα-ωа-яё"
-_SENTENCE_END = re.compile(
-    rf"""[.!?…؟۔।]["'”’»)\]]*+\s++(?![{_SMALL}])|[。！？｡]["'”’」』）)]*+\s*+|(?<=\S)[^\S\n]*+\n\s*+(?![{_SMALL}])"""
-)
+_LINE_END = re.compile(rf"(?<=\S)[^\S\n]*+\n\s*+(?![{_SMALL}])")
+_SENTENCE_END = re.compile(rf"""[.!?…؟۔।]["'”’»)\]]*+\s++(?![{_SMALL}])|[。！？｡]["'”’」』）)]*+\s*+""")
 _CLAUSE_END = re.compile(r"[,;:]\s++|[،؛，、；：]\s*+|\n\s*+")
 # What is left are words, cut where they are longer than any word: base64, or Thai.
 _WORDS = r"\s{0,32}\S{1,32}|\s{1,32}"
@@ -83,8 +82,12 @@ def _splitter(size: int, overlap: int) -> tuple[SentenceSplitter, Callable[[str]
 
 
 def _units(text: str) -> list[str]:
-    """Cut ``text`` into sentences and lines, or if it is but one, into clauses; nothing is lost."""
-    return _cut(text, _SENTENCE_END) or _cut(text, _CLAUSE_END) or [text]
+    """Cut ``text`` into lines, or if it is but one into sentences, or into clauses; nothing is lost.
+
+    Lines come first because a row of a table or an item of a list may have a full stop in it. A unit that is longer
+    than a chunk comes here again.
+    """
+    return _cut(text, _LINE_END) or _cut(text, _SENTENCE_END) or _cut(text, _CLAUSE_END) or [text]
 
 
 def _cut(text: str, end: re.Pattern[str]) -> list[str]:

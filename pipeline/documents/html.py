@@ -181,7 +181,7 @@ class _PageReader:
         if text.strip(" |\n"):
             self._builder.add(self._prefix + text, self._gap)
             self._prefix, self._gap = "", gap
-        elif len(gap) > len(self._gap):
+        elif len(gap) > len(self._gap) and not self._prefix:
             self._gap = gap
 
     def _taken(self) -> str:

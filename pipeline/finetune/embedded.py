@@ -24,6 +24,7 @@ FEWEST_EXAMPLES = 3
 
 _PRIOR_PRECISION = 5.0
 _PRIOR_EXAMPLES = 2
+_LENGTH_MARGIN = 1.2
 _MOST_ITERATIONS = 60
 _KEPT_SHARE = 0.6
 _SUPPORT_SHARE = 0.5
@@ -187,7 +188,9 @@ def _supporting(found: Candidates, new: set[str]) -> np.ndarray:
     return kept
 
 
-def _fit_features(answered: Sequence[_Labelled], base: ExtractiveWeights) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _fit_features(
+    answered: Sequence[_Labelled], base: ExtractiveWeights
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     from scipy.optimize import minimize  # 0.4 s, and only a training needs it
 
     features = np.vstack([item.found.features for item in answered])
@@ -221,18 +224,18 @@ def _fit_features(answered: Sequence[_Labelled], base: ExtractiveWeights) -> tup
 
 
 def _fit_length(answered: Sequence[_Labelled], weights: ExtractiveWeights) -> ExtractiveWeights:
-    """Set how many sentences an answer has, so that it is as long on average as the answers of people.
+    """Set how many sentences an answer has, and how close to the best they must come.
 
-    The base's own average counts as much as ``_PRIOR_EXAMPLES`` further examples.
+    The aim is the average length of people's answers and a fifth more, since a missing sentence does more harm than one
+    too many; the average there was counts as much as ``_PRIOR_EXAMPLES`` further examples.
     """
-    wanted = [_count_kept(item) for item in answered]
+    kept = [_count_kept(item) for item in answered]
     before = np.mean([len(choose(item.found, weights)) for item in answered])
-    average = (sum(wanted) + _PRIOR_EXAMPLES * before) / (len(wanted) + _PRIOR_EXAMPLES)
-    # An average of 1.2 is answers of one sentence with a few exceptions, 1.3 is one or two.
-    most = int(min(max(np.ceil(average - 0.25), 1), MOST_SENTENCES))
+    aim = (_LENGTH_MARGIN * sum(kept) + _PRIOR_EXAMPLES * before) / (len(kept) + _PRIOR_EXAMPLES)
+    # One more than the longest but for a tenth: the answers in which the second best may be as right as the best.
+    most = min(int(np.quantile(kept, 0.9, method="higher")) + 1, MOST_SENTENCES)
     tried = [replace(weights, sentences=most, keep=float(keep)) for keep in _KEEP_STEPS]
-    misses = [abs(np.mean([len(choose(item.found, one)) for item in answered]) - average) for one in tried]
-    return tried[int(np.argmin(misses))] if most > 1 else replace(weights, sentences=1)
+    return min(tried, key=lambda one: abs(np.mean([len(choose(item.found, one)) for item in answered]) - aim))
 
 
 def _count_kept(item: _Labelled) -> int:

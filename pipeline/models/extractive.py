@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class ExtractiveWeights:
         return {**asdict(self), "features": dict(zip(FEATURES, self.features, strict=True))}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, object]) -> ExtractiveWeights:
+    def from_config(cls, config: Mapping[str, Any]) -> ExtractiveWeights:
         """Return the weights that :meth:`to_config` wrote; a feature that it does not name weighs nothing.
 
         Raises:
@@ -55,7 +56,7 @@ class ExtractiveWeights:
             return cls(
                 features=tuple(float(features.get(name, 0.0)) for name in FEATURES),
                 threshold=float(config["threshold"]),
-                sentences=int(config["sentences"]),
+                sentences=max(int(config["sentences"]), 1),
                 keep=float(config["keep"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -113,11 +114,11 @@ def choose(found: Candidates, weights: ExtractiveWeights) -> list[int]:
 
 def _with_antecedent(sentences: Sequence[Candidate], chosen: list[int], most: int) -> list[int]:
     """Add the sentence before the best one where that begins with a word like "It" and there is room."""
-    best = sentences[chosen[0]]
-    before = chosen[0] - 1
-    if len(chosen) < most and best.position > 0 and before not in chosen and _POINTS_BACK.match(best.text):
-        return [*chosen, before]
-    return chosen
+    best, before = sentences[chosen[0]], chosen[0] - 1
+    if len(chosen) == most or best.position == 0 or not _POINTS_BACK.match(best.text):
+        return chosen
+    known = any(same_sentence(sentences[before], sentences[at]) for at in chosen)
+    return chosen if known else [*chosen, before]
 
 
 def same_sentence(one: Candidate, other: Candidate) -> bool:

@@ -47,8 +47,8 @@ _ASKS_NUMBER = re.compile(
 )
 _ASKS_NAME = re.compile(r"\b(?:who|whom|whose|where)\b|谁|哪里|何处", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"\d[\d.,:]*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million"
-    r"|billion|half|third|quarter|once|twice|daily|weekly|monthly|yearly)\b|[零一二三四五六七八九十百千万亿]+",
+    r"\d+(?:[.,:]\d+)*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million"
+    r"|billion|half|third|quarter|few|several|once|twice|daily|weekly|monthly|yearly)\b|[零一二三四五六七八九十百千万亿]+",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<=[^.!?] )[A-Z][\w'’-]+")

@@ -58,8 +58,6 @@ def binomial_p(wins: int, losses: int) -> float:
 
     W. J. Conover (1999), Practical Nonparametric Statistics, 3rd ed., section 3.4.
     """
-    if wins == losses:
-        return 1.0
     return min(1.0, 2 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
 
 

@@ -1,4 +1,4 @@
-"""The sign test against SciPy and printed tables; the anytime-valid p against exact fractions and every possible order."""
+"""The sign test against SciPy and printed tables; the anytime-valid p against fractions and every possible order."""
 
 import itertools
 import math
@@ -99,12 +99,10 @@ def test_looking_after_every_vote_never_takes_evidence_back(votes: list[Vote]) -
         assert looks[-1].p_value == pytest.approx(min(1.0, smallest))
 
 
-@pytest.mark.parametrize("alpha", [0.5, 0.2, 0.1, 0.05, 0.02])
-def test_over_all_orders_of_12_fair_queries_p_is_small_no_more_often_than_it_says(alpha: float) -> None:
-    smalls = [
-        anytime_p(made(*order), "t", "b").p_value <= alpha + 1e-12 for order in itertools.product("wl", repeat=12)
-    ]
-    assert 0 < sum(smalls) / len(smalls) <= alpha
+def test_over_all_orders_of_12_fair_queries_p_is_small_no_more_often_than_it_says() -> None:
+    p_values = [anytime_p(made(*order), "t", "b").p_value for order in itertools.product("wl", repeat=12)]
+    for alpha in (0.5, 0.2, 0.1, 0.05, 0.02):
+        assert 0 < sum(p_value <= alpha + 1e-12 for p_value in p_values) / len(p_values) <= alpha
 
 
 @given(VOTES)

@@ -1,4 +1,4 @@
-"""How many more queries: against the power computed outcome by outcome, and against what happens when they are asked."""
+"""How many more queries: against the power added up outcome by outcome, and against what happens when asked."""
 
 import numpy as np
 import pytest

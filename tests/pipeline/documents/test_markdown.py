@@ -85,7 +85,17 @@ def test_long_heading_is_cut() -> None:
 # them is a heading of the item or quote, not of the document.
 LINES = st.sampled_from(
     [
-        *("# One", "## Two ##", "### Three", "####### seven", "#none", "#", "## ", "  ## Indented", "   # Three spaces"),
+        *(
+            "# One",
+            "## Two ##",
+            "### Three",
+            "####### seven",
+            "#none",
+            "#",
+            "## ",
+            "  ## Indented",
+            "   # Three spaces",
+        ),
         *("    # code", "text", "more text", "", "", "===", "---", "  ---  ", "- - -", "***", "```", "````", "``` sh"),
         *("~~~", "~~~~", "`` code ``", "```x``` y", "C# is a language", "\\# escaped", "a | b", "---|---"),
     ]

@@ -201,7 +201,9 @@ def test_sheet_of_a_few_cells_spread_over_millions_is_refused(read) -> None:
     rows = "".join(f'<row r="{row}"><c r="XFD{row}"><v>1</v></c></row>' for row in range(1, 1000))
     sheet = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>'
     data = rewritten(office_file("xlsx"), "xl/worksheets/sheet1.xml", lambda _: sheet.encode())
-    with pytest.raises(DocumentError, match=r"x\.xlsx is too large once unpacked \(a sheet with over 2,000,000 cells\)"):
+    with pytest.raises(
+        DocumentError, match=r"x\.xlsx is too large once unpacked \(a sheet with over 2,000,000 cells\)"
+    ):
         read("x.xlsx", data)
 
 
@@ -229,7 +231,9 @@ def test_external_entity_of_an_office_file_brings_nothing_in(read, tmp_path: Pat
         payload.append(with_entity(xml, f'<!ENTITY e SYSTEM "{secret.as_uri()}">'))
         return payload[0]
 
-    assert "the-secret" not in text_or_refusal(read, f"x.{kind}", rewritten(office_file(kind), MAIN_PARTS[kind], attack))
+    assert "the-secret" not in text_or_refusal(
+        read, f"x.{kind}", rewritten(office_file(kind), MAIN_PARTS[kind], attack)
+    )
     careless = etree.fromstring(payload[0], etree.XMLParser(resolve_entities=True, load_dtd=True))
     assert "the-secretneedle" in "".join(careless.itertext())
 
@@ -271,5 +275,7 @@ def test_pdf_with_a_password_says_so_and_one_with_none_is_opened(read) -> None:
 
 def test_pdf_with_another_kind_of_encryption_says_what_to_do(read) -> None:
     data = pdf_with(user_password="").replace(b"/Filter /Standard", b"/Filter /Adobe.PK")
-    with pytest.raises(DocumentError, match=r"x\.pdf uses a feature of PDF that cannot be read\. Print it to a new PDF"):
+    with pytest.raises(
+        DocumentError, match=r"x\.pdf uses a feature of PDF that cannot be read\. Print it to a new PDF"
+    ):
         read("x.pdf", data)

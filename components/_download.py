@@ -1,0 +1,45 @@
+"""A download that is made when it is asked for.
+
+Gradio's DownloadButton hands out the file that it held before the click; so a plain button makes the file, puts it into a
+hidden DownloadButton, and presses that.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from components._errors import shows_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Components of a download."""
+
+    button: gr.Button
+    file: gr.DownloadButton
+
+
+def build(label: str, elem_id: str, interactive: bool = True) -> Download:
+    """Lay out a download."""
+    button = gr.Button(label, elem_id=elem_id, interactive=interactive)
+    return Download(button, gr.DownloadButton(visible="hidden", elem_id=f"{elem_id}-file"))
+
+
+def wire(download: Download, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:
+    """Let the button hand out the file whose path ``handler`` returns."""
+    made = download.button.click(shows_errors(handler), list(inputs), download.file, api_visibility="private")
+    # The hidden button needs a moment to take over the new file.
+    press = f"() => setTimeout(() => document.querySelector('#{download.file.elem_id}').click(), 150)"
+    made.success(None, None, None, js=press, api_visibility="private")
+
+
+def write(name: str, text: str) -> str:
+    """Write a file of this name into a new temporary folder and return its path."""
+    path = Path(tempfile.mkdtemp(prefix="pairloop-")) / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)

@@ -1,0 +1,65 @@
+"""The case that the workflow comes from: one document of Argilla Cloud, its questions, a review, a tune, a comparison."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.shared_data]
+
+
+def test_the_argilla_cloud_case(tmp_path, open_person, shared_data):
+    from tests.servers import AppProcess
+
+    case = shared_data / "argilla_cloud"
+    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0", PAIRLOOP_TOP_K="2") as app:
+        lead = open_person(app.url)
+        lead.press("start-documents")
+        lead.upload("documents-upload", case / "argilla_cloud_reflowed.txt")
+        lead.sees("#documents-report", "argilla_cloud_reflowed.txt")
+        lead.sees("#documents-table", "argilla_cloud_reflowed.txt")
+
+        # The list comes with its own split, and its column is named question.
+        lead.unfold("runs-new")
+        lead.upload("runs-file", case / "questions.jsonl")
+        lead.find("#runs-file").get_by_text("questions.jsonl").wait_for()
+        lead.press("runs-add")
+        lead.sees("#runs-report", re.compile(r"Added questions: \d+ train and \d+ test"))
+        train = int(re.search(r"(\d+) train", lead.find("#runs-report").inner_text())[1])
+        lead.press("runs-start")
+        lead.sees("#runs-progress", "31 of 31 · done")
+
+        # The tutorial's form: its rating titles, word for word.
+        lead.choose("runs-template", re.compile("Argilla"))
+        lead.press("runs-send")
+        lead.sees("#edit-progress", f"{train} pending")
+        lead.sees("#edit-query-rating", "Rate the relevance of the user question")
+        lead.sees("#edit-context-rating", "Rate the quality and relevancy of context for the assistant")
+        lead.sees("#edit-answer", "Write a helpful, harmless, accurate response to the user question")
+        for number in range(8):
+            lead.sees("#edit-record", f"Record {number + 1} of {train}")
+            first = re.split(r"(?<=[.\]]) ", lead.text_of("edit-answer"))[0]
+            lead.type_into("edit-answer", first)
+            lead.press("edit-submit")
+        lead.sees("#edit-progress", "8 submitted")
+
+        lead.go("Tune")
+        lead.sees("#tune-card", re.compile(r"8\s*rows"))
+        lead.unfold("tune-preview")
+        lead.sees("#tune-preview", "You are an expert customer service assistant for the Argilla Cloud product")
+        lead.press("tune-train")
+        lead.sees("#tune-jobs", "extractive-tuned-1")
+        lead.sees("#tune-jobs", "done")
+        lead.press("tune-compare")
+        lead.unfold("compare-new")
+        lead.sees("#compare-preview", f"{31 - train} test queries")
+        lead.press("compare-create")
+        lead.sees("#compare-progress", "0 of ")
+        total = int(re.search(r"0 of (\d+)", lead.find("#compare-progress").inner_text())[1])
+        for done in range(total):
+            lead.sees("#compare-progress", f"{done} of {total}")
+            lead.press("vote-a")
+        lead.press("compare-results")
+        lead.press("results-reveal")
+        lead.sees("#results-headline", "over")
+        lead.sees("#results-chart .legend", "extractive-tuned-1 better")
+        lead.sees("#results-numbers", f"{31 - train}, ")

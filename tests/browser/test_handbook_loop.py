@@ -1,0 +1,96 @@
+"""A newcomer walks the whole loop on the bundled example. With PAIRLOOP_SCREENSHOTS=1 the README's pictures are retaken."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_newcomer_walks_the_loop(app, open_person, picture):
+    ada = open_person(app.url)
+    ada.sees("#header", "Kept on this machine only")
+    ada.press("start-example")
+
+    # Ask: an answer with a citation that opens the passage in its document.
+    ada.type_into("ask-query", "What does a rating of 1 mean?")
+    ada.find("#ask-query button").click()
+    ada.sees("#ask-answer .pl-answer", "[1]")
+    ada.sees("#ask-answer", "extractive-base")
+    assert ada.page.locator("#ask-sources .pl-source").count() >= 2
+    ada.picture(picture("1-ask"))
+    ada.find("#ask-answer .pl-cite").click()
+    ada.sees(".pl-drawer mark", "rating")
+    ada.page.keyboard.press("Escape")
+    ada.page.locator(".pl-drawer").wait_for(state="detached")
+    ada.type_into("ask-query", "Which football club won the cup in 1987?")
+    ada.find("#ask-query button").click()
+    ada.sees("#ask-answer", "This is not in the documents.")
+
+    # Many queries: a run with a row per query, then a dataset of the train queries.
+    ada.press("runs-start")
+    ada.sees("#runs-progress", "40 of 40 · done")
+    assert ada.page.locator("#runs-rows tbody tr").count() == 40
+    ada.press("runs-send")
+    ada.sees("#edit-progress", "24 pending")
+
+    # Edit: shorten some answers, accept others, discard one, leave one as a draft.
+    for number in range(10):
+        ada.sees("#edit-record", f"Record {number + 1} of 24")
+        text = ada.text_of("edit-answer")
+        if number % 2 == 0:
+            ada.type_into("edit-answer", re.sub(r"(\[\d\]) .*", r"\1", text, flags=re.S) + " Reworded-by-Ada.")
+            ada.sees("#edit-diff ins", "Reworded-by-Ada.")
+            ada.sees("#edit-status", "Draft saved")
+        if number == 2:
+            ada.find("#edit-query-rating label:has-text('5')").click()
+            ada.find("#edit-context-rating label:has-text('4')").click()
+            ada.sees("#edit-status", "Draft saved")
+            ada.picture(picture("2-edit"))
+        if number == 9:
+            ada.press("edit-discard")
+        else:
+            ada.press("edit-submit")
+    ada.sees("#edit-progress", "9 submitted")
+    ada.sees("#edit-progress", "1 discarded")
+
+    # Tune: nine rows, checked, downloadable, and a second model.
+    ada.go("Tune")
+    ada.sees("#tune-card", re.compile(r"9\s*rows"))
+    ada.sees("#tune-card", "passes OpenAI's checks")
+    ada.sees("#tune-card", "1 discarded")
+    with ada.page.expect_download() as download:
+        ada.press("tune-download")
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 9 and "Reworded-by-Ada." in lines[0]
+    ada.press("tune-train")
+    ada.sees("#tune-jobs", "extractive-tuned-1")
+    ada.sees("#tune-jobs", "done")
+    ada.picture(picture("3-tune"))
+    ada.press("tune-compare")
+
+    # Compare: base and tuned over the test queries, blind.
+    ada.unfold("compare-new")
+    ada.sees("#compare-preview", "16 test queries")
+    ada.press("compare-create")
+    ada.sees("#compare-pair", "A")
+    ada.sees("#compare-progress", "0 of ")
+    total = int(re.search(r"0 of (\d+)", ada.find("#compare-progress").inner_text())[1])
+    assert total >= 1
+    ada.picture(picture("4-compare"))
+    for done in range(total):
+        ada.sees("#compare-progress", f"{done} of {total}")
+        ada.page.keyboard.press("1" if done % 2 else "3")
+    ada.sees("#compare-nothing", "You have judged every pair")
+
+    # Results: opened by will, then the chart and the words.
+    ada.press("compare-results")
+    ada.press("results-reveal")
+    ada.sees("#results-headline", re.compile("extractive-|difference"))
+    ada.sees("#results-chart .legend", "tie")
+    ada.sees("#results-numbers", "95 % interval")
+    ada.sees("#results-checks", "decisive vote")
+    ada.picture(picture("5-results"))
+    with ada.page.expect_download() as download:
+        ada.press("results-votes")
+    assert len(download.value.path().read_text(encoding="utf-8").splitlines()) == 17
