@@ -12,13 +12,13 @@ FIRST, SECOND, TIE, BOTH_BAD = "#0072B2", "#D55E00", "#8C8C8C", "#4D4D4D"
 _TEXT = {FIRST: "#ffffff", SECOND: "#ffffff", TIE: "#111111", BOTH_BAD: "#ffffff"}
 
 
-def outcomes(counts: OutcomeCounts, first: str, second: str) -> go.Figure:
+def outcomes(counts: OutcomeCounts) -> go.Figure:
     """Return the stacked bar of one pair: wins of the first, ties, both bad, wins of the second."""
     parts = (
-        (f"{first} better", counts.wins, FIRST),
+        (f"{counts.first} better", counts.wins, FIRST),
         ("tie", counts.ties, TIE),
         ("both bad", counts.both_bad, BOTH_BAD),
-        (f"{second} better", counts.losses, SECOND),
+        (f"{counts.second} better", counts.losses, SECOND),
     )
     figure = go.Figure()
     for name, count, colour in parts:

@@ -255,7 +255,8 @@ def _card_screen(card: Card, shown: str) -> Screen:
     record, template = card.record, card.template
     values = card.response.values if card.response else {}
     answer = str(values.get(ANSWER, record.suggestion))
-    head = f'<p class="pl-label">Record {card.number} of {card.total}</p><h3 class="pl-query" dir="auto">{_html.esc(record.query)}</h3>'
+    head = f'<p class="pl-label">Record {card.number} of {card.total}</p>'
+    head += f'<h3 class="pl-query" dir="auto">{_html.esc(record.query)}</h3>'
     return Screen(
         record_id=record.id,
         shown_at=time.monotonic(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ from components._session import person
 from pipeline import ranking
 from pipeline.comparisons import Revealed
 from pipeline.errors import ComparisonError
+from pipeline.ranking.verdict import RULE, Verdict, p_text
+from pipeline.records import Vote
 from pipeline.services import Services
-from pipeline.store.members import AUTOMATIC
 from pipeline.vote_files import votes_csv
 
 FAST_SECONDS = 2.0
@@ -100,7 +102,7 @@ class ResultsHandlers:
         """Return the path of the chart as an HTML page of its own."""
         revealed = self._revealed(set_id, request)
         counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
-        figure = charts.outcomes(counts, revealed.first, revealed.second)
+        figure = charts.outcomes(counts)
         return _download.write("pairloop-results.html", figure.to_html(include_plotlyjs=True, full_html=True))
 
     def _revealed(self, set_id: str | None, request: gr.Request) -> Revealed:
@@ -151,17 +153,16 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
 
 
 def _screen(revealed: Revealed) -> Screen:
-    counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
-    figure = charts.outcomes(counts, revealed.first, revealed.second)
+    verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
     return Screen(
         gate=gr.Column(visible=False),
         gate_text="",
         reveal=gr.Button(visible=False),
         content=gr.Column(visible=True),
-        headline=headline(revealed),
-        chart=gr.Plot(figure, visible=counts.votes > 0),
-        numbers=numbers(revealed),
-        checks=checks(revealed),
+        headline=headline(verdict),
+        chart=gr.Plot(charts.outcomes(verdict.counts), visible=verdict.counts.votes > 0),
+        numbers=numbers(verdict, revealed.automatic_ties),
+        checks=checks(revealed.votes),
     )
 
 
@@ -178,47 +179,41 @@ def _closed(text: str, can_open: bool) -> Screen:
     )
 
 
-def headline(revealed: Revealed) -> str:
+def headline(verdict: Verdict) -> str:
     """Return what may be concluded, in words."""
-    verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
     counted = "".join(f"<small>{_html.esc(sentence)}</small>" for sentence in verdict.details[:1])
     rest = "".join(f"<p>{_html.esc(sentence)}</p>" for sentence in verdict.details[1:])
     more = f'<details class="pl-more"><summary>How this is concluded</summary>{rest}</details>' if rest else ""
     return f'<p class="pl-headline">{_html.esc(verdict.headline)}{counted}</p>{more}'
 
 
-def numbers(revealed: Revealed) -> str:
+def numbers(verdict: Verdict, automatic_ties: int) -> str:
     """Return the table of numbers, each with what it means."""
-    votes, first, second = revealed.votes, revealed.first, revealed.second
-    counts = ranking.count_outcomes(votes, first, second)
-    rate = ranking.win_rate(votes, first, second)
-    sign = ranking.sign_test(votes, first, second)
-    anytime = ranking.anytime_p(votes, first, second)
+    counts, rate, sign, anytime = verdict.counts, verdict.rate, verdict.sign, verdict.anytime
     interval = f" [{100 * rate.low:.1f} – {100 * rate.high:.1f}]" if rate.low is not None else ""
+    same = f"{automatic_ties} of the votes are automatic ties: both answers were identical." if automatic_ties else ""
     rows = (
         (
-            f"Win rate of {first}",
+            f"Win rate of {counts.first}",
             "–" if rate.rate is None else f"{100 * rate.rate:.2f} %{interval}",
             "Wins and half of the ties and both bad, over all votes, with its 95 % interval over queries. "
-            "50 % means that neither is preferred." + (f" {rate.note}" if rate.note else ""),
+            f"50 % means that neither is preferred. {rate.note}",
         ),
         (
             "Queries, votes, annotators",
-            f"{counts.queries}, {counts.votes}, {counts.annotators - (revealed.automatic_ties > 0)}",
-            f"{revealed.automatic_ties} of the votes are automatic ties: both answers were identical."
-            if revealed.automatic_ties
-            else "Every vote was given by a person.",
+            f"{counts.queries}, {counts.votes}, {counts.annotators}",
+            same or "Every vote was given by a person.",
         ),
         (
             "Sign test",
-            f"p = {sign.p_value:.3f}",
-            f"Exact and two-sided, over queries: {sign.wins} won by {first}, {sign.losses} by {second}, {sign.even} even. "
-            "Meant for one look after the last vote.",
+            f"p {p_text(sign.p_value)}",
+            f"Exact and two-sided, over queries: {sign.wins} won by {counts.first}, {sign.losses} by {counts.second}, "
+            f"{sign.even} even. Meant for one look after the last vote.",
         ),
         (
             "Anytime-valid p",
-            f"p = {anytime.p_value:.3f}",
-            "Stays valid however often you look while votes come in. Under 0.05, the preference is conclusive.",
+            f"p {p_text(anytime.p_value)}",
+            f"Stays valid however often you look while votes come in. {RULE}",
         ),
     )
     body = "".join(
@@ -228,9 +223,9 @@ def numbers(revealed: Revealed) -> str:
     return f"<div class='pl-scroll'><table class='pl-table'><tbody>{body}</tbody></table></div>"
 
 
-def checks(revealed: Revealed) -> str:
+def checks(votes: Sequence[Vote]) -> str:
     """Return what could have bent the result: sides and hurried votes."""
-    people = [vote for vote in revealed.votes if vote.annotator != AUTOMATIC]
+    people = [vote for vote in votes if vote.annotator]
     left = ranking.left_share(people)
     notes = ['<h3 class="pl-title">Checks</h3>']
     if left.rate is None:

@@ -35,9 +35,7 @@ def build() -> gr.HTML:
 def wire(viewer: gr.HTML, handlers: ViewerHandlers, sources: list[gr.HTML]) -> None:
     """Let every list of sources open the drawer."""
     for source in sources:
-        source.expand(
-            shows_errors(handlers.show_place), None, viewer, api_visibility="private", show_progress="hidden"
-        )
+        source.expand(shows_errors(handlers.show_place), None, viewer, api_visibility="private", show_progress="hidden")
 
 
 def drawer(document: Document, start: int, end: int) -> str:

@@ -277,4 +277,6 @@ def _no_queries(barred: int) -> str:
 
 def _vote(vote: StoredVote, names: dict[str, str]) -> Vote:
     sides = names[vote.left_model_id], names[vote.right_model_id]
-    return Vote(vote.query_id, *sides, vote.outcome, vote.annotator_id, vote.seconds)
+    # An automatic tie counts as a vote, but nobody gave it.
+    person = "" if vote.annotator_id == AUTOMATIC else vote.annotator_id
+    return Vote(vote.query_id, *sides, vote.outcome, person, vote.seconds)

@@ -74,11 +74,13 @@ class Generation:
 
         Raises:
             ModelError: the model gave no answer.
+            NotFoundError: there is no such model.
             QueryFileError: the query is empty or too long.
         """
+        model = self._store.models.get(model_id)
         query = self._store.queries.add_asked(_checked(text))
         retrieval = self.retrieve(query)
-        asked = Asked(query, retrieval, self._store.models.get(model_id).name)
+        asked = Asked(query, retrieval, model.name)
         yield asked
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         future = self._background.submit(self._answer(model_id, _Task(query, retrieval), pieces.put))
@@ -107,6 +109,7 @@ class Generation:
         """Begin to answer the queries of a list (or of one split) in the background; return the run's id.
 
         Raises:
+            NotFoundError: there is no such model.
             QueryFileError: there is nothing to answer.
         """
         run_id, tasks = self.plan_run(model_id, query_set_id, split)
@@ -115,6 +118,7 @@ class Generation:
 
     def plan_run(self, model_id: str, query_set_id: str, split: Split | None) -> tuple[str, list[_Task]]:
         """Store a new run and return it with the queries that this model has not answered over their contexts."""
+        self._store.models.get(model_id)
         queries = self._store.queries.in_set(query_set_id, split)
         if not queries:
             raise QueryFileError("This list has no queries to answer.")

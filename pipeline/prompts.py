@@ -75,7 +75,7 @@ ANSWER_REVIEW = Template(
 # word; only LlamaIndex's {context_str} and {query_str} are renamed. It numbers no contexts and agrees on no refusal.
 CUSTOMER_ASSISTANT = Template(
     name="customer-assistant",
-    title="Customer assistant",
+    title="Customer assistant (Argilla tutorial)",
     version=1,
     system=(
         "You are an expert customer service assistant for the Argilla Cloud product that is trusted around the world.\n"

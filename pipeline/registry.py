@@ -35,8 +35,10 @@ class Registry:
         if BASE_NAME not in {model.name for model in models}:
             self._add(BASE_NAME, "extractive", base().to_config(), "answer-review")
         known = {model.config.get("model_id") for model in models if model.provider == "openai"}
-        if self._settings.openai_model and self._settings.openai_model not in known:
-            self.add_chat_model(self._settings.openai_model, self._settings.openai_model, "answer-review", None)
+        wanted = self._settings.openai_model
+        if self.endpoint and wanted and wanted not in known:
+            # Whatever the endpoint calls it and whoever has that name already: the app must start.
+            self._add(self._free_name(wanted), "openai", {"model_id": wanted, "temperature": None}, "answer-review")
 
     def all(self) -> list[Model]:
         """Return all models, oldest first."""
@@ -82,6 +84,11 @@ class Registry:
         model = Model(new_id(), name, provider, config, template, created_at=now())
         self._store.models.add(model)
         return model
+
+    def _free_name(self, name: str) -> str:
+        taken = {model.name for model in self.all()}
+        names = [name] + [f"{name} {n}" for n in range(2, len(taken) + 2)]
+        return next(candidate for candidate in names if candidate not in taken)
 
     def _make(self, model: Model) -> Answerer:
         if model.provider == "extractive":

@@ -180,6 +180,8 @@ class LexicalIndex:
         if not marker.is_file() or marker.read_text("utf-8").strip() != _FORMAT:
             return None
         try:
+            if not tantivy.Index.exists(str(self._folder)):
+                return None
             return self._ready(tantivy.Index(self._schema, str(self._folder)))
         except ValueError:
             # What tantivy raises for files that are cut, missing or of another schema.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
-from pipeline.models.extractive import ExtractiveWeights
-
 from pipeline.errors import PipelineError, TrainingError
 from pipeline.export import Problem, chat_row, chat_tokens, to_chat_jsonl, validate_chat_jsonl
+from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
 from pipeline.generation import Generation
+from pipeline.models.extractive import ExtractiveWeights
 from pipeline.prompts import get_template, render_messages
 from pipeline.records import JobState, Model, Record, Response, ResponseStatus, Split, new_id
 from pipeline.retrieval import LexicalIndex

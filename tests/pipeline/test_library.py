@@ -29,7 +29,7 @@ def write(folder, name, content):
     return path, name
 
 
-def index_files(home):
+def index_files(folder):
     return {(path.name, path.stat().st_mtime_ns) for path in (folder / "index").iterdir()}
 
 
