@@ -39,10 +39,13 @@ def outcomes(counts: OutcomeCounts) -> go.Figure:
         )
     figure.update_layout(
         barmode="stack",
-        height=210,
+        height=240,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": -0.35, "x": 0, "traceorder": "normal"},
-        xaxis={"range": [0, 100], "ticksuffix": " %", "fixedrange": True, "title": f"share of {counts.votes} votes"},
+        # At the foot of the figure and not of the plot: on a phone the legend has four lines.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+        xaxis={"range": [0, 100], "ticksuffix": " %", "fixedrange": True},
+        # A label that does not fit is left out, not shrunk: the legend says the same.
+        uniformtext={"minsize": 14, "mode": "hide"},
         yaxis={"visible": False, "fixedrange": True},
         bargap=0.15,
     )

@@ -38,7 +38,7 @@ class QueryLists:
 
     def add_text(self, text: str, name: str, hold_out: bool) -> AddedList:
         """Take in queries typed one a line."""
-        return self._add(read_queries(text, "the typed list"), name or "Typed queries", hold_out)
+        return self._add(read_queries(text, "the typed list"), name.strip() or "Typed queries", hold_out)
 
     def add_file(self, path: Path, file_name: str, name: str, hold_out: bool) -> AddedList:
         """Take in a file of queries.
@@ -46,14 +46,15 @@ class QueryLists:
         Raises:
             QueryFileError: the file cannot be read as queries.
         """
-        return self._add(read_queries(path, file_name), name or Path(file_name).stem, hold_out)
+        return self._add(read_queries(path, file_name), name.strip() or Path(file_name).stem, hold_out)
 
     def _add(self, found: ImportedQueries, name: str, hold_out: bool) -> AddedList:
         if len(name) > 120:
             raise QueryFileError("The name of a list takes at most 120 characters.")
         splits = divide([query.split for query in found], hold_out)
         items = [(query.text, split, dict(query.metadata)) for query, split in zip(found, splits, strict=True)]
-        list_id = self._store.queries.add_set(self._free_name(name.strip()), items)
+        name = self._free_name(name)
+        list_id = self._store.queries.add_set(name, items)
         test = splits.count(Split.TEST)
         return AddedList(list_id, name, len(splits) - test, test, found.duplicates)
 

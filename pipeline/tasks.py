@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ MAX_ANSWER_CHARACTERS = 50_000
 RESERVED_SECONDS = 300.0
 # Longer stays on one record are breaks, not work.
 MAX_WORK_SECONDS = 600.0
+# Half of a character outside the basic plane, as a cut text may end in: it can be neither shown nor written to a file.
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,7 @@ def check_values(values: Mapping[str, object]) -> dict[str, object]:
         raise RecordError("An answer is text.")
     if len(answer or "") > MAX_ANSWER_CHARACTERS:
         raise RecordError(f"This answer has {len(answer or ''):,} characters; {MAX_ANSWER_CHARACTERS:,} are the limit.")
-    return {**checked, ANSWER: answer or ""}
+    return {**checked, ANSWER: _LONE_SURROGATE.sub("\ufffd", answer or "")}
 
 
 def _submitted(responses: Sequence[Response]) -> bool:

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pipeline.store.comparisons import StoredVote
+from pipeline.store.members import AUTOMATIC
 
 COLUMNS = ("query", "model_a", "model_b", "outcome", "annotator", "seconds", "reason", "correction", "voted_at")
-# A cell that begins with one of these would be run as a formula by a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A cell that begins with one of these may be run as a formula by a spreadsheet (OWASP ASVS 5.0, 1.2.10), some of which
+# also take the wide forms.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
 def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: Mapping[str, str]) -> str:
@@ -19,7 +21,8 @@ def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: M
 
     ``models`` and ``queries`` give the names and texts by id. Times are UTC.
     """
-    pseudonyms = {person: f"annotator-{n}" for n, person in enumerate(dict.fromkeys(v.annotator_id for v in votes), 1)}
+    people = dict.fromkeys(vote.annotator_id for vote in votes if vote.annotator_id != AUTOMATIC)
+    pseudonyms = {AUTOMATIC: "automatic", **{person: f"annotator-{n}" for n, person in enumerate(people, 1)}}
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
@@ -29,7 +32,7 @@ def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: M
             models[vote.left_model_id],
             models[vote.right_model_id],
             vote.outcome.value,
-            "automatic" if vote.annotator_id == "automatic" else pseudonyms[vote.annotator_id],
+            pseudonyms[vote.annotator_id],
             "" if vote.seconds is None else f"{vote.seconds:.1f}",
             vote.reason,
             vote.correction,

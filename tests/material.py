@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,20 @@ def reviewable(services: Services, folder: Path) -> Dataset:
     run_id = services.generation.start_run(services.registry.all()[0].id, add_queries(services))
     assert finished(services, run_id).state is JobState.DONE
     return services.reviews.create_dataset(run_id, "answer-review")
+
+
+def prepare(folder: Path) -> Path:
+    """Make a workspace with the dataset of :func:`reviewable` and return its folder: a copy opens faster than a new one."""
+    services = open_workspace(folder / "prepared")
+    reviewable(services, folder)
+    services.close()
+    return folder / "prepared"
+
+
+def open_copy(prepared: Path, folder: Path, **settings: object) -> Services:
+    """Open a copy of a prepared workspace in ``folder``, which does not exist yet."""
+    shutil.copytree(prepared, folder)
+    return open_workspace(folder, **settings)
 
 
 class Home:

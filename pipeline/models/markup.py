@@ -211,7 +211,8 @@ def _paragraph(lines: Sequence[str]) -> Iterator[Block]:
     listing = False
     for line, following in itertools.zip_longest(lines, lines[1:]):
         begins = not joined or bool(_SENTENCE_END.search(joined[-1]))
-        if not begins or not _is_short(line):
+        goes_on = bool(following) and following[0].islower()
+        if not begins or goes_on or not _is_short(line):
             joined.append(line)
             listing = False
             continue

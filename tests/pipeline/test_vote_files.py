@@ -66,7 +66,7 @@ def test_any_text_comes_back_from_csv_and_pandas_as_it_was(text):
     assert len(frame) == 1 and (text == "a\rb" or frame["reason"][0] == text)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠"])
 def test_no_cell_begins_as_a_formula(start):
     payload = f"{start}HYPERLINK(A1)"
     row = one(payload, {"m1": payload, "m2": payload}, reason=payload, correction=payload)

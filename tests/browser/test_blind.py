@@ -1,0 +1,137 @@
+"""Nothing that the server sends before the reveal tells which model wrote which side: every byte is recorded and searched."""
+
+import base64
+import hashlib
+import json
+import urllib.request
+
+import pytest
+
+from tests.recorder import Recorder
+from tests.servers import AppProcess
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+
+NAMES = ("zqx-marlow-fennec", "zqx-ostrava-lemur")
+PAIRS = [(f"The first answer to query {n}.", f"Quite another answer to query {n}, and longer.") for n in range(6)]
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A folder with a comparison of two models with marked names, and everything that must not be sent."""
+    services = open_workspace(tmp_path / "home")
+    models = [add_model(services, name) for name in NAMES]
+    set_id = add_comparison(services, tuple(models), PAIRS)
+    secrets = [model.name for model in models] + [model.id for model in models]
+    for item in services.store.comparisons.in_set(set_id):
+        secrets += [item.completion_1_id, item.completion_2_id]
+    services.close()
+    return tmp_path / "home", secrets
+
+
+def disguises(secret: str) -> set[bytes]:
+    """Return a secret as text, reversed, in hex, base64, and as the usual hashes."""
+    raw = secret.encode()
+    found = {raw, raw.upper(), raw[::-1], raw.hex().encode(), base64.b64encode(raw).rstrip(b"=")}
+    found |= {base64.urlsafe_b64encode(raw).rstrip(b"=")}
+    for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_256"):
+        digest = hashlib.new(name, raw)
+        found |= {digest.hexdigest().encode()[:16], base64.b64encode(digest.digest())[:16]}
+    return found
+
+
+def leaks(sent: bytes, secrets: list[str]) -> list[tuple[str, bytes]]:
+    return [(secret, form) for secret in secrets for form in disguises(secret) if form in sent]
+
+
+def test_a_browser_learns_no_model_before_the_reveal(workspace, open_person):
+    home, secrets = workspace
+    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app, Recorder(app.port) as recorder:
+        voter = open_person(recorder.url, path="/?tab=compare")
+        for done in range(6):
+            voter.sees("#compare-progress", f"{done} of 6")
+            assert "answer to query" in voter.find(".pl-side").inner_text()
+            voter.page.keyboard.press("s")
+            voter.page.keyboard.press("1234"[done % 4])
+            if done == 2:
+                voter.sees("#compare-progress", "3 of 6")
+                voter.page.keyboard.press("z")
+                voter.sees("#compare-progress", "2 of 6")
+                voter.page.keyboard.press("2")
+        voter.sees("#compare-nothing", "You have judged every pair")
+        voter.go("Results")
+        voter.sees("#results-screen", "Opening the results makes your votes final")
+        voter.go("Start")
+        assert len(recorder.sent) > 50_000, "nothing was recorded"
+        assert leaks(recorder.sent, secrets) == []
+        # The same search finds the names once they are shown: it can fail.
+        voter.go("Results")
+        voter.press("results-reveal")
+        voter.sees("#results-headline", NAMES[0])
+        assert {name for name, _ in leaks(recorder.sent, secrets)} >= set(NAMES)
+
+
+def test_an_api_client_learns_no_model_before_the_reveal(workspace):
+    home, secrets = workspace
+    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app, Recorder(app.port) as recorder:
+        client = Client(recorder.url)
+        config = json.loads(client.get("/config"))
+        for path in ("/", "/gradio_api/info?all_endpoints=true", "/gradio_api/openapi.json", "/gradio_api/startup-events"):
+            client.get(path)
+        by_name = {item["api_name"]: item for item in config["dependencies"] if item.get("api_name")}
+        client.call(by_name["load_comparisons"]["id"], [None])
+        shown = client.call(by_name["show_next"]["id"], [_set_id(home)])
+        assert "answer to query" in shown
+        pair_id = json.loads(shown)["output"]["data"][0]
+        voted = client.call(by_name["vote_a"]["id"], [_set_id(home), pair_id, None, "", ""])
+        assert "1 of 6" in voted
+        # Asking for the results before they are opened, for pairs that do not exist, and with nonsense: refusals.
+        client.call(by_name["show_results"]["id"], [_set_id(home)])
+        client.call(by_name["download_votes"]["id"], [_set_id(home)])
+        client.call(by_name["vote_a"]["id"], [_set_id(home), "no-such-pair", None, "", ""])
+        client.call(by_name["vote_a"]["id"], [None, None, "x", 5, {}])
+        client.get("/gradio_api/deep_link?session_hash=blind1")
+        client.get("/monitoring/summary")
+        assert leaks(recorder.sent, secrets) == []
+
+
+def _set_id(home) -> str:
+    services = open_workspace(home)
+    try:
+        return services.comparisons.sets()[0].id
+    finally:
+        services.close()
+
+
+class Client:
+    """Speaks Gradio's HTTP protocol without its client, errors included."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._cookie = f"pairloop_person={'c' * 64}"
+
+    def get(self, path: str) -> str:
+        request = urllib.request.Request(self._url + path, headers={"Cookie": self._cookie})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.read().decode("utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            return error.read().decode("utf-8", "replace")
+
+    def call(self, fn_index: int, data: list) -> str:
+        """Run a handler through the queue and return its last event."""
+        body = json.dumps({"data": data, "fn_index": fn_index, "session_hash": "blind1"}).encode()
+        headers = {"Cookie": self._cookie, "Content-Type": "application/json"}
+        joined = urllib.request.Request(self._url + "/gradio_api/queue/join", body, headers)
+        try:
+            urllib.request.urlopen(joined, timeout=30).read()
+        except urllib.error.HTTPError as error:
+            return error.read().decode("utf-8", "replace")
+        stream = urllib.request.Request(self._url + "/gradio_api/queue/data?session_hash=blind1", headers=headers)
+        with urllib.request.urlopen(stream, timeout=60) as events:
+            for line in events:
+                text = line.decode("utf-8", "replace").removeprefix("data:").strip()
+                if '"process_completed"' in text:
+                    return text
+        return ""

@@ -1,0 +1,317 @@
+"""Review of answers: who gets which record, what a response may hold, and what becomes of it."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select, update
+
+from pipeline.errors import NotFoundError, RecordError
+from pipeline.records import ResponseStatus, Split
+from pipeline.store.schema import response_history, responses
+from pipeline.tasks import ANSWER, CONTEXT_RATING, MAX_ANSWER_CHARACTERS, MAX_WORK_SECONDS, QUERY_RATING
+from tests.material import TEST, TRAIN, add_queries, finished, open_copy, prepare
+from tests.workspace import person
+
+DRAFT, SUBMITTED, DISCARDED = ResponseStatus
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture
+def services(prepared, tmp_path):
+    services = open_copy(prepared, tmp_path / "home")
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def dataset(services):
+    return services.reviews.datasets()[0]
+
+
+@pytest.fixture
+def desk(services):
+    return services.reviews
+
+
+@pytest.fixture
+def ids(services, dataset):
+    return services.store.reviews.record_ids(dataset.id)
+
+
+@pytest.fixture
+def ada(services):
+    return person(services, "Ada")
+
+
+@pytest.fixture
+def bo(services):
+    return person(services, "Bo")
+
+
+def history(services):
+    with services.store.database.read() as connection:
+        query = select(response_history).order_by(response_history.c.id)
+        return [(row["status"], row["values"][ANSWER]) for row in connection.execute(query).mappings()]
+
+
+def all_responses(services, dataset):
+    return services.store.reviews.responses(dataset.id)
+
+
+def wait(services, seconds):
+    """Let everybody's last change be this much longer ago."""
+    with services.store.database.write() as connection:
+        connection.execute(update(responses).values(updated_at=responses.c.updated_at - seconds))
+
+
+def test_a_dataset_holds_the_answered_train_queries_and_no_test_query(services, dataset):
+    records = services.store.reviews.records(dataset.id)
+    assert [record.query for record in records] == list(TRAIN) and not set(TEST) & {r.query for r in records}
+    assert {record.split for record in records} == {Split.TRAIN}
+    assert all(record.contexts and record.suggestion and record.agent == "extractive-base" for record in records)
+    assert (dataset.name, dataset.size, dataset.template) == ("Harbour", 5, "answer-review")
+
+
+def test_two_datasets_of_one_list_can_be_told_apart(services, dataset):
+    assert services.reviews.create_dataset(dataset.run_id, "customer-assistant").name == "Harbour (2)"
+    assert services.reviews.create_dataset(dataset.run_id, "answer-review", " Mine ").name == "Mine"
+
+
+def test_a_run_without_answered_train_queries_gives_no_dataset(services):
+    list_id = add_queries(services, (), TEST)
+    run_id = services.generation.start_run(services.registry.all()[0].id, list_id)
+    finished(services, run_id)
+    with pytest.raises(RecordError, match="test queries are kept for Compare"):
+        services.reviews.create_dataset(run_id, "answer-review")
+    with pytest.raises(NotFoundError, match="prompt template"):
+        services.reviews.create_dataset(run_id, "no-such-template")
+    assert len(services.reviews.datasets()) == 1
+
+
+def test_a_card_shows_the_record_with_ones_own_response_only(desk, ids, ada, bo):
+    desk.submit(ids[1], bo, {ANSWER: "What Bo thinks."})
+    card = desk.card(ids[1], ada)
+    assert (card.response, card.number, card.total) == (None, 2, 5)
+    assert card.record.query == TRAIN[1] and card.template.name == "answer-review"
+    assert desk.card(ids[1], bo).response.values == {ANSWER: "What Bo thinks."}
+
+
+def test_a_draft_is_kept_and_replaced_by_the_next_one(services, desk, dataset, ids, ada):
+    desk.save_draft(ids[0], ada, {QUERY_RATING: 4, CONTEXT_RATING: None, ANSWER: "At se"})
+    desk.save_draft(ids[0], ada, {QUERY_RATING: 4, CONTEXT_RATING: 5, ANSWER: "At seven."})
+    (response,) = all_responses(services, dataset)
+    assert (response.status, response.values) == (DRAFT, {QUERY_RATING: 4, CONTEXT_RATING: 5, ANSWER: "At seven."})
+    assert history(services) == []
+
+
+def test_an_empty_draft_is_kept_as_one(desk, ids, ada):
+    assert desk.save_draft(ids[0], ada, {ANSWER: ""}).values == {ANSWER: ""}
+
+
+@pytest.mark.parametrize("end", [SUBMITTED, DISCARDED])
+def test_a_late_draft_never_takes_back_a_submit_or_a_discard(desk, ids, ada, end):
+    act = desk.submit if end is SUBMITTED else desk.discard
+    act(ids[0], ada, {ANSWER: "Final."})
+    late = desk.save_draft(ids[0], ada, {ANSWER: "Fina"})
+    assert (late.status, late.values[ANSWER]) == (end, "Final.")
+    assert desk.card(ids[0], ada).response.values[ANSWER] == "Final."
+
+
+def test_a_submit_can_be_changed_and_every_version_stays_in_the_history(services, desk, dataset, ids, ada):
+    desk.save_draft(ids[0], ada, {ANSWER: "dra"})
+    first = desk.submit(ids[0], ada, {ANSWER: "One."})
+    desk.submit(ids[0], ada, {ANSWER: "Two."})
+    desk.discard(ids[0], ada, {ANSWER: "Two."})
+    last = desk.submit(ids[0], ada, {ANSWER: "Three."})
+    assert last.id == first.id and [r.values[ANSWER] for r in all_responses(services, dataset)] == ["Three."]
+    assert history(services) == [("submitted", "One."), ("submitted", "Two."), ("discarded", "Two.")]
+
+
+def test_a_discard_can_be_taken_back(desk, ids, ada, dataset):
+    desk.discard(ids[0], ada, {ANSWER: "Half an ans"})
+    assert desk.progress(dataset.id, ada).discarded == 1
+    assert desk.submit(ids[0], ada, {ANSWER: "A whole answer."}).status is SUBMITTED
+    assert (desk.progress(dataset.id, ada).discarded, desk.progress(dataset.id, ada).submitted) == (0, 1)
+
+
+def test_a_reopened_response_is_a_draft_with_its_values_and_can_be_drafted_on(services, desk, ids, ada):
+    desk.submit(ids[0], ada, {QUERY_RATING: 3, ANSWER: "One."})
+    desk.reopen(ids[0], ada)
+    assert desk.card(ids[0], ada).response.values == {QUERY_RATING: 3, ANSWER: "One."}
+    assert desk.save_draft(ids[0], ada, {ANSWER: "Two"}).status is DRAFT
+    assert history(services) == [("submitted", "One.")]
+    with pytest.raises(NotFoundError):
+        desk.reopen(ids[1], ada)
+
+
+@pytest.mark.parametrize("answer", [None, "", " \n\t "])
+def test_a_submit_needs_an_answer_and_a_discard_does_not(services, desk, dataset, ids, ada, answer):
+    with pytest.raises(RecordError, match="Write an answer before you submit"):
+        desk.submit(ids[0], ada, {ANSWER: answer})
+    assert all_responses(services, dataset) == []
+    assert desk.discard(ids[0], ada, {ANSWER: answer}).status is DISCARDED
+
+
+@pytest.mark.parametrize("rating", [0, 6, -1, 2.5, "3", True, [3]])
+def test_a_rating_is_a_number_from_1_to_5(services, desk, dataset, ids, ada, rating):
+    for name in (QUERY_RATING, CONTEXT_RATING):
+        for act in (desk.save_draft, desk.submit, desk.discard):
+            with pytest.raises(RecordError, match="1 to 5"):
+                act(ids[0], ada, {name: rating, ANSWER: "Yes."})
+    assert all_responses(services, dataset) == []
+
+
+@pytest.mark.parametrize("rating", [1, 2, 3, 4, 5])
+def test_every_rating_of_the_scale_and_none_are_taken(desk, ids, ada, rating):
+    assert desk.submit(ids[0], ada, {QUERY_RATING: rating, ANSWER: "Yes."}).values[QUERY_RATING] == rating
+    assert QUERY_RATING not in desk.submit(ids[0], ada, {QUERY_RATING: None, ANSWER: "Yes."}).values
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({ANSWER: "Yes.", "mood": 5}, "no question named mood"),
+        ({ANSWER: ["Yes."]}, "An answer is text"),
+        ({ANSWER: "x" * (MAX_ANSWER_CHARACTERS + 1)}, "limit"),
+    ],
+)
+def test_values_that_the_form_cannot_give_are_refused(services, desk, dataset, ids, ada, values, said):
+    with pytest.raises(RecordError, match=said):
+        desk.submit(ids[0], ada, values)
+    assert all_responses(services, dataset) == []
+
+
+def test_the_longest_answer_and_any_script_come_back_as_they_were(desk, ids, ada):
+    for answer in ("x" * MAX_ANSWER_CHARACTERS, "  备份 🙂\n\n\tend  ", "a\x00b", "‮right‬"):
+        desk.submit(ids[0], ada, {ANSWER: answer})
+        assert desk.card(ids[0], ada).response.values[ANSWER] == answer
+
+
+def test_half_a_character_is_replaced_so_that_the_answer_can_be_shown_and_exported(desk, ids, ada):
+    shown = desk.submit(ids[0], ada, {ANSWER: "smile \ud83d end"}).values[ANSWER]
+    assert shown.encode("utf-8").decode() == shown and shown.startswith("smile ") and shown.endswith(" end")
+
+
+def test_a_record_that_is_not_there_takes_no_response(desk, ada):
+    for act in (desk.save_draft, desk.submit, desk.discard):
+        with pytest.raises(NotFoundError, match="record"):
+            act("nothing", ada, {ANSWER: "Yes."})
+    with pytest.raises(NotFoundError, match="record"):
+        desk.card("nothing", ada)
+
+
+def test_working_time_adds_up_and_breaks_do_not_count(desk, ids, ada):
+    desk.submit(ids[0], ada, {ANSWER: "One."}, 20.0)
+    desk.save_draft(ids[0], ada, {ANSWER: "late"})
+    assert desk.submit(ids[0], ada, {ANSWER: "Two."}, 5.5).seconds == 25.5
+    assert desk.submit(ids[1], ada, {ANSWER: "One."}, 1e9).seconds == MAX_WORK_SECONDS
+    assert desk.discard(ids[2], ada, {}, -3.0).seconds == 0.0
+
+
+def test_records_come_in_their_order_until_none_is_left(desk, dataset, ids, ada):
+    seen = []
+    while (record_id := desk.next_record(dataset.id, ada)) is not None:
+        seen.append(record_id)
+        desk.submit(record_id, ada, {ANSWER: "Yes."}) if len(seen) % 2 else desk.discard(record_id, ada, {})
+    assert seen == ids
+
+
+def test_the_search_goes_on_from_the_record_that_was_done_and_round(desk, dataset, ids, ada):
+    assert desk.next_record(dataset.id, ada, after=ids[2]) == ids[3]
+    assert desk.next_record(dataset.id, ada, after=ids[-1]) == ids[0]
+    desk.submit(ids[3], ada, {ANSWER: "Yes."})
+    assert desk.next_record(dataset.id, ada, after=ids[2]) == ids[4]
+    assert desk.next_record(dataset.id, ada, after="a record of another dataset") == ids[0]
+
+
+def test_own_drafts_come_in_their_place(desk, dataset, ids, ada):
+    desk.save_draft(ids[1], ada, {ANSWER: "half"})
+    assert desk.next_record(dataset.id, ada, after=ids[0]) == ids[1]
+    desk.submit(ids[0], ada, {ANSWER: "Yes."})
+    assert desk.next_record(dataset.id, ada) == ids[1]
+
+
+def test_what_others_submitted_is_not_offered_and_what_they_discarded_is(services, desk, dataset, ids, ada, bo):
+    desk.submit(ids[0], bo, {ANSWER: "Yes."})
+    desk.discard(ids[1], bo, {})
+    wait(services, 301)
+    assert desk.next_record(dataset.id, ada) == ids[1]
+    assert desk.next_record(dataset.id, ada, after=ids[-1]) == ids[1]
+
+
+def test_a_record_that_somebody_began_is_kept_for_them_for_five_minutes(services, desk, dataset, ids, ada, bo):
+    desk.save_draft(ids[0], bo, {ANSWER: "half"})
+    assert desk.next_record(dataset.id, ada) == ids[1]
+    assert desk.next_record(dataset.id, bo) == ids[0]
+    wait(services, 290)
+    assert desk.next_record(dataset.id, ada) == ids[1]
+    wait(services, 20)
+    assert desk.next_record(dataset.id, ada) == ids[0]
+
+
+def test_a_kept_record_is_offered_when_nothing_else_is_left(desk, dataset, ids, ada, bo):
+    desk.save_draft(ids[2], bo, {ANSWER: "half"})
+    for record_id in ids[:2] + ids[3:]:
+        desk.submit(record_id, ada, {ANSWER: "Yes."})
+    assert desk.next_record(dataset.id, ada) == ids[2]
+
+
+def test_ones_own_draft_stays_with_one_although_others_work_on_the_record_too(desk, dataset, ids, ada, bo):
+    desk.save_draft(ids[0], ada, {ANSWER: "half"})
+    desk.save_draft(ids[0], bo, {ANSWER: "half"})
+    assert desk.next_record(dataset.id, ada) == desk.next_record(dataset.id, bo) == ids[0]
+
+
+def test_two_people_on_one_record_are_both_kept(services, desk, dataset, ids, ada, bo):
+    desk.submit(ids[0], ada, {ANSWER: "Ada's."})
+    desk.submit(ids[0], bo, {ANSWER: "Bo's."})
+    assert {r.annotator_id: r.values[ANSWER] for r in all_responses(services, dataset)} == {ada: "Ada's.", bo: "Bo's."}
+    assert history(services) == []
+
+
+def test_back_and_next_walk_through_all_records_and_stop_at_the_ends(desk, ids, ada):
+    desk.submit(ids[1], ada, {ANSWER: "Yes."})
+    assert [desk.neighbour(record_id, 1) for record_id in ids] == [*ids[1:], None]
+    assert [desk.neighbour(record_id, -1) for record_id in ids] == [None, *ids[:-1]]
+
+
+def test_progress_counts_every_record_once(desk, dataset, ids, ada, bo):
+    desk.submit(ids[0], ada, {ANSWER: "Yes."})
+    desk.submit(ids[0], bo, {ANSWER: "Yes."})
+    desk.discard(ids[1], ada, {})
+    desk.save_draft(ids[2], ada, {ANSWER: "half"})
+    desk.submit(ids[3], bo, {ANSWER: "Yes."})
+    mine = desk.progress(dataset.id, ada)
+    assert (mine.submitted, mine.discarded, mine.drafts, mine.others, mine.pending, mine.total) == (1, 1, 1, 1, 1, 5)
+    theirs = desk.progress(dataset.id, bo)
+    assert (theirs.submitted, theirs.others, theirs.pending) == (2, 0, 3)
+
+
+def test_many_windows_of_one_person_leave_one_response_with_its_whole_history(services, desk, dataset, ids, ada):
+    gate = threading.Barrier(8)
+
+    def submit(number):
+        gate.wait()
+        desk.submit(ids[0], ada, {ANSWER: f"From window {number}."})
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    (response,) = all_responses(services, dataset)
+    versions = [*(text for _, text in history(services)), response.values[ANSWER]]
+    assert sorted(versions) == [f"From window {number}." for number in range(8)]
+
+
+def test_a_suggestion_is_the_answer_as_it_was_when_the_dataset_was_made(services, desk, dataset, ids, ada):
+    suggestion = desk.card(ids[0], ada).record.suggestion
+    retrieval = services.store.queries.retrieval(
+        desk.card(ids[0], ada).record.query_id, services.generation.retriever_name()
+    )
+    (answered,) = services.store.runs.answered(services.registry.all()[0].id, [retrieval.id]).values()
+    services.store.runs.add_completion(replace(answered, id="z" * 26, text="Another answer since."))
+    assert desk.card(ids[0], ada).record.suggestion == suggestion != "Another answer since."
