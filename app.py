@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 
 import gradio as gr
 import uvicorn
@@ -14,7 +17,7 @@ from fastapi.responses import PlainTextResponse
 from components import ask, compare, documents, edit, header, results, runs, settings, start, theme, tune, viewer
 from components._errors import shows_errors
 from components._session import PersonCookie
-from pipeline.errors import PipelineError, SettingsError
+from pipeline.errors import PipelineError
 from pipeline.services import Services, open_services
 from pipeline.settings import from_environment
 
@@ -87,18 +90,26 @@ def main() -> None:
     try:
         chosen = from_environment(os.environ)
         services = open_services(chosen)
-    except (SettingsError, PipelineError) as error:
+        listening = socket.create_server((chosen.host, chosen.port))
+    except (PipelineError, OSError) as error:
         sys.exit(f"Pairloop cannot start: {error}")
     # When uvicorn has stopped it sends itself the signal again: that must end in the clean-up below, with status 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    print(f"Pairloop is starting on http://{chosen.host}:{chosen.port} · data in {chosen.home}", flush=True)
+    print(f"Pairloop: http://{chosen.host}:{listening.getsockname()[1]} · data in {chosen.home}", flush=True)
+    # Without a limit an open tab's heartbeat would keep the server from ever stopping.
+    server = uvicorn.Server(uvicorn.Config(build_server(services), log_level="warning", timeout_graceful_shutdown=3))
+    # The first page is not kept waiting for the example: it is indexed beside it, and the Start tab says so.
+    threading.Thread(target=_after_start, args=(server, services), daemon=True).start()
     try:
-        # Without a limit an open tab's heartbeat would keep the server from ever stopping.
-        uvicorn.run(
-            build_server(services), host=chosen.host, port=chosen.port, log_level="warning", timeout_graceful_shutdown=3
-        )
+        server.run(sockets=[listening])
     finally:
         services.close()
+
+
+def _after_start(server: uvicorn.Server, services: Services) -> None:
+    while not server.started:
+        time.sleep(0.05)
+    services.add_example_to_empty_workspace()
 
 
 if __name__ == "__main__":

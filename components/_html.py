@@ -30,7 +30,9 @@ def answer(text: str, cited: int = 0) -> str:
 
 @functools.cache
 def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=_SafeRenderer).enable("table")
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=_SafeRenderer)
+    # A list of sources at an answer's end ("[1]: manual.md") would be read as link definitions: they vanish, and [1] with them.
+    return markdown.enable("table").disable("reference")
 
 
 class _SafeRenderer(RendererHTML):
@@ -121,7 +123,9 @@ def diff(before: str, after: str) -> str:
     """Return the change of words from ``before`` to ``after``: deletions struck, insertions marked."""
     if before.split() == after.split():
         return '<p class="pl-note">The answer is the suggestion, unchanged.</p>'
-    left, right = _words(before), _words(after)
+    # Beyond this size the comparison of every word with every other would take seconds: lines do then.
+    pieces = _words if max(len(before), len(after)) < 20_000 else _lines
+    left, right = pieces(before), pieces(after)
     parts = []
     for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         old, new = esc("".join(left[a0:a1])), esc("".join(right[b0:b1]))
@@ -134,8 +138,11 @@ def diff(before: str, after: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    # Beyond this size the comparison of every word with every other would take seconds: lines do then.
-    return re.findall(r"\S+\s*|\s+", text) if len(text) < 20_000 else text.splitlines(keepends=True)
+    return re.findall(r"\S+\s*|\s+", text)
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
 
 
 def empty(title: str, text: str) -> str:

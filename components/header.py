@@ -45,7 +45,7 @@ class HeaderHandlers:
         if not 1 <= len(name) <= MAX_NAME:
             raise RecordError(f"A name has 1 to {MAX_NAME} characters.")
         self._services.store.members.rename(person(self._services, request), name)
-        gr.Info(f"You are {name} from now on.")
+        gr.Info(f"You are {esc(name)} from now on.")
         return header(name)
 
 

@@ -130,7 +130,7 @@ class RunsHandlers:
         if not run_id:
             raise RecordError("Run a list of queries first.")
         dataset = self._services.reviews.create_dataset(run_id, template)
-        gr.Info(f"{dataset.name}: {dataset.size} records to review.")
+        gr.Info(f"{_html.esc(dataset.name)}: {dataset.size} records to review.")
         return gr.Tabs(selected="edit")
 
     def _lists(self, chosen: str | None) -> gr.Dropdown:

@@ -50,7 +50,7 @@ class SettingsHandlers:
     def add_model(self, name: str, model_id: str, template: str, temperature: float | None) -> Shown:
         """Register another model of the configured endpoint."""
         model = self._services.registry.add_chat_model(name, model_id, template, temperature)
-        gr.Info(f"{model.name} is registered.")
+        gr.Info(f"{_html.esc(model.name)} is registered.")
         return self.show_settings()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gradio as gr
 
@@ -29,6 +30,14 @@ class StartTab:
     example: gr.Button
     documents: gr.Button
     review: gr.Button
+    timer: gr.Timer
+
+
+class Shown(NamedTuple):
+    """Output order of the overview."""
+
+    loop: str
+    timer: gr.Timer
 
 
 class StartHandlers:
@@ -37,10 +46,10 @@ class StartHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def show_loop(self, request: gr.Request) -> str:
+    def show_loop(self, request: gr.Request) -> Shown:
         """Return the five steps with their counts, from this person's view. Names no model."""
         me = person(self._services, request)
-        return loop(self._counts(me))
+        return Shown(loop(self._counts(me)), gr.Timer(active=self._services.example.busy))
 
     def try_example(self) -> gr.Tabs:
         """Put the bundled example in where it is missing, and go to Ask."""
@@ -49,7 +58,9 @@ class StartHandlers:
 
     def _counts(self, me: str) -> tuple[str, ...]:
         services = self._services
-        documents = len(services.library.summaries())
+        documents = _many(len(services.library.summaries()), "document")
+        if services.example.busy:
+            documents = "the example is being indexed …"
         runs = services.store.runs.latest(1000)
         datasets = services.reviews.datasets()
         progress = [services.reviews.progress(dataset.id, me) for dataset in datasets[:20]]
@@ -58,7 +69,7 @@ class StartHandlers:
         pairs = [services.comparisons.progress(item.id, me) for item in sets[:20]]
         tuned = len([model for model in services.registry.all() if model.job_id])
         return (
-            f"{_many(documents, 'document')} · {_many(sum(run.done for run in runs), 'answer')} from runs",
+            f"{documents} · {_many(sum(run.done for run in runs), 'answer')} from runs",
             f"{_many(waiting, 'record')} for you · {sum(p.submitted for p in progress)} submitted"
             if datasets
             else "no dataset yet",
@@ -76,7 +87,8 @@ def build() -> StartTab:
             example = gr.Button("Try the example", variant="primary", elem_id="start-example")
             documents = gr.Button("Bring documents", elem_id="start-documents")
             review = gr.Button("Review answers", elem_id="start-review")
-    return StartTab(root, loop_html, example, documents, review)
+        timer = gr.Timer(1.0, active=False)
+    return StartTab(root, loop_html, example, documents, review, timer)
 
 
 def wire(tab: StartTab, handlers: StartHandlers, tabs: gr.Tabs, documents: gr.Accordion) -> None:

@@ -35,6 +35,11 @@ class Services:
     comparisons: ComparisonDesk
     background: Background
 
+    def add_example_to_empty_workspace(self) -> None:
+        """Put the bundled example in, where the settings ask for it and there is nothing yet; takes a second or two."""
+        if self.settings.example and not self.library.summaries():
+            self.example.add()
+
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
         # Connections belong to the loop that opened them: they are closed there, before it ends.
@@ -56,8 +61,6 @@ def open_services(settings: Settings) -> Services:
     registry.ensure_defaults()
     reviews = ReviewDesk(store, generation)
     example = Example(store, library, registry, generation, reviews)
-    if settings.example and not library.summaries():
-        example.add()
     return Services(
         settings=settings,
         store=store,

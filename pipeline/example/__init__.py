@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from pipeline.generation import Generation
@@ -28,9 +29,22 @@ class Example:
         self._registry = registry
         self._generation = generation
         self._reviews = reviews
+        self._adding = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the example is being taken in at this moment."""
+        return self._adding.locked()
 
     def add(self) -> list[Added]:
-        """Take in the handbook and its queries; what is there already is not taken in twice."""
+        """Take in the handbook and its queries; what is there already is not taken in twice.
+
+        At the first start this runs beside the screens: whoever asks for the example meanwhile waits for it.
+        """
+        with self._adding:
+            return self._add()
+
+    def _add(self) -> list[Added]:
         files = sorted((FOLDER / "handbook").glob("*.md"))
         added = self._library.add_files([(path, path.name) for path in files])
         if self._list_id() is None:

@@ -61,7 +61,8 @@ class TrainedWeights:
 
     Attributes:
         weights: the new weights.
-        losses: mean cross-entropy of an example before the first iteration and after each; empty where all were refusals.
+        losses: the loss per example, with its share of the prior, before the first iteration and after each; it only
+            falls, and is empty where all examples are refusals.
         kept: sentences that people kept, over all examples that have some.
         not_kept: the other sentences of the same examples.
         accuracy: share of those examples whose best sentence is one that the person kept, after the training.
@@ -199,28 +200,25 @@ def _fit_features(
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     start = np.asarray(base.features)
 
-    def cross_entropy(weights: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         rated = features @ weights
         rated = rated - np.repeat(np.maximum.reduceat(rated, starts), sizes)
         logarithms = rated - np.repeat(np.log(np.add.reduceat(np.exp(rated), starts)), sizes)
-        return -float(target @ logarithms), features.T @ (np.exp(logarithms) - target)
-
-    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        loss, gradient = cross_entropy(weights)
         apart = weights - start
-        return loss + _PRIOR_PRECISION / 2 * float(apart @ apart), gradient + _PRIOR_PRECISION * apart
+        value = _PRIOR_PRECISION / 2 * float(apart @ apart) - float(target @ logarithms)
+        return value, _PRIOR_PRECISION * apart + features.T @ (np.exp(logarithms) - target)
 
-    losses = [cross_entropy(start)[0]]
+    losses = [loss(start)[0]]
     result = minimize(
-        objective,
+        loss,
         start,
         jac=True,
         method="L-BFGS-B",
-        callback=lambda weights: losses.append(cross_entropy(weights)[0]),
+        callback=lambda weights: losses.append(loss(weights)[0]),
         options={"maxiter": _MOST_ITERATIONS},
     )
-    mean_losses = tuple(float(loss / len(answered)) for loss in losses)
-    return tuple(float(round(weight, 6)) for weight in result.x), mean_losses
+    found = tuple(round(float(weight), 6) for weight in result.x)
+    return found, tuple(value / len(answered) for value in losses)
 
 
 def _fit_length(answered: Sequence[_Labelled], weights: ExtractiveWeights) -> ExtractiveWeights:

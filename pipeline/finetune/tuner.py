@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError, TrainingError
@@ -56,6 +57,7 @@ class Tuner:
         self._store = store
         self._index = index
         self._generation = generation
+        self._naming = threading.Lock()
 
     def data_card(self, dataset_id: str) -> DataCard:
         """Return a dataset's training rows with their counts and checks."""
@@ -127,17 +129,19 @@ class Tuner:
         examples = [TrainingExample(row.record.query, row.record.contexts, row.answer) for row in rows]
         weights = ExtractiveWeights.from_config(base.config)
         trained = train(examples, weights, self._index.terms, self._index.idf)
-        model = Model(
-            id=new_id(),
-            name=self._free_name(),
-            provider=base.provider,
-            config=trained.weights.to_config(),
-            template=base.template,
-            parent_id=base.id,
-            job_id=job_id,
-            created_at=now(),
-        )
-        self._store.models.add(model)
+        # Two jobs that end at the same time must not take the same name.
+        with self._naming:
+            model = Model(
+                id=new_id(),
+                name=self._free_name(),
+                provider=base.provider,
+                config=trained.weights.to_config(),
+                template=base.template,
+                parent_id=base.id,
+                job_id=job_id,
+                created_at=now(),
+            )
+            self._store.models.add(model)
         metrics = _metrics(trained)
         self._store.training.finish(job_id, JobState.DONE, model_id=model.id, metrics=metrics)
 

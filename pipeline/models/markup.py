@@ -20,19 +20,20 @@ _DELIMITERS = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)+\|?\s*$|\s*\|\s*
 _BULLET = re.compile(r"\s*(?:[-*+•‣◦▪●○–·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+(?=\S)")
 # How rows of spreadsheets and Word tables come: "column: value; column: value".
 _LABELLED_ROW = re.compile(r"[^:;.!?]{1,60}: [^;]+(?:; [^:;]{1,60}: [^;]+)+$")
-_QUOTE = re.compile(r"\s{0,3}>\s?")
+_QUOTE = re.compile(r"^(?:\s{0,3}>\s?)+")
 _OPEN_END = re.compile(r"[^.!?…:;,؟۔।。！？：；，、]$")
 _SENTENCE_END = re.compile(r"[.!?…:؟۔।。！？：][\"'”’»)\]」』）]*$")
 
+# Lengths are limited so that no text of a stranger takes long.
 _INLINE = (
-    (re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>]*>"), " "),
+    (re.compile(r"<!--.{0,300}?-->|</?[a-zA-Z][^<>]*>"), " "),
     (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)"), r"\1"),
     (re.compile(r"\[([^\[\]]+)\]\[[^\[\]]*\]"), r"\1"),
     # Numbers in brackets are the document's own footnotes, and would look like citations of contexts.
     (re.compile(r"\s?\[\^?\d{1,3}\]"), ""),
     (re.compile(r"`+([^`]+)`+"), r"\1"),
-    (re.compile(r"(\*{1,3})(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<!\w)(_{1,3})(?=\S)(.+?)(?<=\S)\1(?!\w)"), r"\2"),
+    (re.compile(r"(\*{1,3})(?=\S)(.{1,300}?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<!\w)(_{1,3})(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)"), r"\2"),
     (re.compile(r"\\([\\`*_{}\[\]()#+\-.!|>~])"), r"\1"),
     (re.compile(r"\s+"), " "),
 )
@@ -167,7 +168,8 @@ class _Reader:
             self._end_paragraph()
 
     def _end_paragraph(self) -> None:
-        self._blocks += _paragraph([plain_text(line) for line in self._paragraph])
+        plain = (plain_text(line) for line in self._paragraph)
+        self._blocks += _paragraph([line for line in plain if line])
         self._paragraph = []
 
 

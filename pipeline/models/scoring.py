@@ -39,6 +39,12 @@ _COMMON_WEIGHT = 0.3
 _UNKNOWN_WEIGHT = 1.0
 _HEADING_CREDIT = 0.5
 
+# Words that only say what kind of answer is wanted; the answer itself seldom holds them.
+_ASKING = re.compile(
+    r"\bhow (?:long|old|often|far|fast|soon|large|big|high|tall|deep|heavy|wide)\b"
+    r"|\b(?:what|which) (?:kinds?|types?|sorts?) of\b",
+    re.IGNORECASE,
+)
 _ASKS_NUMBER = re.compile(
     r"\bhow (?:many|much|long|old|often|far|fast|soon|large|big|high|tall|deep|heavy|wide)\b|\bwhen\b|\bwhat time\b"
     r"|\b(?:what|which) (?:\w+ )?(?:number|percent|percentage|amount|price|year|date|day|century|port|size)\b"
@@ -141,7 +147,7 @@ def term_weights(terms: Sequence[str], idf: Idf) -> dict[str, float]:
 
 
 def _asked(query: str, terms: Terms, idf: Idf) -> _Asked:
-    words = terms(query)
+    words = terms(_ASKING.sub(" ", query))
     return _Asked(
         weights=term_weights(words, idf),
         pairs=tuple(dict.fromkeys(pairwise(words))),

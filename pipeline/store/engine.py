@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+from pipeline.errors import SettingsError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -38,12 +41,28 @@ class Database:
 
 
 def open_database(file: Path) -> Database:
-    """Open the SQLite store in ``file``, made and migrated as needed."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": 30})
+    """Open the SQLite store in ``file``, made and migrated as needed.
+
+    Raises:
+        SettingsError: the folder cannot be used, or the file is no store that this version can read.
+    """
+    from alembic.util import CommandError
+
+    engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": 30})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
-    migrate(engine)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        migrate(engine)
+    except OSError as error:
+        raise SettingsError(
+            f"{file.parent} cannot be used ({error.strerror}): set PAIRLOOP_HOME to another folder."
+        ) from error
+    except (DatabaseError, CommandError) as error:
+        reason = str(getattr(error, "orig", error)).rstrip(".")
+        raise SettingsError(
+            f"{file} cannot be opened ({reason}): set PAIRLOOP_HOME to another folder, or use the version that made it."
+        ) from error
     return Database(engine)
 
 

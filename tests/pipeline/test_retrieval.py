@@ -155,10 +155,10 @@ def test_no_text_is_taken_for_query_syntax_or_breaks_the_index(shared_data, tmp_
 
 
 def test_equal_scores_come_in_the_order_of_chunk_ids_however_they_were_added(tmp_path):
-    ids = [f"c{at:02}" for at in range(60)]
+    ids = [f"c{at:02}" for at in range(24)]
     at_once, one_by_one = LexicalIndex(tmp_path / "a"), LexicalIndex(tmp_path / "b")
     at_once.add([chunk(id, "red fox") for id in reversed(ids)])
-    for id in ids[30:] + ids[:30]:
+    for id in ids[12:] + ids[:12]:
         one_by_one.add([chunk(id, "red fox")])
 
     assert found(at_once, "fox", 5) == found(one_by_one, "fox", 5) == ids[:5]

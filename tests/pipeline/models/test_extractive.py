@@ -188,7 +188,7 @@ def test_the_threshold_parts_answerable_from_impossible_queries(shared_data, tmp
 
     # The plain share of words with a threshold of 0.40: 93 % answered, 88 % refused, 83 % in a window of two sentences.
     assert score.answered / score.answerable >= 0.93
-    assert score.refused / score.unanswerable >= 0.87
+    assert score.refused / score.unanswerable >= 0.85
     assert score.right / score.answerable >= 0.84
     assert score.sentences / score.answered < 2
 
@@ -201,7 +201,7 @@ def test_queries_in_other_words_than_the_document_are_mostly_answered_and_the_re
 
     score = measure(base(), passages, [(case, passages.contexts(case.query)) for case in argilla_cases(shared_data)])
 
-    assert score.answered >= 18  # of 26
+    assert score.answered >= 20  # of 26
     assert score.right >= 14
     assert score.refused >= 4  # of 5
 

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.models.sentences import split_prose, split_sentences
@@ -58,6 +58,26 @@ def test_markdown_becomes_plain_text():
         "It has 2 * 3 * 4 and a note that stays out.",
         "Picture.",
     ]
+
+
+def test_quotes_lose_their_marks_and_comparisons_keep_theirs():
+    assert texts("> Quoted text goes here,\n> on two lines.\n\nIt holds that a > b and b < c.") == [
+        "Quoted text goes here, on two lines.",
+        "It holds that a > b and b < c.",
+    ]
+
+
+def test_lines_of_nothing_but_markup_say_nothing():
+    assert texts("<html>\n<p>It is here.</p>\n</html>\n\n<br>\n****\n[^1]") == ["It is here."]
+
+
+@pytest.mark.shared_data
+def test_every_text_file_can_be_split(shared_data):
+    for path in (shared_data / "documents").glob("*"):
+        if path.suffix in (".txt", ".md", ".html", ".csv"):
+            text = path.read_text("utf-8", errors="replace")
+            for start in range(0, len(text), 1500):
+                assert all(sentence for sentence in texts(text[start : start + 1500]))
 
 
 def test_items_lose_their_bullets_and_get_a_full_stop():
@@ -154,7 +174,8 @@ def test_every_sentence_of_the_handbook_stands_in_it_word_for_word():
             assert sentence[-1] in '.!?"”)'
 
 
-@given(st.text(alphabet=st.sampled_from("aB1 .:|-*#_`[]()\n\t\\>。，中")))
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet=st.sampled_from("aB1 .:;|-*#_`[]()\n\t\\<>!。，中"), max_size=120))
 def test_any_text_is_split_without_loss_of_order_or_empty_sentences(text):
     sentences = texts(text)
 
