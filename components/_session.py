@@ -22,7 +22,8 @@ def person(services: Services, request: gr.Request) -> str:
     Raises:
         PipelineError: the request has no cookie of ours, so nothing can be kept under anybody's name.
     """
-    token = request.cookies.get(COOKIE, "") if request is not None else ""
+    # Not get(): Gradio makes attributes of the cookies, and another app on this host may have set one of that name.
+    token = request.cookies[COOKIE] if request is not None and COOKIE in request.cookies else ""
     if not _TOKEN.fullmatch(token):
         raise PipelineError(
             "Your browser sent no cookie, so your work could not be kept. Allow cookies and reload the page."

@@ -15,9 +15,9 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.models.scoring import FEATURES, Candidate, Candidates, Idf, Terms, find_candidates
+from pipeline.prompts import REFUSAL
 from pipeline.records import Answer, Context
 
-REFUSAL = "This is not in the documents."
 MOST_SENTENCES = 5
 
 _SAME = 0.9

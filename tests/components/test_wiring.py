@@ -1,0 +1,135 @@
+"""The app as Gradio has it: which listeners there are, what is open to the outside, and that it can be built again."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import app
+from tests.workspace import open_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    services = open_workspace(tmp_path_factory.mktemp("wiring") / "home")
+    yield app.build_app(services)
+    services.close()
+
+
+@pytest.fixture(scope="module")
+def config(built):
+    return built.get_config_file()
+
+
+@pytest.fixture(scope="module")
+def listeners(config):
+    assert len(config["dependencies"]) > 50
+    return config["dependencies"]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    services = open_workspace(tmp_path_factory.mktemp("served") / "home")
+    with TestClient(app.build_server(services)) as client:
+        yield client
+    services.close()
+
+
+def test_no_listener_is_public(listeners):
+    assert {listener["api_name"] for listener in listeners if listener["api_visibility"] != "private"} == set()
+
+
+def test_the_list_of_endpoints_that_is_served_is_empty(client):
+    assert client.get("/gradio_api/info").json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
+
+
+def test_no_listener_is_followed_by_more_than_two_others(listeners):
+    after = {listener["id"]: listener["trigger_after"] for listener in listeners}
+
+    def links(listener_id):
+        return 0 if after[listener_id] is None else 1 + links(after[listener_id])
+
+    assert max(map(links, after)) <= 2
+
+
+def test_what_follows_a_listener_runs_only_when_that_went_well(listeners):
+    following = [listener for listener in listeners if listener["trigger_after"] is not None]
+    assert following and all(listener["trigger_only_on_success"] for listener in following)
+
+
+def test_every_listener_reads_and_writes_components_of_this_app(config, listeners):
+    ids = {component["id"] for component in config["components"]}
+    for listener in listeners:
+        assert set(listener["inputs"]) | set(listener["outputs"]) <= ids
+
+
+def test_handlers_give_as_many_values_as_their_listeners_show(built):
+    checked = 0
+    for function in built.fns.values():
+        if function.fn is None:
+            continue
+        given = getattr(function.fn, "__annotations__", {}).get("return", "")
+        shown = given.removeprefix("Iterator[").removesuffix("]")
+        kind = function.fn.__globals__.get(shown) or getattr(_module(function.fn), shown, None)
+        if hasattr(kind, "_fields"):
+            assert len(kind._fields) == len(function.outputs), function.fn.__name__
+            checked += 1
+    assert checked > 25
+
+
+def _module(function):
+    import sys
+
+    return sys.modules[function.__module__]
+
+
+def test_nothing_about_models_queries_or_the_folder_is_in_the_page_before_somebody_acts(client):
+    page = client.get("/").text + client.get("/config").text
+    services_home = client.app.state.services.settings.home
+    assert "extractive-base" not in page and str(services_home) not in page
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/monitoring", "/gradio_api/mcp/sse", "/gradio_api/run_history"])
+def test_doors_that_nobody_needs_are_shut(client, path):
+    assert client.get(path).status_code in (403, 404)
+
+
+def test_files_of_the_machine_and_of_the_workspace_are_not_served(client):
+    home = client.app.state.services.settings.home
+    for path in ("/etc/passwd", str(ROOT / "app.py"), str(home / "pairloop.db"), "../../pairloop.db"):
+        answer = client.get(f"/gradio_api/file={path}")
+        assert answer.status_code in (403, 404) and "root:" not in answer.text
+
+
+def test_a_file_over_the_limit_is_refused_while_it_is_uploaded(client):
+    limit = client.app.state.services.settings.max_upload_mb * 1_000_000
+    answer = client.post("/gradio_api/upload", files={"files": ("large.txt", b"x" * (limit + 1000))})
+    assert answer.status_code == 413
+
+
+def test_two_apps_can_be_built_in_one_process(tmp_path):
+    configs = []
+    for name in ("one", "two"):
+        services = open_workspace(tmp_path / name)
+        configs.append(app.build_app(services).get_config_file())
+        services.close()
+    counts = [(len(config["components"]), len(config["dependencies"])) for config in configs]
+    assert counts[0] == counts[1]
+
+
+def test_components_have_ids_of_their_own(config):
+    ids = [component["props"].get("elem_id") for component in config["components"]]
+    named = [elem_id for elem_id in ids if elem_id]
+    assert len(named) > 40 and len(named) == len(set(named))
+
+
+def test_a_lambda_in_a_listener_only_sets_or_toggles_a_component():
+    for file in sorted((ROOT / "components").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name == "wire":
+                lambdas = [found for found in ast.walk(node) if isinstance(found, ast.Lambda)]
+                calls = [call for found in lambdas for call in ast.walk(found.body) if isinstance(call, ast.Call)]
+                assert all(ast.unparse(call.func).startswith("gr.") for call in calls), file.name
