@@ -93,7 +93,9 @@ def build() -> StartTab:
 
 def wire(tab: StartTab, handlers: StartHandlers, tabs: gr.Tabs, documents: gr.Accordion) -> None:
     """Attach the listeners."""
-    tab.root.select(shows_errors(handlers.show_loop), None, tab.loop, api_visibility="private", show_progress="hidden")
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    for event in (tab.root.select, tab.timer.tick):
+        event(shows_errors(handlers.show_loop), None, [tab.loop, tab.timer], **quiet)
     tab.example.click(shows_errors(handlers.try_example), None, tabs, api_visibility="private")
     bring = [tabs, documents]
     tab.documents.click(_open_documents, None, bring, api_visibility="private", show_progress="hidden")

@@ -1,6 +1,7 @@
 """The app as Gradio has it: which listeners there are, what is open to the outside, and that it can be built again."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,17 +74,11 @@ def test_handlers_give_as_many_values_as_their_listeners_show(built):
             continue
         given = getattr(function.fn, "__annotations__", {}).get("return", "")
         shown = given.removeprefix("Iterator[").removesuffix("]")
-        kind = function.fn.__globals__.get(shown) or getattr(_module(function.fn), shown, None)
+        kind = getattr(sys.modules[function.fn.__module__], shown, None)
         if hasattr(kind, "_fields"):
             assert len(kind._fields) == len(function.outputs), function.fn.__name__
             checked += 1
     assert checked > 25
-
-
-def _module(function):
-    import sys
-
-    return sys.modules[function.__module__]
 
 
 def test_nothing_about_models_queries_or_the_folder_is_in_the_page_before_somebody_acts(client):
