@@ -61,12 +61,16 @@ def _open_tab(request: gr.Request) -> gr.Tabs:
 
 def build_server(services: Services) -> FastAPI:
     """Return the web server: the app, and ``/healthz`` beside it. Gradio's own doors are shut."""
+    screens = build_app(services)
+    # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
+    # visitor could have any file of the server taken in by its path.
+    screens.has_launched = True
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     server.add_middleware(PersonCookie)
     server.get("/healthz", response_class=PlainTextResponse)(_healthy)
     mounted = gr.mount_gradio_app(
         server,
-        build_app(services),
+        screens,
         path="/",
         theme=theme.theme(),
         css_paths=theme.css_paths(),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html, documents, runs
+from components._choices import dropdown
 from components._errors import shows_errors
 from pipeline.generation import Asked
 from pipeline.services import Services
@@ -42,9 +43,7 @@ class AskHandlers:
 
     def load_models(self, chosen: str | None) -> gr.Dropdown:
         """Return the models to choose from; a choice that still exists is kept."""
-        choices = [(model.name, model.id) for model in self._services.registry.all()]
-        ids = [model_id for _, model_id in choices]
-        return gr.Dropdown(choices=choices, value=chosen if chosen in ids else ids[0])
+        return dropdown([(model.name, model.id) for model in self._services.registry.all()], chosen)
 
     def ask(self, query: str, model_id: str | None) -> Iterator[Shown]:
         """Answer a query; the text grows while the model writes."""

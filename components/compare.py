@@ -13,6 +13,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
+from components._choices import dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline.comparisons import BlindPair
@@ -98,9 +99,7 @@ class CompareHandlers:
 
     def load_comparisons(self, chosen: str | None) -> gr.Dropdown:
         """Return the comparisons under names that tell no model; a choice that still exists is kept."""
-        choices = [(self._desk.blind_name(item), item.id) for item in self._desk.sets()]
-        ids = [value for _, value in choices]
-        return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))
+        return dropdown([(self._desk.blind_name(item), item.id) for item in self._desk.sets()], chosen)
 
     def show_next(self, set_id: str | None, request: gr.Request) -> Screen:
         """Show the pair that waits for this person."""
@@ -155,20 +154,13 @@ class CompareHandlers:
     def load_new(self, model_1: str | None, model_2: str | None, list_id: str | None) -> NewChoices:
         """Return the models and lists for a new comparison: the newest model beside its parent, the newest list."""
         models = self._services.registry.all()
-        ids = [model.id for model in models]
         newest = models[-1]
-        first = model_1 if model_1 in ids else newest.id
-        second = model_2 if model_2 in ids else newest.parent_id or ids[0]
-        lists = [(f"{item.name} ({item.size})", item.id) for item in self._services.query_lists.all()]
-        list_ids = [value for _, value in lists]
-        chosen = list_id if list_id in list_ids else next(iter(list_ids), None)
         names = [(model.name, model.id) for model in models]
-        return NewChoices(
-            gr.Dropdown(choices=names, value=first),
-            gr.Dropdown(choices=names, value=second),
-            gr.Dropdown(choices=lists, value=chosen),
-            self.preview_new(first, second, chosen),
-        )
+        lists = [(f"{item.name} ({item.size})", item.id) for item in self._services.query_lists.all()]
+        first = dropdown(names, model_1 or newest.id)
+        second = dropdown(names, model_2 or newest.parent_id)
+        chosen = dropdown(lists, list_id)
+        return NewChoices(first, second, chosen, self.preview_new(first.value, second.value, chosen.value))
 
     def preview_new(self, model_1: str | None, model_2: str | None, list_id: str | None) -> str:
         """Return what the comparison would hold."""

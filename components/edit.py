@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
+from components._choices import dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline.records import ResponseStatus
@@ -82,8 +83,7 @@ class EditHandlers:
     def load_datasets(self, chosen: str | None) -> gr.Dropdown:
         """Return the datasets to choose from, newest first; a choice that still exists is kept."""
         choices = [(f"{dataset.name} ({dataset.size})", dataset.id) for dataset in self._desk.datasets()]
-        ids = [value for _, value in choices]
-        return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))
+        return dropdown(choices, chosen)
 
     def open_dataset(self, dataset_id: str | None, record_id: str, request: gr.Request) -> Screen:
         """Show the record that waits for this person; one of this dataset that is on the screen already stays."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _download, _html, charts
+from components._choices import dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline import ranking
@@ -68,8 +69,7 @@ class ResultsHandlers:
             for item in self._desk.sets()
             if item.state == "open"
         ]
-        ids = [value for _, value in choices]
-        return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))
+        return dropdown(choices, chosen)
 
     def show_results(self, set_id: str | None, request: gr.Request) -> Screen:
         """Show the results, or what opening them would mean."""

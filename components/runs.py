@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
 from components import _html
+from components._choices import dropdown
 from components._errors import shows_errors
+from components._session import person
 from pipeline.errors import QueryFileError, RecordError
 from pipeline.generation import Row
 from pipeline.prompts import TEMPLATES
@@ -80,7 +82,7 @@ class RunsHandlers:
     def load_choices(self, list_id: str | None, model_id: str | None) -> Choices:
         """Return the lists and models to choose from; choices that still exist are kept."""
         models = [(model.name, model.id) for model in self._services.registry.all()]
-        return Choices(self._lists(list_id), _dropdown(models, model_id))
+        return Choices(self._lists(list_id), dropdown(models, model_id))
 
     def add_list(self, typed: str, path: str | None, name: str, hold_out: bool) -> AddedList:
         """Take in a list from the text or from the file; only one of the two may be given."""
@@ -96,21 +98,24 @@ class RunsHandlers:
             text += f" {added.duplicates} that stood there twice were left out."
         return AddedList(_html.note(text, "good"), self._lists(added.id))
 
-    def start_run(self, list_id: str | None, model_id: str | None) -> State:
+    def start_run(self, list_id: str | None, model_id: str | None, request: gr.Request) -> State:
         """Begin a run."""
         if not list_id or not model_id:
             raise QueryFileError("Choose a list of queries and a model first.")
-        return self.show_run(self._services.generation.start_run(model_id, list_id))
+        return self.show_run(self._services.generation.start_run(model_id, list_id), request)
 
-    def cancel_run(self, run_id: str | None) -> State:
+    def cancel_run(self, run_id: str | None, request: gr.Request) -> State:
         """Stop a run; what is answered stays."""
         if run_id:
             self._services.generation.cancel(run_id)
             self._wait_for_end(run_id)
-        return self.show_run(run_id)
+        return self.show_run(run_id, request)
 
-    def show_run(self, run_id: str | None) -> State:
-        """Return the state of a run, or of the newest one where none is given."""
+    def show_run(self, run_id: str | None, request: gr.Request) -> State:
+        """Return the state of a run, or of the newest one where none is given.
+
+        Answers that this person is still to judge blind are withheld: they would tell what this model writes.
+        """
         runs = self._services.store.runs
         run = runs.get(run_id) if run_id else next(iter(runs.latest(1)), None)
         if run is None:
@@ -121,7 +126,8 @@ class RunsHandlers:
         running = run.state is JobState.RUNNING
         name = self._services.store.models.get(run.model_id).name
         shown = progress(run, name, self._services.store.queries.set_name(run.query_set_id))
-        rows = table(self._services.generation.rows(run))
+        withheld = self._services.comparisons.withheld_queries(person(self._services, request))
+        rows = table(self._services.generation.rows(run), withheld)
         buttons = gr.Button(visible=running), gr.Button(interactive=not running)
         return State(run.id, shown, rows, gr.Timer(active=running), *buttons)
 
@@ -135,7 +141,7 @@ class RunsHandlers:
 
     def _lists(self, chosen: str | None) -> gr.Dropdown:
         lists = self._services.query_lists.all()
-        return _dropdown([(f"{item.name} ({item.size})", item.id) for item in lists], chosen)
+        return dropdown([(f"{item.name} ({item.size})", item.id) for item in lists], chosen)
 
     def _wait_for_end(self, run_id: str) -> None:
         # A cancel takes effect within a second; waiting for it spares the person a screen that still says "running".
@@ -234,9 +240,9 @@ _ENDS = {
 }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return a row per query."""
-    body = "".join(_row(number, row) for number, row in enumerate(rows[:SHOWN_ROWS], 1))
+def table(rows: Sequence[Row], withheld: frozenset[str] = frozenset()) -> str:
+    """Return a row per query; the answers to ``withheld`` queries are left out."""
+    body = "".join(_row(number, row, row.query.id in withheld) for number, row in enumerate(rows[:SHOWN_ROWS], 1))
     more = _html.note(f"The first {SHOWN_ROWS} of {len(rows):,} queries.") if len(rows) > SHOWN_ROWS else ""
     return (
         "<div class='pl-scroll'><table class='pl-table'><thead><tr><th class='pl-num'>#</th><th>Query</th><th>Answer</th>"
@@ -245,8 +251,10 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def _row(number: int, row: Row) -> str:
+def _row(number: int, row: Row, withheld: bool) -> str:
     done = row.completion
+    if withheld and done is not None and not done.error:
+        done = replace(done, text="Withheld until you open the results of its comparison.", refused=False, seconds=0.0)
     state = (
         "waiting"
         if done is None
@@ -262,10 +270,5 @@ def _row(number: int, row: Row) -> str:
         f"<tr><td class='pl-num'>{number}</td><td class='pl-wide'>{_html.esc(row.query.text)}</td>"
         f"<td class='pl-wide'><span class='pl-clip' title='{_html.esc(text)}'>{_html.esc(text)}</span></td>"
         f"<td>{row.query.split}</td><td class='pl-num'>{sources}</td><td>{state}</td>"
-        f"<td class='pl-num'>{f'{done.seconds:.2f}' if done and not done.error else ''}</td></tr>"
+        f"<td class='pl-num'>{f'{done.seconds:.2f}' if done and done.seconds and not done.error else ''}</td></tr>"
     )
-
-
-def _dropdown(choices: list[tuple[str, str]], chosen: str | None) -> gr.Dropdown:
-    ids = [value for _, value in choices]
-    return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _download, _html, charts
+from components._choices import dropdown
 from components._errors import shows_errors
 from pipeline.errors import TrainingError
 from pipeline.export import token_unit
@@ -71,7 +72,7 @@ class TuneHandlers:
         """Return the datasets and the models that can be tuned; choices that still exist are kept."""
         datasets = [(f"{dataset.name} ({dataset.size})", dataset.id) for dataset in self._services.reviews.datasets()]
         bases = [(model.name, model.id) for model in self._tuner.bases()]
-        return Choices(_dropdown(datasets, dataset_id), _dropdown(bases, base_id))
+        return Choices(dropdown(datasets, dataset_id), dropdown(bases, base_id))
 
     def show_data(self, dataset_id: str | None) -> Data:
         """Return the data card of a dataset."""
@@ -216,8 +217,3 @@ def _outcome(job: TrainingJob) -> str:
         return " …"
     metrics = job.metrics
     return f": learned from {metrics['kept']} kept and {metrics['not_kept']} dropped sentences"
-
-
-def _dropdown(choices: list[tuple[str, str]], chosen: str | None) -> gr.Dropdown:
-    ids = [value for _, value in choices]
-    return gr.Dropdown(choices=choices, value=chosen if chosen in ids else next(iter(ids), None))

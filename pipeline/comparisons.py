@@ -157,8 +157,20 @@ class ComparisonDesk:
         return self._store.comparisons.revealed(set_id, member_id)
 
     def reveal(self, set_id: str, member_id: str) -> None:
-        """Open the results to this person. Their votes are final from now on, and they give no more."""
-        self._store.comparisons.reveal(set_id, member_id)
+        """Open the results to this person. Their votes are final from now on, and they give no more.
+
+        Raises:
+            NotFoundError: there is no such comparison.
+        """
+        item = self._store.comparisons.set(set_id)
+        self._store.comparisons.reveal(item.id, member_id)
+
+    def withheld_queries(self, member_id: str) -> frozenset[str]:
+        """Return the queries whose answers this person may not see beside a model's name: those they judge blind."""
+        hidden = [item for item in self.sets() if item.state in ("preparing", "open")]
+        lists = {item.query_set_id for item in hidden if not self.is_revealed(item.id, member_id)}
+        queries = (self._store.queries.in_set(list_id, Split.TEST) for list_id in lists)
+        return frozenset(query.id for some in queries for query in some)
 
     def results(self, set_id: str, member_id: str) -> Revealed:
         """Return the votes with the models' names.

@@ -1,13 +1,21 @@
 """The app as Gradio has it: which listeners there are, what is open to the outside, and that it can be built again."""
 
 import ast
+import json
+import socket
 import sys
+import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 import app
+from tests.material import TRAIN, open_copy
+from tests.openai_server import OpenAIServer
+from tests.visitor import Refused, Visitor
 from tests.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +44,20 @@ def client(tmp_path_factory):
     services = open_workspace(tmp_path_factory.mktemp("served") / "home")
     with TestClient(app.build_server(services)) as client:
         yield client
+    services.close()
+
+
+@pytest.fixture(scope="module")
+def served(prepared, tmp_path_factory):
+    """The app on a real port, and its services."""
+    services = open_copy(prepared, tmp_path_factory.mktemp("served") / "home")
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app.build_server(services), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}", services
+    server.should_exit = True
+    thread.join(10)
     services.close()
 
 
@@ -128,3 +150,85 @@ def test_a_lambda_in_a_listener_only_sets_or_toggles_a_component():
                 lambdas = [found for found in ast.walk(node) if isinstance(found, ast.Lambda)]
                 calls = [call for found in lambdas for call in ast.walk(found.body) if isinstance(call, ast.Call)]
                 assert all(ast.unparse(call.func).startswith("gr.") for call in calls), file.name
+
+
+def test_a_call_from_outside_is_done_under_the_name_of_its_cookie(served):
+    url, services = served
+    ada, bo = Visitor(url), Visitor(url)
+    dataset = services.reviews.datasets()[0]
+    ada.call("load_datasets", None)
+    shown = ada.call("open_dataset", dataset.id, "")
+    assert TRAIN[0] in str(shown)
+    record_id = services.store.reviews.record_ids(dataset.id)[0]
+    ada.call("submit_response", record_id, 5, 4, "Ada's answer.", None)
+    bo.call("submit_response", record_id, 1, 1, "Bo's answer.", None)
+    people = {who: services.store.members.by_token(visitor.token) for who, visitor in (("Ada", ada), ("Bo", bo))}
+    for who, member_id in people.items():
+        assert services.store.reviews.response(record_id, member_id).values["answer"] == f"{who}'s answer."
+
+
+def test_a_call_without_a_cookie_is_refused_in_words_and_keeps_nothing(served):
+    url, services = served
+    dataset = services.reviews.datasets()[0]
+    record_id = services.store.reviews.record_ids(dataset.id)[-1]
+    for token in ("", "a" * 63):
+        with pytest.raises(Refused, match="Allow cookies"):
+            Visitor(url, token).call("submit_response", record_id, 5, 4, "Nobody's answer.", None)
+    assert "Nobody" not in str(services.store.reviews.responses(dataset.id))
+
+
+def test_an_error_that_nobody_foresaw_tells_nothing_of_the_inside(served):
+    url, _ = served
+    with pytest.raises(Refused) as refused:
+        Visitor(url).call("ask", 5, ["no", "text"])
+    assert "Traceback" not in str(refused.value) and "sqlite" not in str(refused.value)
+
+
+@pytest.mark.parametrize("listener", ["add_files", "add_list"])
+def test_a_file_of_the_server_is_not_taken_in_by_its_path(served, listener):
+    url, services = served
+    secret = services.settings.home / "secret.txt"
+    secret.write_text("The secret word is xylophone.", encoding="utf-8")
+    file = {"path": str(secret), "orig_name": "secret.txt", "meta": {"_type": "gradio.FileData"}}
+    before = services.library.summaries(), services.query_lists.all()
+    with pytest.raises(Refused):
+        Visitor(url).call(listener, *([[file]] if listener == "add_files" else ["", file, "", True]))
+    assert (services.library.summaries(), services.query_lists.all()) == before
+
+
+@pytest.mark.parametrize("listener", ["add_files", "add_list"])
+def test_an_address_instead_of_a_file_is_not_fetched_by_the_server(served, listener):
+    url, services = served
+    with OpenAIServer() as inside:
+        file = {"path": f"{inside.base_url}/models", "orig_name": "models.json", "meta": {"_type": "gradio.FileData"}}
+        before = services.library.summaries(), services.query_lists.all()
+        with pytest.raises(Refused):
+            Visitor(url).call(listener, *([[file]] if listener == "add_files" else ["", file, "", True]))
+        assert inside.requests == []
+    assert (services.library.summaries(), services.query_lists.all()) == before
+
+
+def test_an_uploaded_file_is_taken_in(served):
+    url, services = served
+    boundary = "boundary"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="light.txt"\r\n\r\n'
+    body = f"{head}The lighthouse is painted white.\r\n--{boundary}--\r\n".encode()
+    kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/gradio_api/upload", body, kind)) as answer:
+        (path,) = json.load(answer)
+    file = {"path": path, "orig_name": "light.txt", "meta": {"_type": "gradio.FileData"}}
+    report, table, _ = Visitor(url).call("add_files", [file])
+    assert "Added light.txt: 1 passages" in report and "light.txt" in table
+
+
+def test_a_file_that_the_app_made_is_handed_out(served):
+    url, services = served
+    dataset = services.reviews.datasets()[0]
+    for record in services.store.reviews.records(dataset.id):
+        services.reviews.submit(record.id, services.store.members.by_token("d" * 64), {"answer": record.suggestion})
+    visitor = Visitor(url)
+    visitor.call("load_choices_1", None, None)
+    (made,) = visitor.call("download_rows", dataset.id)
+    file = made.get("value", made)
+    lines = visitor.open(f"/gradio_api/file={file['path']}").read().decode().splitlines()
+    assert len(lines) >= 5 and all(json.loads(line)["messages"] for line in lines)

@@ -206,3 +206,18 @@ def test_a_list_without_test_queries_is_refused_with_what_to_do(services, pair):
 def test_the_name_shown_before_the_reveal_names_no_model(services, set_id):
     item = services.comparisons.sets()[0]
     assert "model" not in services.comparisons.blind_name(item) and "both by name" not in services.comparisons.blind_name(item)
+
+
+def test_answers_are_withheld_elsewhere_from_those_who_still_judge_them(services, pair, set_id):
+    from components import runs
+    from tests.workspace import request_of
+
+    list_id = services.comparisons.sets()[0].query_set_id
+    run_id, waiting = services.generation.plan_run(pair[0].id, list_id, None)
+    services.generation.background(services.generation.execute(run_id, pair[0].id, waiting)).result()
+    handlers = runs.RunsHandlers(services)
+    ada, bo = request_of("a"), request_of("b")
+    assert handlers.show_run(run_id, ada).rows.count("Withheld until you open") == 12 * 2  # the cell and its hover text
+    services.comparisons.reveal(set_id, services.store.members.by_token("a" * 64))
+    assert "Withheld" not in handlers.show_run(run_id, ada).rows
+    assert "Withheld" in handlers.show_run(run_id, bo).rows
