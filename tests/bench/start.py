@@ -54,6 +54,24 @@ def pairloop(home: Path) -> float:
         return time.perf_counter() - begun
 
 
+INDEXING = """
+import sys, time
+from pathlib import Path
+from tests.workspace import open_workspace
+services = open_workspace(Path(sys.argv[1]))
+begun = time.perf_counter()
+services.example.add()
+print(time.perf_counter() - begun)
+services.close()
+"""
+
+
+def indexing(home: Path) -> float:
+    """Take in the example in a process of its own; return seconds, imports included."""
+    command = [sys.executable, "-c", INDEXING, str(home)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def main() -> None:
     """Print medians and ratios of alternating runs."""
     rows: dict[str, list[float]] = {"bare gradio": [], "first start, with the example": [], "later start": []}
@@ -68,6 +86,9 @@ def main() -> None:
     for name, seconds in rows.items():
         middle = statistics.median(seconds)
         print(f"{name:32} {middle:5.2f} s  {middle / base:4.2f} x  ({min(seconds):.2f} to {max(seconds):.2f})")
+    with tempfile.TemporaryDirectory() as folder:
+        taken = [indexing(Path(folder) / f"home{number}") for number in range(ROUNDS)]
+    print(f"taking in the example            {statistics.median(taken):5.2f} s  ({min(taken):.2f} to {max(taken):.2f})")
 
 
 if __name__ == "__main__":
