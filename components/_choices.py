@@ -7,7 +7,21 @@ from collections.abc import Sequence
 import gradio as gr
 
 
-def dropdown(choices: Sequence[tuple[str, str]], chosen: str | None) -> gr.Dropdown:
-    """Return an update with these (label, value) choices; ``chosen`` is kept while it exists, else the first is taken."""
+def build_dropdown(label: str, elem_id: str, scale: int | None = None) -> gr.Dropdown:
+    """Lay out a dropdown, empty until :func:`dropdown` gives it choices."""
+    box = gr.Dropdown([], label=label, filterable=False, elem_id=elem_id, scale=scale)
+    # Gradio keeps the choices of each open page in memory. After a restart it knows none and would refuse every vote from
+    # a page that was open meanwhile; the handlers check the ids that they are given.
+    box.preprocess = lambda value: value
+    return box
+
+
+def kept(choices: Sequence[tuple[str, str]], chosen: str | None) -> str | None:
+    """Return ``chosen`` while it is among the (label, value) choices, else the first value, or None without any."""
     values = [value for _, value in choices]
-    return gr.Dropdown(choices=list(choices), value=chosen if chosen in values else next(iter(values), None))
+    return chosen if chosen in values else next(iter(values), None)
+
+
+def dropdown(choices: Sequence[tuple[str, str]], chosen: str | None) -> gr.Dropdown:
+    """Return an update with these choices and the value that :func:`kept` picks."""
+    return gr.Dropdown(choices=list(choices), value=kept(choices, chosen))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html, documents, runs
-from components._choices import dropdown
+from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from pipeline.generation import Asked
 from pipeline.services import Services
@@ -65,7 +65,7 @@ def build() -> AskTab:
                     max_lines=6,
                     elem_id="ask-query",
                 )
-                model = gr.Dropdown([], label="Model", filterable=False, elem_id="ask-model")
+                model = build_dropdown("Model", "ask-model")
                 answer_html = gr.HTML(
                     _html.empty("No query yet", "The answer appears here, with the passages it comes from beside it."),
                     elem_id="ask-answer",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
-from components._choices import dropdown
+from components._choices import build_dropdown, dropdown, kept
 from components._errors import shows_errors
 from components._session import person
 from pipeline.comparisons import BlindPair
@@ -157,10 +157,11 @@ class CompareHandlers:
         newest = models[-1]
         names = [(model.name, model.id) for model in models]
         lists = [(f"{item.name} ({item.size})", item.id) for item in self._services.query_lists.all()]
-        first = dropdown(names, model_1 or newest.id)
-        second = dropdown(names, model_2 or newest.parent_id)
-        chosen = dropdown(lists, list_id)
-        return NewChoices(first, second, chosen, self.preview_new(first.value, second.value, chosen.value))
+        # Within a request an update is no component yet and has no value to read.
+        first, second = kept(names, model_1 or newest.id), kept(names, model_2 or newest.parent_id)
+        chosen = kept(lists, list_id)
+        boxes = dropdown(names, first), dropdown(names, second), dropdown(lists, chosen)
+        return NewChoices(*boxes, self.preview_new(first, second, chosen))
 
     def preview_new(self, model_1: str | None, model_2: str | None, list_id: str | None) -> str:
         """Return what the comparison would hold."""
@@ -196,7 +197,7 @@ def build() -> CompareTab:
     """Lay out the tab."""
     with gr.Tab("Compare", id="compare") as root, gr.Column(elem_id="compare-screen", elem_classes=["pl-screen"]):
         with gr.Row(equal_height=False):
-            chosen = gr.Dropdown([], label="Comparison", filterable=False, elem_id="compare-chosen", scale=2)
+            chosen = build_dropdown("Comparison", "compare-chosen", scale=2)
             progress = gr.HTML("", elem_id="compare-progress")
         nothing = gr.HTML("", elem_id="compare-nothing")
         results = gr.Button("See the results", variant="primary", visible=False, elem_id="compare-results")
@@ -219,9 +220,9 @@ def build() -> CompareTab:
         undo = gr.Button("Undo the last vote  Z", size="sm", visible=False, elem_id="vote-undo")
         with gr.Accordion("New comparison", open=False, elem_id="compare-new") as new:
             with gr.Row(equal_height=False):
-                model_1 = gr.Dropdown([], label="One model", filterable=False, elem_id="compare-model-1")
-                model_2 = gr.Dropdown([], label="Other model", filterable=False, elem_id="compare-model-2")
-                query_list = gr.Dropdown([], label="Query list", filterable=False, elem_id="compare-list")
+                model_1 = build_dropdown("One model", "compare-model-1")
+                model_2 = build_dropdown("Other model", "compare-model-2")
+                query_list = build_dropdown("Query list", "compare-list")
             preview = gr.HTML("", elem_id="compare-preview")
             create = gr.Button("Create the comparison", variant="primary", elem_id="compare-create")
         timer = gr.Timer(1.0, active=False)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
-from components._choices import dropdown
+from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline.records import ResponseStatus
@@ -181,7 +181,7 @@ def build() -> EditTab:
     """Lay out the tab."""
     with gr.Tab("Edit", id="edit") as root, gr.Column(elem_id="edit-screen", elem_classes=["pl-screen"]):
         with gr.Row(equal_height=False):
-            dataset = gr.Dropdown([], label="Dataset", filterable=False, elem_id="edit-dataset", scale=2)
+            dataset = build_dropdown("Dataset", "edit-dataset", scale=2)
             progress_html = gr.HTML("", elem_id="edit-progress")
         with gr.Column(visible=False) as nothing:
             nothing_text = gr.HTML("")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _download, _html, charts
-from components._choices import dropdown
+from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline import ranking
@@ -124,7 +124,7 @@ class ResultsHandlers:
 def build() -> ResultsTab:
     """Lay out the tab."""
     with gr.Tab("Results", id="results") as root, gr.Column(elem_id="results-screen", elem_classes=["pl-screen"]):
-        chosen = gr.Dropdown([], label="Comparison", filterable=False, elem_id="results-chosen")
+        chosen = build_dropdown("Comparison", "results-chosen")
         with gr.Column(visible=False) as gate:
             gate_text = gr.HTML("")
             reveal = gr.Button("Open the results", variant="primary", elem_id="results-reveal")

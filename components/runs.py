@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
-from components._choices import dropdown
+from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline.errors import QueryFileError, RecordError
@@ -155,8 +155,8 @@ def build() -> RunsPanel:
     """Lay out the panel."""
     with gr.Accordion("Many queries", open=True, elem_id="runs-panel"):
         with gr.Row(equal_height=False):
-            query_list = gr.Dropdown([], label="Query list", filterable=False, elem_id="runs-list", scale=3)
-            model = gr.Dropdown([], label="Model", filterable=False, elem_id="runs-model", scale=3)
+            query_list = build_dropdown("Query list", "runs-list", scale=3)
+            model = build_dropdown("Model", "runs-model", scale=3)
             run = gr.Button("Run", variant="primary", elem_id="runs-start", scale=1, min_width=120)
             cancel = gr.Button("Cancel", visible=False, elem_id="runs-cancel", scale=1, min_width=120)
         with gr.Accordion("New list", open=False, elem_id="runs-new"):

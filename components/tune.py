@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _download, _html, charts
-from components._choices import dropdown
+from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from pipeline.errors import TrainingError
 from pipeline.export import token_unit
@@ -112,7 +112,7 @@ class TuneHandlers:
 def build() -> TuneTab:
     """Lay out the tab."""
     with gr.Tab("Tune", id="tune") as root, gr.Column(elem_id="tune-screen", elem_classes=["pl-screen"]):
-        dataset = gr.Dropdown([], label="Dataset", filterable=False, elem_id="tune-dataset")
+        dataset = build_dropdown("Dataset", "tune-dataset")
         card = gr.HTML("", elem_id="tune-card")
         with gr.Accordion("One row as the model sees it", open=False, elem_id="tune-preview"):
             row = gr.HTML("")
@@ -123,7 +123,7 @@ def build() -> TuneTab:
             "answerer; for a language model, take the JSONL file to your provider.</p>"
         )
         with gr.Row(equal_height=False):
-            base = gr.Dropdown([], label="Start from", filterable=False, elem_id="tune-base", scale=3)
+            base = build_dropdown("Start from", "tune-base", scale=3)
             train = gr.Button("Train", variant="primary", interactive=False, elem_id="tune-train", scale=1)
         jobs = gr.HTML("", elem_id="tune-jobs")
         compare = gr.Button("Compare it with its parent", visible=False, elem_id="tune-compare")

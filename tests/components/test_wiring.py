@@ -152,6 +152,24 @@ def test_a_lambda_in_a_listener_only_sets_or_toggles_a_component():
                 assert all(ast.unparse(call.func).startswith("gr.") for call in calls), file.name
 
 
+# What a page asks for when its tabs are opened, with nothing chosen yet. Within a request Gradio's updates are not the
+# components that a direct call of a handler gives back.
+OPENED = {
+    **dict.fromkeys(("show_header", "show_loop", "list_documents", "show_jobs", "show_settings"), ()),
+    **dict.fromkeys(("load_models", "show_run", "load_datasets", "show_data", "show_next", "show_results"), (None,)),
+    **dict.fromkeys(("load_comparisons", "load_comparisons_1"), (None,)),
+    **dict.fromkeys(("load_choices", "load_choices_1"), (None, None)),
+    **dict.fromkeys(("load_new", "preview_new"), (None, None, None)),
+    "open_dataset": (None, ""),
+}
+
+
+@pytest.mark.parametrize("listener", OPENED)
+def test_every_tab_opens_over_http_with_nothing_chosen(served, listener):
+    url, _ = served
+    assert Visitor(url).call(listener, *OPENED[listener])
+
+
 def test_a_call_from_outside_is_done_under_the_name_of_its_cookie(served):
     url, services = served
     ada, bo = Visitor(url), Visitor(url)
