@@ -54,9 +54,9 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
 
 
 def _open_tab(request: gr.Request) -> gr.Tabs:
-    """Open the tab that the address names, as in ``/?tab=compare``."""
+    """Open the tab that the address names, as in ``/?tab=compare``; else leave alone what a quick click has opened."""
     tab = request.query_params.get("tab", "")
-    return gr.Tabs(selected=tab if tab in TABS else "start")
+    return gr.Tabs(selected=tab) if tab in TABS else gr.skip()
 
 
 def build_server(services: Services) -> FastAPI:

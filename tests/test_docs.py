@@ -44,7 +44,8 @@ def test_every_folder_that_the_readme_draws_exists():
 
 def test_every_dependency_has_a_reason_and_a_locked_version():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-"), re.M))
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
+    locked = set(re.findall(r"^([\w.-]+)==", constraints, re.M))
     for line in re.search(r"^dependencies = \[\n(.*?)^\]", text, re.M | re.S)[1].splitlines():
         name, reason = re.match(r'\s+"([\w-]+)[^"]*",\s*# (.+)', line).groups()
         assert len(reason) > 10 and name.lower() in locked

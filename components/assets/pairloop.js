@@ -91,6 +91,9 @@
       }
     }
     if (event.target.closest('[data-close-drawer]')) closeDrawer();
+    // The address follows the tab that was clicked, so that a reload, also Gradio's own after a restart, comes back to it.
+    const tab = event.isTrusted && event.target.closest('#tabs button[role=tab]');
+    if (tab) history.replaceState(history.state, '', `?tab=${tab.textContent.trim().toLowerCase()}`);
     if (event.target.closest('[data-open-keys]')) help(true);
     if (event.target.closest('[data-close-keys]')) help(false);
   });

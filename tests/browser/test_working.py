@@ -1,0 +1,120 @@
+"""Work by keyboard, and work that survives a reload, a restart and a kill."""
+
+import pytest
+
+from tests.servers import AppProcess
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+
+
+def test_edit_by_keyboard(app, open_person):
+    ada = open_person(app.url)
+    ada.press("start-review")
+    ada.press("edit-example")
+    ada.sees("#edit-record", "Record 1 of 24")
+    ada.page.locator("#edit-record h3").click()
+    ada.page.keyboard.press("4")
+    ada.find("#edit-query-rating input:checked").wait_for(state="attached")
+    assert ada.find("#edit-query-rating input:checked").input_value() == "4"
+    ada.find("#edit-answer textarea").click()
+    ada.page.keyboard.press("Control+End")
+    ada.page.keyboard.type(" In 5 words [sic] 1?")
+    ada.sees("#edit-status", "Draft saved")
+    assert ada.text_of("edit-answer").endswith(" In 5 words [sic] 1?")
+    assert ada.page.locator("#edit-context-rating input:checked").count() == 0
+    ada.page.keyboard.press("Control+Enter")
+    ada.sees("#edit-record", "Record 2 of 24")
+    ada.page.locator("#edit-record h3").click()
+    ada.page.keyboard.press("[")
+    ada.sees("#edit-record", "Record 1 of 24")
+    assert ada.text_of("edit-answer").endswith(" In 5 words [sic] 1?")
+    ada.page.keyboard.press("?")
+    ada.find("dialog#pl-keys[open]").wait_for()
+    ada.page.keyboard.press("Escape")
+    ada.page.locator("dialog#pl-keys[open]").wait_for(state="detached")
+
+
+def test_a_draft_survives_a_reload_and_a_kill(tmp_path, open_person):
+    app = AppProcess(tmp_path / "home")
+    with app:
+        ada = open_person(app.url)
+        ada.press("start-review")
+        ada.press("edit-example")
+        ada.sees("#edit-record", "Record 1 of 24")
+        ada.type_into("edit-answer", "A text that must not be lost.")
+        ada.sees("#edit-status", "Draft saved")
+        ada.page.reload()
+        ada.go("Edit")
+        ada.sees("#edit-record", "Record 1 of 24")
+        assert ada.text_of("edit-answer") == "A text that must not be lost."
+        ada.type_into("edit-answer", "Typed before the kill.")
+        ada.sees("#edit-status", "Draft saved")
+        app.kill()
+        app.start()
+        # The page comes back by itself, to the tab that was open, with the draft.
+        ada.sees("#header", "Kept on this machine only")
+        ada.page.wait_for_function("document.querySelector('#edit-answer textarea')?.value === 'Typed before the kill.'")
+        ada.press("edit-submit")
+        ada.sees("#edit-record", "Record 2 of 24")
+        ada.sees("#edit-progress", "1 submitted")
+
+
+def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open_person):
+    app = AppProcess(tmp_path / "home")
+    with app:
+        ada = open_person(app.url)
+        ada.press("start-review")
+        ada.press("edit-example")
+        for number in range(1, 13):
+            ada.sees("#edit-record", f"Record {number} of 24")
+            ada.find("#edit-answer textarea").click()
+            ada.page.keyboard.press("Control+a")
+            ada.page.keyboard.type(f"answer-to-{number}")
+            ada.page.keyboard.press("Control+Enter")
+        ada.sees("#edit-progress", "12 submitted")
+        app.stop()
+    services = open_workspace(tmp_path / "home")
+    dataset = services.reviews.datasets()[0]
+    positions = {record.id: record.position + 1 for record in services.store.reviews.records(dataset.id)}
+    responses = services.store.reviews.responses(dataset.id)
+    assert {positions[r.record_id]: r.values["answer"] for r in responses} == {
+        n: f"answer-to-{n}" for n in range(1, 13)
+    }
+    services.close()
+
+
+TEXTS = [("Short. " * 20, "Long, and in many words. " * 30), ("**Bold**", "| a | b |\n|---|---|\n| 1 | 2 |")]
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_pair_fits_the_window_and_the_vote_bar_is_in_it(tmp_path, open_person, look, width):
+    home = tmp_path / "home"
+    services = open_workspace(home)
+    models = add_model(services, "one"), add_model(services, "two")
+    add_comparison(
+        services,
+        models,
+        TEXTS,
+    )
+    services.close()
+    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app:
+        viewport = {"width": width, "height": 844}
+        voter = open_person(app.url, path="/?tab=compare", viewport=viewport, color_scheme=look)
+        voter.sees("#compare-progress", "0 of 2")
+        box = voter.find("#vote-a").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 844 and box["x"] + box["width"] <= width
+        for tab in ("Start", "Ask", "Edit", "Tune", "Compare", "Results", "Settings"):
+            voter.page.goto(f"{app.url}/?tab={tab.lower()}")
+            voter.find(f"#{tab.lower()}-screen").wait_for()
+            assert voter.page.evaluate("document.documentElement.scrollWidth") <= width
+        voter.page.goto(f"{app.url}/?tab=compare")
+        voter.sees("#compare-progress", "0 of 2")
+        # Digits in the reason are text; outside it they vote.
+        voter.find("#vote-reason textarea").click()
+        voter.page.keyboard.type("1 of 2")
+        assert voter.text_of("vote-reason") == "1 of 2"
+        voter.page.locator("#compare-pair h3").first.click()
+        voter.page.keyboard.press("3")
+        voter.sees("#compare-progress", "1 of 2")
