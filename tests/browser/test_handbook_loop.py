@@ -80,7 +80,7 @@ def test_a_newcomer_walks_the_loop(app, open_person, picture):
     ada.picture(picture("4-compare"))
     for done in range(total):
         ada.sees("#compare-progress", f"{done} of {total}")
-        ada.page.keyboard.press("1" if done % 2 else "3")
+        ada.press("vote-a" if done % 2 else "vote-tie")
     ada.sees("#compare-nothing", "You have judged every pair")
 
     # Results: opened by will, then the chart and the words.
