@@ -14,7 +14,7 @@ from tests.servers import AppProcess
 PICTURES = Path(__file__).parent / "screenshots"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """One browser for all tests."""
     from playwright.sync_api import sync_playwright
