@@ -28,7 +28,7 @@ def build_app(services: Services) -> gr.Blocks:
     """Return the app: every tab is laid out, then every tab is wired."""
     with gr.Blocks(title="Pairloop", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as app:
         top = header.build()
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             parts = [part.build() for part in (start, ask, edit, tune, compare, results, settings)]
         drawer = viewer.build()
         _wire(services, app, top, tabs, parts, drawer)

@@ -11,6 +11,7 @@ import gradio as gr
 from components import _html, documents, runs
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
+from pipeline.errors import PipelineError
 from pipeline.generation import Asked
 from pipeline.services import Services
 
@@ -48,8 +49,16 @@ class AskHandlers:
     def ask(self, query: str, model_id: str | None) -> Iterator[Shown]:
         """Answer a query; the text grows while the model writes."""
         model_id = model_id or self._services.registry.all()[0].id
-        for asked in self._services.generation.ask(query, model_id):
-            yield Shown(answer(asked), _html.sources(asked.retrieval.contexts))
+        asked = None
+        try:
+            for asked in self._services.generation.ask(query, model_id):
+                yield Shown(answer(asked), _html.sources(asked.retrieval.contexts))
+        except PipelineError as error:
+            # Beside what there is of the answer, where it stays; the message that is raised goes by.
+            if asked is not None:
+                written = _html.answer(asked.text, len(asked.retrieval.contexts)) if asked.text else ""
+                yield Shown(written + _html.note(str(error), "bad"), _html.sources(asked.retrieval.contexts))
+            raise
 
 
 def build() -> AskTab:

@@ -116,6 +116,13 @@ class CompareHandlers:
             return _finished(done, total, self._desk.is_revealed(set_id, me))
         return _pair_screen(pair, done)
 
+    def come_back(self, set_id: str | None, pair_id: str, request: gr.Request) -> Screen:
+        """Show the pair that waits; one that is on the screen already keeps what was typed under it."""
+        screen = self.show_next(set_id, request)
+        if screen.pair_id and screen.pair_id == pair_id:
+            return screen._replace(shown_at=gr.skip(), reason=gr.skip(), correction=gr.skip())
+        return screen
+
     def vote_a(
         self, set_id: str, pair_id: str, shown_at: float | None, reason: str, correction: str, request: gr.Request
     ) -> Screen:
@@ -242,7 +249,7 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs) -> None:
     new = [tab.model_1, tab.model_2, tab.query_list]
     quiet = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
     opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
-    opened.success(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
+    opened.success(shows_errors(handlers.come_back), [tab.chosen, tab.pair_id], screen, **quiet)
     tab.chosen.input(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
     tab.timer.tick(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
     for button, handler in (
@@ -270,7 +277,8 @@ def pair_html(pair: BlindPair) -> str:
         f'<div class="pl-side-text" tabindex="0">{_html.answer(text, cited)}</div></section>'
         for name, text in (("A", pair.text_a), ("B", pair.text_b))
     )
-    return f'<h3 class="pl-query" dir="auto">{_html.esc(pair.query)}</h3><div class="pl-pair">{sides}</div>'
+    shows = f'data-shows="{_html.esc(pair.comparison_id)}"'
+    return f'<h3 class="pl-query" dir="auto" {shows}>{_html.esc(pair.query)}</h3><div class="pl-pair">{sides}</div>'
 
 
 def _pair_screen(pair: BlindPair, done: int) -> Screen:

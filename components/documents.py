@@ -126,6 +126,7 @@ def table(summaries: Sequence[DocumentSummary]) -> str:
         for item in summaries
     )
     return (
-        "<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Document</th><th class='pl-num'>Characters</th>"
-        f"<th class='pl-num'>Passages</th><th>Added</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>"
+        "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Document</th>"
+        "<th class='pl-num'>Characters</th><th class='pl-num'>Passages</th><th>Added</th><th></th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )

@@ -16,6 +16,9 @@ from pipeline.records import ResponseStatus
 from pipeline.services import Services
 from pipeline.tasks import ANSWER, CONTEXT_RATING, QUERY_RATING, RATINGS, Card, Progress
 
+# Lets the page's script save a draft: the listener of this component's "input".
+_DRAFT_JS = "if (window.pairloopDraft) window.pairloopDraft.send = () => trigger('input');"
+
 
 @dataclass(frozen=True, slots=True)
 class EditTab:
@@ -69,8 +72,8 @@ class Screen(NamedTuple):
 class Typed(NamedTuple):
     """Output order while somebody works on a record."""
 
-    status: str
-    diff: str
+    status: str | dict
+    diff: str | dict
 
 
 class EditHandlers:
@@ -95,7 +98,7 @@ class EditHandlers:
             )
         me = person(self._services, request)
         if record_id in self._services.store.reviews.record_ids(dataset_id):
-            return self._screen(dataset_id, record_id, me)
+            return _untouched(self._screen(dataset_id, record_id, me))
         return self._screen(dataset_id, self._desk.next_record(dataset_id, me), me)
 
     def prepare_example(self, request: gr.Request) -> Screen:
@@ -108,17 +111,20 @@ class EditHandlers:
     ) -> Typed:
         """Keep what was typed, on the server, and show how it differs from the suggestion."""
         if not record_id:
-            return Typed("", "")
+            return Typed(gr.skip(), gr.skip())
         me = person(self._services, request)
         card = self._desk.card(record_id, me)
-        values, suggestion = _values(query_rating, context_rating, answer), card.record.suggestion
+        values = _values(query_rating, context_rating, answer)
+        diff = f'<div data-of="{_html.esc(record_id)}">{_html.diff(card.record.suggestion, answer)}</div>'
         if self._desk.is_kept(card, values):
-            return Typed(_status(card), _html.diff(suggestion, answer))
+            return Typed(_line(record_id, _status(card), True), diff)
         response = self._desk.save_draft(record_id, me, values)
-        saved = f"Draft saved {time.strftime('%H:%M:%S', time.gmtime())} UTC"
         if response.status is not ResponseStatus.DRAFT:
-            saved = f"You have {response.status} this; submit to change it"
-        return Typed(_html.note(saved), _html.diff(suggestion, answer))
+            return Typed(
+                _line(record_id, _html.note(f"You have {response.status} this; submit to change it"), False), diff
+            )
+        saved = _html.note(f"Draft saved {time.strftime('%H:%M:%S', time.gmtime())} UTC")
+        return Typed(_line(record_id, saved, True), diff)
 
     def submit_response(
         self,
@@ -163,7 +169,8 @@ class EditHandlers:
         neighbour = self._desk.neighbour(record_id, step)
         if neighbour is None:
             gr.Info("This is the first record." if step < 0 else "This is the last record.")
-        return self._screen(self._services.store.reviews.record(record_id).dataset_id, neighbour or record_id, me)
+        screen = self._screen(self._services.store.reviews.record(record_id).dataset_id, neighbour or record_id, me)
+        return screen if neighbour else _untouched(screen)
 
     def _after(self, record_id: str, me: str) -> Screen:
         dataset_id = self._services.store.reviews.record(record_id).dataset_id
@@ -200,7 +207,7 @@ def build() -> EditTab:
                     query_rating = gr.Radio(label="Query", elem_id="edit-query-rating", **ratings)
                     context_rating = gr.Radio(label="Contexts", elem_id="edit-context-rating", **ratings)
                     answer = gr.Textbox(label="Answer", lines=6, max_lines=30, elem_id="edit-answer", buttons=[])
-                    status = gr.HTML("", elem_id="edit-status")
+                    status = gr.HTML("", js_on_load=_DRAFT_JS, elem_id="edit-status")
                     diff = gr.HTML("", elem_id="edit-diff")
             with gr.Row(elem_id="edit-bar"):
                 back = gr.Button("Back  [", elem_id="edit-back", min_width=110)
@@ -230,12 +237,13 @@ def wire(tab: EditTab, handlers: EditHandlers) -> None:
     tab.dataset.input(shows_errors(handlers.open_dataset), chosen, screen, **quiet)
     prepared = tab.example.click(shows_errors(handlers.prepare_example), None, screen, api_visibility="private")
     prepared.success(shows_errors(handlers.load_datasets), tab.dataset, tab.dataset, **quiet)
-    for component in (tab.query_rating, tab.context_rating, tab.answer):
-        # "change", because Gradio's "input" misses pasted text and the last letter typed. While somebody types, only the
-        # newest text matters: events in between are dropped, the last one never is.
-        component.change(
-            shows_errors(handlers.save_draft), values, [tab.status, tab.diff], trigger_mode="always_last", **quiet
-        )
+    # The page's script says what a person typed, and for which record. Gradio's "change" would save what the server shows as
+    # well, and its "input" misses pasted text. While somebody types, only the newest text matters.
+    drafts = tab.status.input(
+        shows_errors(handlers.save_draft), values, [tab.status, tab.diff], js="() => window.pairloopDraft.next()",
+        trigger_mode="always_last", **quiet,
+    )  # fmt: skip
+    drafts.success(None, js="() => window.pairloopDraft.saved()", api_visibility="private", show_progress="hidden")
     tab.submit.click(shows_errors(handlers.submit_response), [*values, tab.shown_at], screen, **quiet)
     tab.discard.click(shows_errors(handlers.discard_record), [*values, tab.shown_at], screen, **quiet)
     tab.back.click(shows_errors(handlers.go_back), stepped, screen, **quiet)
@@ -255,7 +263,7 @@ def _card_screen(card: Card, shown: str) -> Screen:
     record, template = card.record, card.template
     values = card.response.values if card.response else {}
     answer = str(values.get(ANSWER, record.suggestion))
-    head = f'<p class="pl-label">Record {card.number} of {card.total}</p>'
+    head = f'<p class="pl-label" data-shows="{record.id}">Record {card.number} of {card.total}</p>'
     head += f'<h3 class="pl-query" dir="auto">{_html.esc(record.query)}</h3>'
     return Screen(
         record_id=record.id,
@@ -275,6 +283,17 @@ def _card_screen(card: Card, shown: str) -> Screen:
         diff=_html.diff(record.suggestion, answer),
         guidelines=template.guidelines,
     )
+
+
+def _untouched(screen: Screen) -> Screen:
+    """Leave the fields of a record that is on the screen already: they may hold letters that are not saved yet."""
+    return screen._replace(query_rating=gr.skip(), context_rating=gr.skip(), answer=gr.skip())
+
+
+def _line(record_id: str, note: str, kept: bool) -> str:
+    """Return a status line that tells the page's script which record it is of, and whether its draft is kept."""
+    mark = f'data-kept="{_html.esc(record_id)}"' if kept else ""
+    return f'<div data-of="{_html.esc(record_id)}" {mark}>{note}</div>'
 
 
 def _status(card: Card) -> str:

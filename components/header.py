@@ -50,7 +50,8 @@ class HeaderHandlers:
 
 
 def build() -> gr.HTML:
-    """Lay out the header."""
+    """Lay out the header, and the list of keys apart from it: a header that is set anew must not take an open dialog away."""
+    gr.HTML(keys(), elem_id="keys")
     return gr.HTML(header(""), js_on_load=_RENAME_JS, elem_id="header")
 
 
@@ -61,10 +62,6 @@ def wire(html: gr.HTML, handlers: HeaderHandlers) -> None:
 
 def header(name: str) -> str:
     """Return the header's HTML."""
-    groups = "".join(
-        f"<p class='pl-label'>{title}</p><dl>{''.join(f'<dt>{_kbd(key)}</dt><dd>{what}</dd>' for key, what in keys)}</dl>"
-        for title, keys in KEYS
-    )
     return (
         '<div class="pl-header"><span class="pl-brand">Pairloop</span>'
         '<span class="pl-state" title="Nothing leaves this machine. To back up, copy the folder that Settings names.">'
@@ -73,6 +70,16 @@ def header(name: str) -> str:
         f'<label class="pl-state">You <input class="pl-name" data-name aria-label="Your name" maxlength="{MAX_NAME}" '
         f'value="{esc(name)}"></label>'
         '<button type="button" class="pl-link-button" data-open-keys>Keys <kbd>?</kbd></button></div>'
+    )
+
+
+def keys() -> str:
+    """Return the list of keys as a closed dialog."""
+    groups = "".join(
+        f"<p class='pl-label'>{title}</p><dl>{''.join(f'<dt>{_kbd(key)}</dt><dd>{what}</dd>' for key, what in group)}</dl>"
+        for title, group in KEYS
+    )
+    return (
         f'<dialog id="pl-keys" aria-label="Keys"><h3 class="pl-title">Keys</h3>{groups}'
         '<button type="button" class="pl-plain-button" data-close-keys>Close</button></dialog>'
     )

@@ -220,7 +220,7 @@ def numbers(verdict: Verdict, automatic_ties: int) -> str:
         f"<tr><td><b>{_html.esc(name)}</b></td><td class='pl-num'>{_html.esc(value)}</td><td>{_html.esc(text)}</td></tr>"
         for name, value, text in rows
     )
-    return f"<div class='pl-scroll'><table class='pl-table'><tbody>{body}</tbody></table></div>"
+    return f"<div class='pl-scroll' tabindex='0'><table class='pl-table'><tbody>{body}</tbody></table></div>"
 
 
 def checks(votes: Sequence[Vote]) -> str:

@@ -245,8 +245,8 @@ def table(rows: Sequence[Row], withheld: frozenset[str] = frozenset()) -> str:
     body = "".join(_row(number, row, row.query.id in withheld) for number, row in enumerate(rows[:SHOWN_ROWS], 1))
     more = _html.note(f"The first {SHOWN_ROWS} of {len(rows):,} queries.") if len(rows) > SHOWN_ROWS else ""
     return (
-        "<div class='pl-scroll'><table class='pl-table'><thead><tr><th class='pl-num'>#</th><th>Query</th><th>Answer</th>"
-        "<th>Split</th><th class='pl-num'>Sources</th><th>State</th><th class='pl-num'>Seconds</th></tr></thead>"
+        "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th class='pl-num'>#</th><th>Query</th>"
+        "<th>Answer</th><th>Split</th><th class='pl-num'>Sources</th><th>State</th><th class='pl-num'>Seconds</th></tr></thead>"
         f"<tbody>{body}</tbody></table></div>{more}"
     )
 

@@ -106,7 +106,7 @@ def models_html(models: list[Model], endpoint: str) -> str:
         )
     )
     return (
-        "<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Model</th><th>What it is</th><th>Prompt</th>"
+        "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Model</th><th>What it is</th><th>Prompt</th>"
         f"<th>Parent</th><th>Added</th></tr></thead><tbody>{rows}</tbody></table></div>{where}"
     )
 
@@ -121,7 +121,7 @@ def environment_html(settings: Settings) -> str:
     )
     kept = _html.note(f"Everything is kept in {settings.home}. To back it up, stop the app and copy that folder.")
     return (
-        f"{kept}<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Variable</th><th>In force</th>"
+        f"{kept}<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Variable</th><th>In force</th>"
         f"<th>What it does</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -205,7 +205,7 @@ def jobs_html(jobs: Sequence[TrainingJob], names: dict[str, str], rows: dict[str
         for job in jobs
     )
     return (
-        "<div class='pl-scroll'><table class='pl-table'><thead><tr><th>Model</th><th>Parent</th>"
+        "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Model</th><th>Parent</th>"
         f"<th class='pl-num'>Rows</th><th>State</th><th>Started</th></tr></thead><tbody>{body}</tbody></table></div>"
     )
 

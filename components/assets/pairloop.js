@@ -1,4 +1,5 @@
-// What Gradio has no option for: keys, citations that light their source, the document drawer. Reads nothing, stores nothing.
+// What Gradio has no option for: keys, citations that light their source, the document drawer, and typed text that is never lost.
+// Keeps what is not saved yet in the session storage of this browser tab, and nothing else.
 (() => {
   const KEYS = {
     edit: {'Ctrl+Enter': 'edit-submit', '[': 'edit-back', ']': 'edit-next'},
@@ -91,22 +92,179 @@
       }
     }
     if (event.target.closest('[data-close-drawer]')) closeDrawer();
-    // The address follows the tab that was clicked, so that a reload, also Gradio's own after a restart, comes back to it.
-    const tab = event.isTrusted && event.target.closest('#tabs button[role=tab]');
-    if (tab) history.replaceState(history.state, '', `?tab=${tab.textContent.trim().toLowerCase()}`);
     if (event.target.closest('[data-open-keys]')) help(true);
     if (event.target.closest('[data-close-keys]')) help(false);
   });
 
   // The drawer arrives with a server answer: bring the cited passage into view and give the drawer the focus.
-  new MutationObserver(() => {
+  const showDrawer = () => {
     const drawer = document.querySelector('.pl-drawer:not([data-shown])');
     if (!drawer) return;
     drawer.dataset.shown = 'yes';
     const mark = drawer.querySelector('mark');
     if (mark) mark.scrollIntoView({block: 'center'});
     drawer.focus();
-  }).observe(document.documentElement, {childList: true, subtree: true});
+  };
+
+  // The address follows the open tab, so that a reload, also Gradio's own after a restart, comes back to it.
+  let tabBefore = null;
+  const followTab = () => {
+    const open = document.querySelector('#tabs button[role=tab][aria-selected=true]');
+    const tab = open && open.textContent.trim().toLowerCase();
+    if (tab && tabBefore && tab !== tabBefore) {
+      const address = new URL(location.href);
+      address.searchParams.set('tab', tab);
+      history.replaceState(history.state, '', address);
+    }
+    tabBefore = tab || tabBefore;
+  };
+
+  // Gradio refuses a whole upload because of one large file, in units of its own. Here that one is named and the others go in.
+  const takeFiles = (event) => {
+    const block = event.target.closest && event.target.closest('#documents-upload, #runs-file');
+    const input = block && block.querySelector('input[type=file]');
+    const limit = window.gradio_config && window.gradio_config.max_file_size;
+    const files = [...((event.type === 'drop' ? event.dataTransfer : input) || {files: []}).files];
+    if (!input || !limit) return;
+    document.querySelectorAll('.pl-too-large').forEach((note) => note.remove());
+    const large = files.filter((file) => file.size > limit);
+    if (!large.length) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const note = document.createElement('p');
+    note.className = 'pl-note pl-bad pl-too-large';
+    note.setAttribute('role', 'alert');
+    const names = large.map((file) => file.name).join(', ');
+    note.textContent = `× ${names} ${large.length > 1 ? 'are' : 'is'} larger than ${limit / 1e6} MB. Split the file, or start the app with a larger PAIRLOOP_MAX_UPLOAD_MB.`;
+    const others = new DataTransfer();
+    files.filter((file) => file.size <= limit).forEach((file) => others.items.add(file));
+    input.files = others.files;
+    if (others.files.length) input.dispatchEvent(new Event('change', {bubbles: true}));
+    block.after(note);
+  };
+  document.addEventListener('change', takeFiles, true);
+  document.addEventListener('drop', takeFiles, true);
+
+  // What is typed, by the record or pair that it belongs to, until the server has it. Gradio's own "change" fires for what the
+  // server puts on the screen too, and while one record takes the place of another it reads fields of both; so it is the page's
+  // own input events that tell what a person did.
+  const storage = (() => { try { return window.sessionStorage; } catch { return null; } })();
+  const FIELDS = {
+    edit: {query_rating: '#edit-query-rating', context_rating: '#edit-context-rating', answer: '#edit-answer textarea'},
+    compare: {reason: '#vote-reason textarea', correction: '#vote-correction textarea'},
+  };
+  const typed = JSON.parse((storage && storage.getItem('pairloop-typed')) || '{}');
+  const remember = () => { if (storage) storage.setItem('pairloop-typed', JSON.stringify(typed)); };
+  const shownOn = (screen) => {
+    const shown = document.querySelector(`#${screen}-screen [data-shows]`);
+    return shown ? shown.dataset.shows : '';
+  };
+  const readField = (field) => {
+    if (field.matches('textarea')) return field.value;
+    const chosen = field.querySelector('label.selected input, input:checked');
+    return chosen ? Number(chosen.value) : null;
+  };
+  const readScreen = (screen) => {
+    const found = Object.entries(FIELDS[screen]).map(([name, selector]) => [name, document.querySelector(selector)]);
+    return found.every(([, field]) => field) ? Object.fromEntries(found.map(([name, field]) => [name, readField(field)])) : null;
+  };
+  const writeScreen = (screen, values) => Object.entries(FIELDS[screen]).forEach(([name, selector]) => {
+    const field = document.querySelector(selector);
+    if (readField(field) === values[name]) return;
+    if (!field.matches('textarea')) { field.querySelectorAll('input')[values[name] - 1]?.click(); return; }
+    field.value = values[name];
+    field.dispatchEvent(new Event('input', {bubbles: true}));
+  });
+
+  let telling = null;
+  const tell = () => {
+    clearTimeout(telling);
+    // Set by the status line of Edit, which carries the listener.
+    telling = setTimeout(() => { if (window.pairloopDraft && window.pairloopDraft.send) window.pairloopDraft.send(); }, 250);
+  };
+  document.addEventListener('input', (event) => {
+    const screen = Object.keys(FIELDS).find((name) => event.target.closest(Object.values(FIELDS[name]).join()));
+    const shown = screen && shownOn(screen);
+    if (!shown) return;
+    // Gradio marks the chosen rating after this event.
+    setTimeout(() => {
+      if (shownOn(screen) !== shown) return;
+      typed[shown] = {screen, values: readScreen(screen), told: false};
+      remember();
+      if (screen === 'edit') tell();
+    });
+  });
+
+  let told = null;
+  window.pairloopDraft = {
+    // What the listener sends instead of Gradio's view of the fields: record, ratings, answer.
+    next: () => {
+      told = Object.keys(typed).find((shown) => typed[shown].screen === 'edit' && !typed[shown].told) || null;
+      if (!told) return ['', null, null, ''];
+      typed[told].told = true;
+      const {query_rating, context_rating, answer} = typed[told].values;
+      return [told, query_rating, context_rating, answer];
+    },
+    // The server has what was told. A response that was submitted before is no draft: its text stays here until it is submitted again.
+    saved: () => setTimeout(() => {
+      const line = document.querySelector('#edit-status [data-kept]');
+      if (line && typed[line.dataset.kept] && typed[line.dataset.kept].told) delete typed[line.dataset.kept];
+      remember();
+      if (Object.values(typed).some((entry) => entry.screen === 'edit' && !entry.told)) tell();
+    }),
+  };
+
+  // From submit or vote to the next record or pair, the fields are locked: what is typed meanwhile would belong to neither.
+  const ENDS = '#edit-submit, #edit-discard, #vote-a, #vote-b, #vote-tie, #vote-bad';
+  const ending = {};
+  const lock = (screen, on) => Object.values(FIELDS[screen]).forEach((selector) => {
+    const field = document.querySelector(selector);
+    if (field && field.matches('textarea')) field.readOnly = on;
+  });
+  document.addEventListener('click', (event) => {
+    const screen = event.target.closest(ENDS) && Object.keys(FIELDS).find((name) => event.target.closest(`#${name}-screen`));
+    if (!screen || !shownOn(screen)) return;
+    ending[screen] = shownOn(screen);
+    lock(screen, true);
+    // Without an answer, for instance when the connection is lost, work goes on where it was.
+    setTimeout(() => lock(screen, false), 5000);
+  }, true);
+
+  const shownBefore = {};
+  const followShown = (screen) => {
+    const shown = shownOn(screen);
+    if (ending[screen] && shown !== ending[screen]) {
+      delete typed[ending[screen]];
+      remember();
+      delete ending[screen];
+      lock(screen, false);
+    }
+    if (ending[screen] && document.querySelector('.toast-body.error')) { delete ending[screen]; lock(screen, false); }
+    if (shown === shownBefore[screen]) return;
+    shownBefore[screen] = shown;
+    if (!typed[shown]) return;
+    // After Gradio has filled the fields with what the server knows.
+    setTimeout(() => {
+      const values = shownOn(screen) === shown && readScreen(screen);
+      if (!values || !typed[shown]) return;
+      if (JSON.stringify(values) !== JSON.stringify(typed[shown].values)) { writeScreen(screen, typed[shown].values); return; }
+      delete typed[shown];
+      remember();
+    }, 400);
+  };
+
+  // A draft of the record before may be answered after the next record is there: its line and its changes are not this one's.
+  const hideStrangers = () => document.querySelectorAll('#edit-screen [data-of]').forEach((part) => {
+    const strange = part.dataset.of !== shownOn('edit');
+    if (part.hidden !== strange) part.hidden = strange;
+  });
+
+  new MutationObserver(() => {
+    showDrawer();
+    followTab();
+    Object.keys(FIELDS).forEach(followShown);
+    hideStrangers();
+  }).observe(document.documentElement, {childList: true, subtree: true, attributes: true, attributeFilter: ['aria-selected']});
 
   // Long answers of a pair scroll together, by share of their length.
   let leader = null;

@@ -77,6 +77,8 @@ class TestAsk:
             )
             steps = ask.AskHandlers(services).ask(TRAIN[0], services.registry.all()[-1].id)
             assert "seven" in next(steps).sources
+            failed = next(steps)
+            assert "OPENAI_API_KEY" in failed.answer and "seven" in failed.sources
             with pytest.raises(ModelError, match="OPENAI_API_KEY"):
                 next(steps)
             services.close()

@@ -1,0 +1,172 @@
+"""Every screen with something on it, on a wide window and on a phone, light and dark: it fits, can be read, and is accessible."""
+
+import re
+import time
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from components._session import COOKIE
+from pipeline.records import Outcome
+from tests.material import trained
+from tests.servers import AppProcess
+from tests.workspace import open_workspace
+
+pytestmark = pytest.mark.browser
+TOKEN = "a" * 64
+TABS = ("Start", "Ask", "Edit", "Tune", "Compare", "Results", "Settings")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+# Text that is shown in less than 14 px, in SVG too; what a screen reader alone gets does not count.
+SMALL_TEXT = """() => {
+    const found = new Set();
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const part = walker.currentNode.parentElement;
+        const box = part.getBoundingClientRect();
+        if (!walker.currentNode.data.trim() || box.width < 2 || getComputedStyle(part).visibility === 'hidden') continue;
+        if (parseFloat(getComputedStyle(part).fontSize) < 14) {
+            found.add(`${part.tagName}: ${walker.currentNode.data.slice(0, 40)}`);
+        }
+    }
+    return [...found];
+}"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """An app in the middle of its loop: reviews, a tuned model, one comparison with results and one to judge."""
+    home = tmp_path_factory.mktemp("looks") / "home"
+    services = open_workspace(home, example=True)
+    me = services.store.members.by_token(TOKEN)
+    services.store.members.rename(me, "Ada Lovelace")
+    dataset = services.example.review()
+    records = services.store.reviews.records(dataset.id)
+    for record in records[:8]:
+        services.reviews.submit(record.id, me, {"query_rating": 4, "answer": record.suggestion.split("]")[0] + "]"}, 9)
+    services.reviews.save_draft(records[8].id, me, {"context_rating": 2, "answer": "Half written, and then a pause."})
+    trained(services, services.tuner.start(dataset.id, services.registry.all()[0].id))
+    first = _compared(services)
+    for outcome in (*Outcome, *Outcome):
+        pair = services.comparisons.next_pair(first, me)
+        services.comparisons.vote(pair.comparison_id, me, outcome, seconds=5)
+    services.comparisons.reveal(first, me)
+    _compared(services)
+    services.close()
+    with AppProcess(home) as process:
+        yield process
+
+
+def _compared(services) -> str:
+    """Compare the tuned model with its parent over the example's test queries; return the comparison's id."""
+    parent, tuned = (model.id for model in services.registry.all())
+    set_id = services.comparisons.create(tuned, parent, services.query_lists.all()[0].id)
+    deadline = time.monotonic() + 60
+    while services.store.comparisons.set(set_id).state == "preparing":
+        assert time.monotonic() < deadline, "the answers are not there after a minute"
+        time.sleep(0.05)
+    return set_id
+
+
+@pytest.fixture
+def ada(running, open_person, request):
+    """The one who did that work, with the window and the colours that the test asks for."""
+    width, look = request.param
+    cookie = {"name": COOKIE, "value": TOKEN, "domain": "127.0.0.1", "path": "/", "expires": -1}
+    state = {"cookies": [{**cookie, "httpOnly": True, "secure": False, "sameSite": "Lax"}], "origins": []}
+    size = {"width": width, "height": 844 if width < 700 else 900}
+    return open_person(running.url, viewport=size, color_scheme=look, storage_state=state)
+
+
+def show(person, tab: str) -> None:
+    """Open a tab with everything that can be unfolded on it, and wait until it is filled."""
+    person.go(tab)
+    if tab == "Ask":
+        person.type_into("ask-query", "What does a rating of 1 mean?")
+        person.find("#ask-query button").click()
+        person.sees("#ask-answer", "extractive-base ·")
+        for panel in ("documents-panel", "runs-new"):
+            person.unfold(panel)
+        person.sees("#documents-table", "asking.md")
+        person.sees("#runs-rows", "answered")
+    elif tab == "Edit":
+        person.sees("#edit-diff ins", "Half written")
+    elif tab == "Tune":
+        person.sees("#tune-jobs", "done")
+        person.unfold("tune-preview")
+        person.find("#tune-loss .gtitle").wait_for()
+    elif tab == "Compare":
+        person.sees("#compare-pair", "B")
+        person.unfold("compare-new")
+        person.sees("#compare-preview", "test queries")
+    elif tab == "Results":
+        person.sees("#results-screen", "left to judge")
+        person.choose("results-chosen", "extractive-tuned-1")
+        person.find("#results-chart .legendtext").first.wait_for()
+    elif tab == "Settings":
+        person.sees("#settings-models", "extractive-tuned-1")
+        person.unfold("settings-new")
+    person.page.wait_for_timeout(200)
+
+
+@pytest.mark.parametrize(
+    ("ada", "widths"),
+    [((1440, "light"), (390, 1440)), ((1440, "dark"), (1440,))],
+    indirect=["ada"],
+    ids=["light", "dark"],
+)
+def test_every_screen_fits_wide_window_and_phone_can_be_read_and_is_accessible(ada, widths):
+    problems = []
+    for tab in TABS:
+        show(ada, tab)
+        # Sizes do not depend on the colours: the dark screens are looked at in one width.
+        for width in widths:
+            ada.page.set_viewport_size({"width": width, "height": 844})
+            ada.page.wait_for_timeout(200)
+            if (wide := ada.page.evaluate("document.documentElement.scrollWidth")) > width:
+                problems.append(f"{tab} is {wide} px wide in a window of {width}")
+            problems += [f"{tab}, {width}: small text {text}" for text in ada.page.evaluate(SMALL_TEXT)]
+            problems += [f"{tab}, {width}: {found}" for found in violations(ada)]
+    assert problems == []
+
+
+@pytest.mark.parametrize("ada", [(1440, "light"), (390, "dark")], indirect=True, ids=["light", "dark"])
+def test_what_lies_above_a_screen_is_accessible_too(ada):
+    ada.page.keyboard.press("?")
+    ada.find("dialog#pl-keys[open]").wait_for()
+    assert violations(ada) == []
+    ada.page.keyboard.press("Escape")
+    ada.go("Edit")
+    ada.press("edit-back")
+    ada.find("#edit-sources .pl-open").click()
+    ada.sees(".pl-drawer mark", re.compile("."))
+    ada.type_into("edit-answer", "")
+    ada.page.keyboard.press("Control+Enter")
+    ada.toast("Write an answer")
+    ada.page.wait_for_timeout(600)
+    # Gradio's own messages are buttons with buttons in them.
+    assert [found for found in violations(ada) if "toast-header" not in found] == []
+
+
+def violations(person) -> list[str]:
+    """Return what axe-core finds against WCAG 2.2 AA, contrast included."""
+    found = Axe().run(person.page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
+    return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("ada", [(390, "dark")], indirect=True)
+def test_on_a_phone_the_bars_stay_in_the_window_and_are_large_enough_for_a_thumb(ada):
+    for tab, bar, places in (("Compare", "#vote-bar", (0, 120)), ("Edit", "#edit-bar", (0, 300, 900))):
+        ada.go(tab)
+        ada.find(f"#{tab.lower()}-screen [data-shows]").wait_for()
+        for place in places:
+            ada.page.evaluate(f"window.scrollTo(0, {place})")
+            ada.page.wait_for_timeout(150)
+            boxes = [button.bounding_box() for button in ada.page.locator(f"{bar} button").all()]
+            assert len(boxes) == 4
+            for box in boxes:
+                assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 44
+                assert box["y"] >= 0 and box["y"] + box["height"] <= 844
+    # All seven tabs are there, none behind a menu.
+    assert ada.page.get_by_role("tab").count() == len(TABS)
+    assert all(tab.is_visible() for tab in ada.page.get_by_role("tab").all())

@@ -1,0 +1,173 @@
+"""Texts of documents, models and people that try to act: they are shown as text, run nothing and call nobody."""
+
+import re
+
+import pytest
+
+from tests.openai_server import OpenAIServer
+from tests.servers import AppProcess
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+
+ATTACKS = (
+    "<script>window.ran=1</script>",
+    '<img src=x onerror="window.ran=2">',
+    "[click me](javascript:window.ran=3)",
+    "[a page](http://elsewhere.invalid/page)",
+    "![pixel](http://elsewhere.invalid/pixel.png)",
+    '<iframe src="javascript:parent.ran=4"></iframe>',
+    "<svg onload=window.ran=5>",
+    '${window.ran=6} {{constructor.constructor("window.ran=7")()}} `${window.ran=8}`',
+    '<style>@import "http://elsewhere.invalid/a.css";</style><link rel=stylesheet href=//elsewhere.invalid/b.css>',
+    "</textarea></div>\"'><img src=x onerror=window.ran=9>",
+    "&lt;img src=x onerror=window.ran=10&gt;",
+    '<form action="http://elsewhere.invalid/"><button type="submit">Send</button></form>',
+    '<button data-chunk="x" data-delete="x" onclick="window.ran=11">Delete</button>',
+    '<p data-shows="x" data-of="x" data-kept="x">a line that plays one of the page</p>',
+)
+LINE = "Lighthouse " + " ".join(ATTACKS)
+TEXT = "The lighthouse is white.\n\n" + "\n\n".join(ATTACKS)
+NAME = "<img src=x onerror=window.ran=12> ${window.ran=13}.md"
+PLANTED = (
+    "img[src=x], img[src*=invalid], script, iframe, svg[onload], form, [onclick], [onerror], [data-shows=x], "
+    "[href*=javascript], [href*=invalid]"
+)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """An app whose documents, completions, names of lists and pairs are attacks, and a model that answers with them."""
+    folder = tmp_path_factory.mktemp("untrusted")
+    (folder / "attack.md").write_text(f"# {LINE}\n\n{TEXT}", encoding="utf-8")
+    services = open_workspace(folder / "home")
+    assert services.library.add_file(folder / "attack.md", NAME).chunks
+    models = add_model(services, "one"), add_model(services, "two")
+    add_comparison(services, models, [(f"{TEXT} A", f"{TEXT} B")] * 2, [f"{LINE} {n}" for n in range(2)])
+    services.close()
+    with OpenAIServer(answer=lambda messages: f"{TEXT} [1]") as server:
+        environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_MODEL": "test-model", "PAIRLOOP_EXAMPLE": "0"}
+        with AppProcess(folder / "home", **environment) as app:
+            yield app
+
+
+@pytest.fixture
+def victim(attacked, open_person):
+    """Somebody whose browser tells at the end whether anything ran, was planted, or asked another host."""
+    person = open_person(attacked.url)
+    asked: list[str] = []
+    person.context.on("request", lambda request: asked.append(request.url))
+    yield person
+    assert untouched(person) == []
+    allowed = (attacked.url, "data:", "blob:")
+    assert [url for url in asked if not url.startswith(allowed) or url.removeprefix(attacked.url) == "/x"] == []
+
+
+def untouched(person) -> list[str]:
+    """Return what an attack has done to the page."""
+    person.page.wait_for_timeout(300)
+    script = """(planted) => [
+        ...(window.ran === undefined ? [] : [`ran ${window.ran}`]),
+        ...[...document.querySelectorAll('.pl-screen, .pl-drawer, .pl-header, .toast-wrap')]
+            .flatMap((part) => [...part.querySelectorAll(planted)])
+            .map((part) => part.outerHTML.slice(0, 120)),
+    ]"""
+    return person.page.evaluate(script, PLANTED)
+
+
+def test_ask_shows_queries_answers_sources_and_names_as_text(victim):
+    victim.go("Ask")
+    victim.unfold("documents-panel")
+    victim.sees("#documents-table", NAME)
+    victim.choose("ask-model", "test-model")
+    victim.type_into("ask-query", LINE)
+    victim.find("#ask-query button").click()
+    victim.sees("#ask-answer", "test-model ·")
+    for shown in ("<script>window.ran=1</script>", "${window.ran=6}", "<img src=x onerror=window.ran=10>"):
+        victim.sees("#ask-answer", shown)
+    victim.sees("#ask-sources", "<svg onload=window.ran=5>")
+    victim.sees("#ask-sources", NAME)
+    assert untouched(victim) == []
+    victim.find("#ask-answer .pl-link").click()
+    victim.find("#ask-answer .pl-cite").click()
+    victim.sees(".pl-drawer mark", "<script>window.ran=1</script>")
+    victim.sees(".pl-drawer header", NAME)
+    assert untouched(victim) == []
+    victim.page.keyboard.press("Escape")
+    # A button of a document's text is no button of the page: the list of documents is as it was.
+    assert victim.page.locator("#documents-table tbody tr").count() == 1
+
+
+def test_a_run_a_review_and_a_training_row_show_them_as_text(victim):
+    victim.go("Ask")
+    victim.unfold("runs-new")
+    victim.type_into("runs-typed", f"{LINE}\nLighthouse, plainly")
+    victim.type_into("runs-name", f"{ATTACKS[1]} {ATTACKS[6]}")
+    victim.press("runs-add")
+    victim.sees("#runs-report", ATTACKS[1])
+    victim.choose("runs-model", "test-model")
+    victim.press("runs-start")
+    victim.sees("#runs-progress", "2 of 2 · done")
+    victim.sees("#runs-rows", "<svg onload=window.ran=5>")
+    assert untouched(victim) == []
+    victim.press("runs-send")
+    victim.toast("records to review")
+    victim.sees("#edit-record", "<script>window.ran=1</script>")
+    victim.sees("#edit-sources", "<script>window.ran=1</script>")
+    assert "<script>window.ran=1</script>" in victim.text_of("edit-answer")
+    victim.type_into("edit-answer", f"{TEXT} <img src=y onerror=window.ran=14> changed")
+    victim.sees("#edit-diff ins", "<img src=y")
+    victim.sees("#edit-status", "Draft saved")
+    assert untouched(victim) == []
+    victim.press("edit-submit")
+    victim.sees("#edit-progress", "1 submitted")
+    victim.go("Tune")
+    victim.sees("#tune-card", "train queries")
+    victim.unfold("tune-preview")
+    victim.sees("#tune-preview", "<img src=y onerror=window.ran=14> changed")
+
+
+def test_a_pair_its_reason_and_the_results_show_them_as_text(victim):
+    victim.go("Compare")
+    victim.sees("#compare-progress", "0 of 2")
+    victim.sees("#compare-pair", "<script>window.ran=1</script>")
+    sides = victim.page.locator(".pl-side-text")
+    assert sides.count() == 2 and "<svg onload=window.ran=5>" in sides.nth(1).inner_text()
+    assert untouched(victim) == []
+    for number in (1, 2):
+        victim.type_into("vote-reason", LINE)
+        victim.type_into("vote-correction", TEXT)
+        victim.press("vote-a")
+        victim.sees("#compare-screen", f"{number} of 2 judged")
+    victim.press("vote-undo")
+    victim.sees("#compare-progress", "1 of 2")
+    assert victim.text_of("vote-reason") == LINE
+    victim.press("vote-tie")
+    victim.press("compare-results")
+    victim.press("results-reveal")
+    victim.sees("#results-headline", "one")
+
+
+def test_a_persons_name_is_text_wherever_it_stands(victim):
+    field = victim.find("#header [data-name]")
+    field.fill(ATTACKS[1])
+    field.press("Enter")
+    victim.toast(re.compile(re.escape(ATTACKS[1])))
+    assert untouched(victim) == []
+    victim.page.reload()
+    victim.find(f"#header [data-name][value='{ATTACKS[1]}']").wait_for()
+    victim.find("#header [data-name]").fill("${window.ran=15}{{1}}\"'><b>")
+    victim.find("#header [data-name]").press("Enter")
+    victim.toast("You are")
+
+
+def test_a_file_with_a_hostile_name_is_refused_and_taken_in_as_text(victim, tmp_path):
+    good, bad = tmp_path / "<img src=x onerror=window.ran=16>.txt", tmp_path / "<b onmouseover=window.ran=17>.pdf"
+    good.write_text("The quay is long.", encoding="utf-8")
+    bad.write_bytes(b"%PDF-1.4 broken")
+    victim.go("Ask")
+    victim.unfold("documents-panel")
+    victim.upload("documents-upload", good, bad)
+    victim.sees("#documents-report", "Added")
+    victim.find("#documents-report .pl-bad").hover()
+    assert victim.page.locator("#documents-report b, #documents-report img").count() == 0
