@@ -6,6 +6,7 @@ hidden DownloadButton, and presses that.
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,13 @@ def wire(download: Download, handler: Callable[..., str], inputs: Sequence[gr.co
 
 
 def write(name: str, text: str) -> str:
-    """Write a file of this name into a new temporary folder and return its path."""
-    path = Path(tempfile.mkdtemp(prefix="pairloop-")) / name
-    path.write_text(text, encoding="utf-8")
+    """Write a file of this name into a folder of its own and return its path. Line ends stay as they are."""
+    path = Path(tempfile.mkdtemp(dir=_folder().name)) / name
+    path.write_text(text, encoding="utf-8", newline="")
     return str(path)
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    # Below the system's temporary folder, from where Gradio takes files into its cache; gone when the process ends.
+    return tempfile.TemporaryDirectory(prefix="pairloop-downloads-")

@@ -14,7 +14,9 @@ from markdown_it.renderer import RendererHTML
 
 from pipeline.records import Context
 
-_CITATION = re.compile(r"\[(\d{1,2})\]")
+# What pipeline.prompts reads as citations: [1], [1, 3], 【1】, and 【1†manual.md】 as some endpoints write it.
+_CITATION = re.compile(r"[\[【]\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*(?:†[^\]】]*)?[\]】]")
+_CITED = re.compile(r"\[\d+\]|\d+")
 
 
 def esc(text: object) -> str:
@@ -24,7 +26,7 @@ def esc(text: object) -> str:
 
 
 def answer(text: str, cited: int = 0) -> str:
-    """Return a model's or a person's Markdown as safe HTML; [n] up to ``cited`` becomes a button that shows source n."""
+    """Return a model's or a person's Markdown as safe HTML; each n of [n] and [n, m] up to ``cited`` becomes a button."""
     return f'<div class="pl-answer" dir="auto">{_markdown().render(text, {"cited": cited})}</div>'
 
 
@@ -39,8 +41,8 @@ class _SafeRenderer(RendererHTML):
     """Markdown without raw HTML, without anything that loads from elsewhere, and with citations."""
 
     def text(self, tokens, idx, options, env) -> str:
-        """Escape text and turn [n] into a citation."""
-        return _CITATION.sub(lambda match: _citation(match, env.get("cited", 0)), esc(tokens[idx].content))
+        """Escape text and turn the numbers of sources into buttons."""
+        return _CITATION.sub(lambda match: _citations(match, env.get("cited", 0)), esc(tokens[idx].content))
 
     def image(self, tokens, idx, options, env) -> str:
         """Show an image's words only: loading it would tell its server who reads."""
@@ -67,11 +69,17 @@ class _SafeRenderer(RendererHTML):
         return self.fence(tokens, idx, options, env)
 
 
-def _citation(match: re.Match[str], cited: int) -> str:
-    number = int(match[1])
+def _citations(marker: re.Match[str], cited: int) -> str:
+    numbers, dagger, place = marker[0].partition("†")
+    return _CITED.sub(lambda number: _citation(number[0], cited), numbers) + dagger + place
+
+
+def _citation(text: str, cited: int) -> str:
+    number = int(text.strip("[]"))
     if not 1 <= number <= cited:
-        return match[0]
-    return f'<button type="button" class="pl-cite" data-cite="{number}" aria-label="Show source {number}">[{number}]</button>'
+        return text
+    label = f"Show source {number}"
+    return f'<button type="button" class="pl-cite" data-cite="{number}" aria-label="{label}">{text}</button>'
 
 
 def sources(contexts: Sequence[Context], scores: bool = True, opened: int = 2) -> str:
@@ -120,21 +128,65 @@ element.addEventListener('click', (event) => {
 
 
 def diff(before: str, after: str) -> str:
-    """Return the change of words from ``before`` to ``after``: deletions struck, insertions marked."""
+    """Return the change of words from ``before`` to ``after``: deletions struck, insertions marked.
+
+    Where the words of two texts repeat so often that comparing them would hold everybody up, lines are compared instead;
+    where these do as well, a sentence says so.
+    """
     if before.split() == after.split():
         return '<p class="pl-note">The answer is the suggestion, unchanged.</p>'
-    # Beyond this size the comparison of every word with every other would take seconds: lines do then.
-    pieces = _words if max(len(before), len(after)) < 20_000 else _lines
-    left, right = pieces(before), pieces(after)
-    parts = []
-    for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        old, new = esc("".join(left[a0:a1])), esc("".join(right[b0:b1]))
-        if kind == "equal":
-            parts.append(new)
-            continue
-        parts.append(f"<del>{old}</del>" if old.strip() else "")
-        parts.append(f"<ins>{new}</ins>" if new else "")
-    return f'<div class="pl-diff" dir="auto"><span class="pl-label">Changes</span>{"".join(parts)}</div>'
+    for pieces in (_words, _lines):
+        changes = _changes(pieces(before), pieces(after))
+        if changes is not None:
+            shown = "".join(_change(*change) for change in changes)
+            return f'<div class="pl-diff" dir="auto"><span class="pl-label">Changes</span>{shown}</div>'
+    return note("The texts differ too much to show the changes.")
+
+
+def _changes(left: list[str], right: list[str]) -> list[tuple[str, str, str]] | None:
+    """Return (kind, old text, new text) from start to end, or None where that would take too long."""
+    # Most edits are small: between what the texts begin and end with alike, few pieces are left to compare.
+    start = _alike(left, right)
+    end = _alike(left[start:][::-1], right[start:][::-1])
+    middle = left[start : len(left) - end], right[start : len(right) - end]
+    matcher = _Matcher(None, *middle, autojunk=False)
+    try:
+        codes = matcher.get_opcodes()
+    except _TooLong:
+        return None
+    changes = [(kind, "".join(middle[0][a0:a1]), "".join(middle[1][b0:b1])) for kind, a0, a1, b0, b1 in codes]
+    head, tail = "".join(right[:start]), "".join(right[len(right) - end :])
+    return [("equal", head, head), *changes, ("equal", tail, tail)]
+
+
+def _alike(left: Sequence[str], right: Sequence[str]) -> int:
+    """Return how many pieces two texts begin with alike."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
+def _change(kind: str, old: str, new: str) -> str:
+    if kind == "equal":
+        return esc(new)
+    return (f"<del>{esc(old)}</del>" if old.strip() else "") + (f"<ins>{esc(new)}</ins>" if new else "")
+
+
+class _TooLong(Exception):
+    """The comparison of two texts needs more steps than it may."""
+
+
+class _Matcher(difflib.SequenceMatcher):
+    """Compares with an end: for texts whose words repeat, difflib needs time with the cube of their length."""
+
+    # A step is one place of the one text held against one of the other; so many take 0.1 to 0.2 s.
+    steps_left = 2_000_000
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None):
+        """Find the longest match as difflib does, or raise _TooLong."""
+        self.steps_left -= sum(1 + len(self.b2j.get(piece, ())) for piece in self.a[alo:ahi])
+        if self.steps_left < 0:
+            raise _TooLong
+        return super().find_longest_match(alo, ahi, blo, bhi)
 
 
 def _words(text: str) -> list[str]:

@@ -11,6 +11,7 @@ import gradio as gr
 from components import _html, documents, runs
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
+from components._session import person
 from pipeline.errors import PipelineError
 from pipeline.generation import Asked
 from pipeline.services import Services
@@ -46,8 +47,9 @@ class AskHandlers:
         """Return the models to choose from; a choice that still exists is kept."""
         return dropdown([(model.name, model.id) for model in self._services.registry.all()], chosen)
 
-    def ask(self, query: str, model_id: str | None) -> Iterator[Shown]:
+    def ask(self, query: str, model_id: str | None, request: gr.Request) -> Iterator[Shown]:
         """Answer a query; the text grows while the model writes."""
+        self._services.comparisons.refuse_blind_query(query, person(self._services, request))
         model_id = model_id or self._services.registry.all()[0].id
         asked = None
         try:

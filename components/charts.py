@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
+from gradio.components.plot import PlotData
 
 from pipeline.ranking import OutcomeCounts
 
-FIRST, SECOND, TIE, BOTH_BAD = "#0072B2", "#D55E00", "#8C8C8C", "#4D4D4D"
-_TEXT = {FIRST: "#ffffff", SECOND: "#ffffff", TIE: "#111111", BOTH_BAD: "#ffffff"}
+MODELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+TIE, BOTH_BAD = "#8C8C8C", "#4D4D4D"
+# What can be read on the two dark ones; on the others it is black.
+_WHITE_ON = (MODELS[0], BOTH_BAD)
+# Zoom, pan and select mean nothing in these charts.
+CONFIG = {"displayModeBar": False}
 
 
-def outcomes(counts: OutcomeCounts) -> go.Figure:
+def colours(models: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each model by its name; ``models`` is every model in the order of registration.
+
+    That order never changes, so a model keeps its colour. There are six: the seventh model has that of the first.
+    """
+    return {model: MODELS[place % len(MODELS)] for place, model in enumerate(models)}
+
+
+def shown(figure: go.Figure) -> PlotData:
+    """Return a figure as gr.Plot takes it together with plotly's configuration, which is no part of a figure."""
+    return PlotData(type="plotly", plot=json.dumps({**json.loads(figure.to_json()), "config": CONFIG}))
+
+
+def outcomes(counts: OutcomeCounts, colour_of: Mapping[str, str]) -> go.Figure:
     """Return the stacked bar of one pair: wins of the first, ties, both bad, wins of the second."""
+    first, second = colour_of[counts.first], colour_of[counts.second]
+    if second == first:
+        second = MODELS[(MODELS.index(first) + 1) % len(MODELS)]
     parts = (
-        (f"{counts.first} better", counts.wins, FIRST),
+        (f"{counts.first} better", counts.wins, first),
         ("tie", counts.ties, TIE),
         ("both bad", counts.both_bad, BOTH_BAD),
-        (f"{counts.second} better", counts.losses, SECOND),
+        (f"{counts.second} better", counts.losses, second),
     )
     figure = go.Figure()
     for name, count, colour in parts:
@@ -33,7 +55,7 @@ def outcomes(counts: OutcomeCounts) -> go.Figure:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"color": _TEXT[colour], "size": 15},
+            textfont={"color": "#ffffff" if colour in _WHITE_ON else "#111111", "size": 15},
             marker={"color": colour, "line": {"color": "#ffffff", "width": 1}},
             hovertemplate=f"{name}: {count} of {counts.votes} votes ({share:.2f} %)<extra></extra>",
         )
@@ -52,9 +74,9 @@ def outcomes(counts: OutcomeCounts) -> go.Figure:
     return _neutral(figure)
 
 
-def loss(losses: Sequence[float], model: str) -> go.Figure:
+def loss(losses: Sequence[float], model: str, colour: str) -> go.Figure:
     """Return the training loss per step."""
-    figure = go.Figure(go.Scatter(x=list(range(len(losses))), y=list(losses), mode="lines", line={"color": FIRST}))
+    figure = go.Figure(go.Scatter(x=list(range(len(losses))), y=list(losses), mode="lines", line={"color": colour}))
     figure.update_layout(
         title={"text": f"Training loss of {model}", "font": {"size": 15}},
         height=240,

@@ -108,7 +108,7 @@ class CompareHandlers:
             return _nothing("No comparison yet", text)
         item = next((item for item in self._desk.sets() if item.id == set_id), None)
         if item is None or item.state != "open":
-            return _not_open(item)
+            return _not_open(item, self._desk.blind_error(item) if item else "")
         me = person(self._services, request)
         pair = self._desk.next_pair(set_id, me)
         done, total = self._desk.progress(set_id, me)
@@ -315,16 +315,14 @@ def _nothing(title: str, text: str, progress: str = "", results: bool = False, w
     )
 
 
-def _not_open(item: ComparisonSet | None) -> Screen:
+def _not_open(item: ComparisonSet | None, error: str) -> Screen:
     if item is None:
         return _nothing("This comparison is gone", "Choose another one.")
     if item.state == "preparing":
         return _nothing(
             "Answers are being made", "Both models answer the test queries. This page goes on by itself.", waiting=True
         )
-    # The stored error may name a model; the runs on Ask say the same to those who look there.
-    text = "Its answers could not be made, or the app was stopped meanwhile. The runs on Ask say why; finished answers are kept."
-    return _nothing("This comparison could not be prepared", text)
+    return _nothing("This comparison could not be prepared", error)
 
 
 def _finished(done: int, total: int, revealed: bool) -> Screen:

@@ -115,16 +115,13 @@ class EditHandlers:
         me = person(self._services, request)
         card = self._desk.card(record_id, me)
         values = _values(query_rating, context_rating, answer)
-        diff = f'<div data-of="{_html.esc(record_id)}">{_html.diff(card.record.suggestion, answer)}</div>'
         if self._desk.is_kept(card, values):
-            return Typed(_line(record_id, _status(card), True), diff)
-        response = self._desk.save_draft(record_id, me, values)
-        if response.status is not ResponseStatus.DRAFT:
-            return Typed(
-                _line(record_id, _html.note(f"You have {response.status} this; submit to change it"), False), diff
-            )
-        saved = _html.note(f"Draft saved {time.strftime('%H:%M:%S', time.gmtime())} UTC")
-        return Typed(_line(record_id, saved, True), diff)
+            line = _line(record_id, _status(card), True)
+        else:
+            response = self._desk.save_draft(record_id, me, values)
+            line = _line(record_id, _saved(response.status), response.status is ResponseStatus.DRAFT)
+        # After the text is safe: the comparison takes its time.
+        return Typed(line, f'<div data-of="{_html.esc(record_id)}">{_html.diff(card.record.suggestion, answer)}</div>')
 
     def submit_response(
         self,
@@ -294,6 +291,12 @@ def _line(record_id: str, note: str, kept: bool) -> str:
     """Return a status line that tells the page's script which record it is of, and whether its draft is kept."""
     mark = f'data-kept="{_html.esc(record_id)}"' if kept else ""
     return f'<div data-of="{_html.esc(record_id)}" {mark}>{note}</div>'
+
+
+def _saved(status: ResponseStatus) -> str:
+    if status is ResponseStatus.DRAFT:
+        return _html.note(f"Draft saved {time.strftime('%H:%M:%S', time.gmtime())} UTC")
+    return _html.note(f"You have {status} this; submit to change it")
 
 
 def _status(card: Card) -> str:

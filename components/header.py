@@ -7,6 +7,7 @@ import gradio as gr
 from components._errors import shows_errors
 from components._html import esc
 from components._session import person
+from pipeline.cleaning import clean
 from pipeline.errors import RecordError
 from pipeline.services import Services
 
@@ -41,7 +42,7 @@ class HeaderHandlers:
 
     def rename_person(self, event: gr.EventData, request: gr.Request) -> str:
         """Give this person the name that was typed."""
-        name = " ".join(str(event._data.get("name", "")).split())
+        name = " ".join(clean(str(event._data.get("name", ""))).split())
         if not 1 <= len(name) <= MAX_NAME:
             raise RecordError(f"A name has 1 to {MAX_NAME} characters.")
         self._services.store.members.rename(person(self._services, request), name)
@@ -64,7 +65,7 @@ def header(name: str) -> str:
     """Return the header's HTML."""
     return (
         '<div class="pl-header"><span class="pl-brand">Pairloop</span>'
-        '<span class="pl-state" title="Nothing leaves this machine. To back up, copy the folder that Settings names.">'
+        '<span class="pl-state" title="To back up, stop the app and copy the folder that Settings names.">'
         "● Kept on this machine only</span>"
         '<span class="pl-grow"></span>'
         f'<label class="pl-state">You <input class="pl-name" data-name aria-label="Your name" maxlength="{MAX_NAME}" '

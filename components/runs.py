@@ -126,8 +126,9 @@ class RunsHandlers:
         running = run.state is JobState.RUNNING
         name = self._services.store.models.get(run.model_id).name
         shown = progress(run, name, self._services.store.queries.set_name(run.query_set_id))
-        withheld = self._services.comparisons.withheld_queries(person(self._services, request))
-        rows = table(self._services.generation.rows(run), withheld)
+        rows = self._services.generation.rows(run)
+        withheld = self._services.comparisons.withheld([row.query for row in rows], person(self._services, request))
+        rows = table(rows, withheld)
         buttons = gr.Button(visible=running), gr.Button(interactive=not running)
         return State(run.id, shown, rows, gr.Timer(active=running), *buttons)
 

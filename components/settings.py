@@ -93,7 +93,7 @@ def models_html(models: list[Model], endpoint: str) -> str:
     """Return the registry as a table."""
     names = {model.id: model.name for model in models}
     rows = "".join(
-        f"<tr><td><b>{_html.esc(model.name)}</b></td><td>{_html.esc(_kind(model, endpoint))}</td>"
+        f"<tr><td><b>{_html.esc(model.name)}</b></td><td>{_html.esc(_kind(model))}</td>"
         f"<td>{_html.esc(get_template(model.template).title)}</td><td>{_html.esc(names.get(model.parent_id, ''))}</td>"
         f"<td>{_html.ago(model.created_at)}</td></tr>"
         for model in models
@@ -135,9 +135,9 @@ def _value(name: str, values: dict[str, object]) -> str:
     return str(value) if value != "" else "not set"
 
 
-def _kind(model: Model, endpoint: str) -> str:
+def _kind(model: Model) -> str:
     if model.provider == "extractive":
         return "Embedded: picks sentences of the contexts; not a language model"
     temperature = model.config.get("temperature")
     suffix = "" if temperature is None else f", temperature {temperature}"
-    return f"{model.config['model_id']} at {endpoint or 'no endpoint'}{suffix}"
+    return f"{model.config['model_id']} at {model.config['endpoint']}{suffix}"

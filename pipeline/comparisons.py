@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-import re
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
+from pipeline.cleaning import clean, normal
 from pipeline.errors import ComparisonError, PipelineError
-from pipeline.generation import Generation
-from pipeline.records import Completion, Context, Outcome, Query, Retrieval, Split, Vote, new_id
+from pipeline.generation import Generation, Task
+from pipeline.records import Completion, Context, JobState, Outcome, Query, Retrieval, Split, Vote, new_id
 from pipeline.store import Store
-from pipeline.store.comparisons import Comparison, ComparisonSet, StoredVote
+from pipeline.store.comparisons import INTERRUPTED, Comparison, ComparisonSet, StoredVote
 from pipeline.store.members import AUTOMATIC
 
 MAX_TEXT_CHARACTERS = 50_000
@@ -47,13 +50,18 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """The votes of a set with the models' names, ready for :mod:`pipeline.ranking`."""
+    """The votes of a set with the models' names, ready for :mod:`pipeline.ranking`.
+
+    A pair of identical answers, which is shown to nobody, is a tie of each person who has voted in the set, as it would
+    be if it had been shown; ``automatic_ties`` counts these votes. ``summary`` says what became of the set's queries.
+    """
 
     first: str
     second: str
     votes: tuple[Vote, ...]
     automatic_ties: int
     stored: tuple[StoredVote, ...]
+    summary: Mapping[str, int]
 
 
 class ComparisonDesk:
@@ -62,14 +70,18 @@ class ComparisonDesk:
     def __init__(self, store: Store, generation: Generation) -> None:
         self._store = store
         self._generation = generation
+        self._creating = threading.Lock()
 
     def preview(self, model_1: str, model_2: str, query_set_id: str) -> Preview:
         """Count what a comparison of two models over the test queries of a list would hold."""
         queries, barred = self._usable_queries(model_1, model_2, query_set_id)
         return Preview(len(queries), barred)
 
-    def create(self, model_1: str, model_2: str, query_set_id: str, name: str = "") -> str:
+    def create(self, model_1: str, model_2: str, query_set_id: str) -> str:
         """Store a comparison and begin to prepare it in the background; return its id.
+
+        Where the same models are compared on the same list already, and no document came or went since, that
+        comparison's id is returned: a second click is no second comparison.
 
         Raises:
             ComparisonError: the models are the same, or no test query is left.
@@ -80,9 +92,12 @@ class ComparisonDesk:
         if not queries:
             raise ComparisonError(_no_queries(barred))
         names = [self._store.models.get(model).name for model in (model_1, model_2)]
-        label = name.strip() or f"{names[0]} and {names[1]}, {self._store.queries.set_name(query_set_id)}"
-        set_id = self._store.comparisons.add_set(label, (model_1, model_2), query_set_id)
-        self._generation.background(self._prepare(set_id, queries, barred))
+        label = f"{names[0]} and {names[1]}, {self._store.queries.set_name(query_set_id)}"
+        with self._creating:
+            if (twin := self._twin({model_1, model_2}, query_set_id)) is not None:
+                return twin.id
+            set_id = self._store.comparisons.add_set(label, (model_1, model_2), query_set_id)
+        self._generation.background(self._prepare(set_id, {query.id for query in queries}, barred))
         return set_id
 
     def sets(self) -> list[ComparisonSet]:
@@ -91,7 +106,16 @@ class ComparisonDesk:
 
     def blind_name(self, item: ComparisonSet) -> str:
         """Return a name for a set that can be shown before the reveal: it holds no model's name."""
-        return f"{self._store.queries.set_name(item.query_set_id)} · {item.id[:10][-4:]}"
+        number = sorted(other.id for other in self.sets()).index(item.id) + 1
+        return f"Comparison {number} · {self._store.queries.set_name(item.query_set_id)}"
+
+    def blind_error(self, item: ComparisonSet) -> str:
+        """Return why a set could not be prepared, in words that name no model."""
+        error = item.error
+        for model in self._store.models.all():
+            for name in (model.name, str(model.config.get("model_id", ""))):
+                error = error.replace(name, "a model") if name else error
+        return error
 
     def next_pair(self, set_id: str, annotator_id: str) -> BlindPair | None:
         """Return the next pair for this person, or None when all are judged or the results are open to them.
@@ -131,7 +155,7 @@ class ComparisonDesk:
         if left is None:
             raise ComparisonError("This pair was not shown to you. Reload the page.")
         shown = (left, item.completion_2_id if left == item.completion_1_id else item.completion_1_id)
-        texts = (reason.strip(), correction.strip())
+        texts = (clean(reason).strip(), clean(correction).strip())
         timed = None if seconds is None else min(max(seconds, 0.0), MAX_VOTE_SECONDS)
         return self._store.comparisons.add_vote(item, annotator_id, shown, Outcome(outcome), texts, timed)
 
@@ -160,17 +184,38 @@ class ComparisonDesk:
         """Open the results to this person. Their votes are final from now on, and they give no more.
 
         Raises:
+            ComparisonError: it is not open for votes yet, or never was.
             NotFoundError: there is no such comparison.
         """
         item = self._store.comparisons.set(set_id)
+        if item.state != "open":
+            raise ComparisonError("This comparison has no results: it is not open for votes.")
         self._store.comparisons.reveal(item.id, member_id)
 
-    def withheld_queries(self, member_id: str) -> frozenset[str]:
-        """Return the queries whose answers this person may not see beside a model's name: those they judge blind."""
-        hidden = [item for item in self.sets() if item.state in ("preparing", "open")]
-        lists = {item.query_set_id for item in hidden if not self.is_revealed(item.id, member_id)}
-        queries = (self._store.queries.in_set(list_id, Split.TEST) for list_id in lists)
-        return frozenset(query.id for some in queries for query in some)
+    def withheld(self, queries: Sequence[Query], member_id: str) -> frozenset[str]:
+        """Return the ids of those queries whose answers this person may not see beside a model's name.
+
+        These are the queries that they are judging blind, in whatever list the same text stands, and test queries of
+        which they have not opened the results of a comparison: whoever has read a model's answer cannot judge it blind.
+        """
+        blind, opened = self._blind_texts(member_id)
+        return frozenset(
+            query.id
+            for query in queries
+            if normal(query.text) in blind or (query.split is Split.TEST and normal(query.text) not in opened)
+        )
+
+    def refuse_blind_query(self, text: str, member_id: str) -> None:
+        """Refuse to answer a query in the open that this person is judging blind.
+
+        Raises:
+            ComparisonError: it is one of those.
+        """
+        if normal(text) in self._blind_texts(member_id)[0]:
+            raise ComparisonError(
+                "This is a test query of a comparison that you have not opened the results of. "
+                "Its answers are withheld until then, so that you can judge them blind."
+            )
 
     def results(self, set_id: str, member_id: str) -> Revealed:
         """Return the votes with the models' names.
@@ -182,12 +227,12 @@ class ComparisonDesk:
             raise ComparisonError("Open the results first: that ends your voting on this comparison.")
         item = self._store.comparisons.set(set_id)
         names = {model.id: model.name for model in self._store.models.all()}
-        stored = tuple(self._store.comparisons.votes(set_id))
+        stored = _with_ties_of_everybody(self._store.comparisons.votes(set_id))
         votes = tuple(_vote(vote, names) for vote in stored)
         # The child of the two comes first: the question is whether the tuned model beats its base.
         first, second = self._child_first(item)
         automatic = sum(vote.annotator_id == AUTOMATIC for vote in stored)
-        return Revealed(names[first], names[second], votes, automatic, stored)
+        return Revealed(names[first], names[second], votes, automatic, stored, item.summary)
 
     def _child_first(self, item: ComparisonSet) -> tuple[str, str]:
         lineage = [model.id for model in self._lineage(item.model_2_id)]
@@ -219,13 +264,13 @@ class ComparisonDesk:
     def _usable_queries(self, model_1: str, model_2: str, query_set_id: str) -> tuple[list[Query], int]:
         trained = self._trained_texts(model_1) | self._trained_texts(model_2)
         queries = self._store.queries.in_set(query_set_id, Split.TEST)
-        usable = [query for query in queries if _normal(query.text) not in trained]
+        usable = [query for query in queries if normal(query.text) not in trained]
         return usable, len(queries) - len(usable)
 
     def _trained_texts(self, model_id: str) -> set[str]:
         jobs = [model.job_id for model in self._lineage(model_id) if model.job_id]
         ids = {row.query_id for job in jobs for row in self._store.training.rows(job)}
-        return {_normal(query.text) for query in self._store.queries.by_ids(list(ids)).values()}
+        return {normal(query.text) for query in self._store.queries.by_ids(list(ids)).values()}
 
     def _lineage(self, model_id: str):
         while model_id is not None:
@@ -233,28 +278,60 @@ class ComparisonDesk:
             yield model
             model_id = model.parent_id
 
-    async def _prepare(self, set_id: str, queries: list[Query], barred: int) -> None:
+    def _twin(self, models: set[str], query_set_id: str) -> ComparisonSet | None:
+        same = (s for s in self.sets() if {s.model_1_id, s.model_2_id} == models and s.query_set_id == query_set_id)
+        return next((item for item in same if item.state == "preparing" or self._is_current(item)), None)
+
+    def _is_current(self, item: ComparisonSet) -> bool:
+        """Say whether a set is open, and its contexts are those that would be retrieved today."""
+        first = next(iter(self._store.comparisons.in_set(item.id)), None)
+        if item.state != "open" or first is None:
+            return False
+        stored = self._store.queries.retrievals_by_id([first.retrieval_id])[first.retrieval_id]
+        return stored.retriever == self._generation.retriever_name()
+
+    def _blind_texts(self, member_id: str) -> tuple[set[str], set[str]]:
+        """Return the test queries that this person judges blind, and those they know the results of, as normal texts."""
+        blind: set[str] = set()
+        opened: set[str] = set()
+        for item in self.sets():
+            if item.state in ("preparing", "open"):
+                known = self.is_revealed(item.id, member_id)
+                texts = self._store.queries.in_set(item.query_set_id, Split.TEST)
+                (opened if known else blind).update(normal(query.text) for query in texts)
+        return blind, opened
+
+    async def _prepare(self, set_id: str, query_ids: set[str], barred: int) -> None:
         item = self._store.comparisons.set(set_id)
-        error = "An unexpected error ended the preparation; the log of the app says which."
+        state, error = "failed", "An unexpected error ended the preparation; the log of the app says which."
         try:
+            # Planning retrieves and writes; on the event loop it would hold up everybody's streams.
+            tasks = await asyncio.to_thread(self._plan, item, query_ids)
             for model_id in (item.model_1_id, item.model_2_id):
-                # Planning retrieves and writes; on the event loop it would hold up everybody's streams.
                 plan = self._generation.plan_run
-                run_id, tasks = await asyncio.to_thread(plan, model_id, item.query_set_id, Split.TEST)
-                await self._generation.execute(run_id, model_id, tasks)
-            await asyncio.to_thread(self._open, item, queries, barred)
+                run = await asyncio.to_thread(plan, model_id, item.query_set_id, Split.TEST, tasks)
+                if await self._generation.execute(run) is JobState.CANCELLED:
+                    raise ComparisonError("Its answers were cancelled. Create it again: finished answers are kept.")
+            await asyncio.to_thread(self._open, item, tasks, barred)
             error = ""
         except PipelineError as failure:
             error = str(failure)
+        except asyncio.CancelledError:
+            state, error = "interrupted", INTERRUPTED
+            raise
         finally:
             if error:
-                self._store.comparisons.fail_set(set_id, "failed", error)
+                self._store.comparisons.fail_set(set_id, state, error)
 
-    def _open(self, item: ComparisonSet, queries: list[Query], barred: int) -> None:
-        retrievals = {query.id: self._generation.retrieve(query) for query in queries}
-        ids = [retrieval.id for retrieval in retrievals.values()]
+    def _plan(self, item: ComparisonSet, query_ids: set[str]) -> list[Task]:
+        """Return the queries with the contexts that both models get, whatever becomes of the documents meanwhile."""
+        barred = {query.id for query in self._store.queries.in_set(item.query_set_id, Split.TEST)} - query_ids
+        return self._generation.plan(item.query_set_id, Split.TEST, left_out=barred)
+
+    def _open(self, item: ComparisonSet, tasks: Sequence[Task], barred: int) -> None:
+        ids = [task.retrieval.id for task in tasks]
         answers = [self._store.runs.answered(model, ids) for model in (item.model_1_id, item.model_2_id)]
-        both = [r for r in retrievals.values() if r.id in answers[0] and r.id in answers[1]]
+        both = [task.retrieval for task in tasks if all(task.retrieval.id in some for some in answers)]
         if not both:
             raise ComparisonError("No query was answered by both models: see the errors of their runs on Ask.")
         items = [_comparison(item.id, n, r, answers[0][r.id], answers[1][r.id]) for n, r in enumerate(both)]
@@ -262,7 +339,7 @@ class ComparisonDesk:
             "pairs": len(items),
             "identical": sum(comparison.identical for comparison in items),
             "barred": barred,
-            "failed": len(queries) - len(items),
+            "failed": len(tasks) - len(items),
         }
         self._store.comparisons.open_set(item.id, items, summary)
 
@@ -277,8 +354,10 @@ def _comparison(set_id: str, position: int, retrieval: Retrieval, one: Completio
     return Comparison(new_id(), set_id, position, retrieval.query_id, retrieval.id, one.id, two.id, identical)
 
 
-def _normal(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip().casefold()
+def _with_ties_of_everybody(votes: Sequence[StoredVote]) -> tuple[StoredVote, ...]:
+    people = {vote.annotator_id for vote in votes if vote.annotator_id != AUTOMATIC}
+    counted = (repeat(vote, max(len(people), 1) if vote.annotator_id == AUTOMATIC else 1) for vote in votes)
+    return tuple(chain.from_iterable(counted))
 
 
 def _no_queries(barred: int) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from pipeline.background import Background
 from pipeline.batch import run_batch
+from pipeline.cleaning import clean
 from pipeline.errors import ModelError, PipelineError, QueryFileError
 from pipeline.library import Library
 from pipeline.models import Answerer
@@ -20,7 +21,7 @@ from pipeline.query_files import MAX_QUERY_CHARACTERS
 from pipeline.records import Answer, Completion, JobState, Query, Retrieval, Run, Split
 from pipeline.retrieval import Retriever
 from pipeline.store import Store
-from pipeline.store.runs import NewRun, completion_of
+from pipeline.store.runs import NewRun, answer_of, completion_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class Task:
+    """A query to answer, with the contexts that every model gets."""
+
     query: Query
     retrieval: Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A stored run and the tasks that its model has still to answer."""
+
+    run_id: str
+    model_id: str
+    waiting: tuple[Task, ...]
 
 
 class Generation:
@@ -68,6 +80,8 @@ class Generation:
         self._background = background
         self._concurrency = concurrency
         self._cancels: dict[str, threading.Event] = {}
+        # What runs are asking for at this moment, by model and retrieval; touched on the event loop only.
+        self._asking: dict[tuple[str, str], asyncio.Future[Answer]] = {}
 
     def ask(self, text: str, model_id: str) -> Iterator[Asked]:
         """Answer one query: yields it with its contexts, then with the text as it grows, at last with the completion.
@@ -79,11 +93,11 @@ class Generation:
         """
         model = self._store.models.get(model_id)
         query = self._store.queries.add_asked(_checked(text))
-        retrieval = self.retrieve(query)
+        retrieval = self._retrieved([query])[0].retrieval
         asked = Asked(query, retrieval, model.name)
         yield asked
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        future = self._background.submit(self._answer(model_id, _Task(query, retrieval), pieces.put))
+        future = self._background.submit(self._answer(model_id, Task(query, retrieval), pieces.put))
         future.add_done_callback(lambda _: pieces.put(None))
         try:
             for piece in iter(pieces.get, None):
@@ -94,12 +108,6 @@ class Generation:
         completion = completion_of(future.result(), None, model_id, query.id, retrieval.id)
         self._store.runs.add_completion(completion)
         yield Asked(query, retrieval, asked.model_name, completion.text, completion)
-
-    def retrieve(self, query: Query) -> Retrieval:
-        """Return the stored contexts of a query, retrieved now where the documents have changed since or never were."""
-        name = self.retriever_name()
-        stored = self._store.queries.retrieval(query.id, name)
-        return stored or self._store.queries.add_retrieval(query.id, name, self._retriever.contexts(query.text))
 
     def retriever_name(self) -> str:
         """Return the name of the retriever together with the state of the documents."""
@@ -112,29 +120,38 @@ class Generation:
             NotFoundError: there is no such model.
             QueryFileError: there is nothing to answer.
         """
-        run_id, tasks = self.plan_run(model_id, query_set_id, split)
-        self.background(self.execute(run_id, model_id, tasks))
-        return run_id
-
-    def plan_run(self, model_id: str, query_set_id: str, split: Split | None) -> tuple[str, list[_Task]]:
-        """Store a new run and return it with the queries that this model has not answered over their contexts."""
         self._store.models.get(model_id)
-        queries = self._store.queries.in_set(query_set_id, split)
+        planned = self.plan_run(model_id, query_set_id, split, self.plan(query_set_id, split))
+        self.background(self.execute(planned))
+        return planned.run_id
+
+    def plan(self, query_set_id: str, split: Split | None, left_out: Collection[str] = ()) -> list[Task]:
+        """Return the queries of a list with their contexts, without those whose id is in ``left_out``.
+
+        Raises:
+            QueryFileError: there is nothing to answer.
+        """
+        queries = [query for query in self._store.queries.in_set(query_set_id, split) if query.id not in left_out]
         if not queries:
             raise QueryFileError("This list has no queries to answer.")
-        tasks = [_Task(query, self.retrieve(query)) for query in queries]
+        return self._retrieved(queries)
+
+    def plan_run(self, model_id: str, query_set_id: str, split: Split | None, tasks: Sequence[Task]) -> PlannedRun:
+        """Store a new run over ``tasks`` and return it with those that this model has not answered over their contexts."""
         answered = self._store.runs.answered(model_id, [task.retrieval.id for task in tasks])
         waiting = [task for task in tasks if task.retrieval.id not in answered]
-        new = NewRun(model_id, query_set_id, split, self.retriever_name(), len(tasks), len(tasks) - len(waiting))
+        retriever = tasks[0].retrieval.retriever
+        new = NewRun(model_id, query_set_id, split, retriever, len(tasks), len(tasks) - len(waiting))
         run_id = self._store.runs.start(new)
         self._cancels[run_id] = threading.Event()
-        return run_id, waiting
+        return PlannedRun(run_id, model_id, tuple(waiting))
 
-    async def execute(self, run_id: str, model_id: str, tasks: Sequence[_Task]) -> JobState:
+    async def execute(self, planned: PlannedRun) -> JobState:
         """Answer the waiting queries of a run and store how it ended; every answer is stored as soon as it is there."""
+        run_id, model_id = planned.run_id, planned.model_id
         cancelled = self._cancels[run_id]
 
-        def keep(task: _Task, result: Answer | ModelError) -> None:
+        def keep(task: Task, result: Answer | ModelError) -> None:
             failed = isinstance(result, ModelError)
             answer = Answer(text="") if failed else result
             completion = completion_of(answer, run_id, model_id, task.query.id, task.retrieval.id)
@@ -143,7 +160,7 @@ class Generation:
         state, error = JobState.FAILED, "An unexpected error ended this run; the log of the app says which."
         try:
             state = await run_batch(
-                tasks, lambda task: self._answer(model_id, task), keep, self._concurrency, cancelled
+                planned.waiting, lambda task: self._answer_once(model_id, task), keep, self._concurrency, cancelled
             )
             error = ""
         except PipelineError as failure:
@@ -175,7 +192,38 @@ class Generation:
         future.add_done_callback(_log_error)
         return future
 
-    async def _answer(self, model_id: str, task: _Task, on_text: Callable[[str], None] | None = None) -> Answer:
+    def _retrieved(self, queries: Sequence[Query]) -> list[Task]:
+        """Return queries with their contexts, retrieved now where the documents have changed since or never were."""
+        while True:
+            name = self.retriever_name()
+            stored = self._store.queries.retrievals_of([query.id for query in queries], name)
+            missing = [query for query in queries if query.id not in stored]
+            contexts = {query.id: self._retriever.contexts(query.text) for query in missing}
+            # A document that came or went meanwhile would be in some of the contexts and not in others.
+            if not missing or self.retriever_name() == name:
+                break
+        stored.update(self._store.queries.add_retrievals(name, contexts))
+        return [Task(query, stored[query.id]) for query in queries]
+
+    async def _answer_once(self, model_id: str, task: Task) -> Answer:
+        """Answer a query of a run; what another run is asking for, or has got since this one was planned, is taken over."""
+        key = (model_id, task.retrieval.id)
+        while (other := self._asking.get(key)) is not None:
+            await asyncio.wait({other})
+            if not other.cancelled() and other.exception() is None:
+                return other.result()
+        request = self._asking[key] = asyncio.ensure_future(self._answer_or_reuse(model_id, task))
+        try:
+            return await request
+        finally:
+            del self._asking[key]
+
+    async def _answer_or_reuse(self, model_id: str, task: Task) -> Answer:
+        ids = [task.retrieval.id]
+        stored = (await asyncio.to_thread(self._store.runs.answered, model_id, ids)).get(task.retrieval.id)
+        return answer_of(stored) if stored else await self._answer(model_id, task)
+
+    async def _answer(self, model_id: str, task: Task, on_text: Callable[[str], None] | None = None) -> Answer:
         if not task.retrieval.contexts:
             # Without a single context a language model would answer from memory, which is not what it is asked for.
             return Answer(REFUSAL, refused=True)
@@ -188,7 +236,7 @@ def _log_error(future: Future) -> None:
 
 
 def _checked(text: str) -> str:
-    text = text.strip()
+    text = clean(text).strip()
     if not text:
         raise QueryFileError("Type a query first.")
     if len(text) > MAX_QUERY_CHARACTERS:

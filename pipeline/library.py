@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.cleaning import clean
 from pipeline.documents import read_file, split_document
 from pipeline.errors import DocumentError
 from pipeline.records import Chunk, Document, new_id
@@ -33,18 +35,27 @@ class Place:
 
 
 class Library:
-    """Documents, their chunks and the index over them. The store is the truth, the index follows it."""
+    """Documents, their chunks and the index over them. The store is the truth, the index follows it.
+
+    Store and index change together, under one lock; what the index holds is written beside it, so that a process that was
+    killed in between is noticed at the next start.
+    """
 
     def __init__(self, store: Store, index: LexicalIndex, max_bytes: int) -> None:
         self._store = store
         self._index = index
         self._max_bytes = max_bytes
+        self._changing = threading.RLock()
 
     def sync_index(self) -> None:
         """Rebuild the index where it does not hold what the store holds, for example after a crash."""
-        if self._index.count != self._store.documents.count_searched_chunks():
+        with self._changing:
+            same = self._index.count == self._store.documents.count_searched_chunks()
+            if same and self._index.state == self.fingerprint():
+                return
             self._index.clear()
             self._index.add(self._store.documents.searched_chunks())
+            self._index.state = self.fingerprint()
 
     def add_files(self, files: Sequence[tuple[Path, str]]) -> list[Added]:
         """Take in files given as (path, name). A file that cannot be read is reported; the others still go in."""
@@ -61,19 +72,29 @@ class Library:
             raise DocumentError(f"{name} is larger than {limit} MB. Split it, or raise PAIRLOOP_MAX_UPLOAD_MB.")
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
-        if twin := self._store.documents.by_hash(sha256):
-            raise DocumentError(f"{name} is in the workspace already, as {twin}.")
+        self._refuse_twin(sha256, name)
         read = read_file(path, name)
-        document = Document(new_id(), name, read.media_type, sha256, read.text, read.sections)
+        document = Document(new_id(), clean(name), read.media_type, sha256, read.text, read.sections)
         pieces = split_document(document)
-        self._store.documents.add(document, pieces)
-        self._index.add(pieces)
+        with self._changing:
+            self._refuse_twin(sha256, name)
+            self._store.documents.add(document, pieces)
+            try:
+                self._index.add(pieces)
+            except BaseException:
+                # What cannot be found is not in the workspace; the person adds it again.
+                self._store.documents.delete(document.id)
+                raise
+            self._index.state = self.fingerprint()
         return Added(name, len(pieces))
 
     def delete(self, document_id: str) -> None:
         """Take a document out of the search; the chunks that recorded answers cite are kept."""
-        self._store.documents.delete(document_id)
-        self._index.remove(document_id)
+        with self._changing:
+            # The index first: where it cannot be written, nothing has changed.
+            self._index.remove(document_id)
+            self._store.documents.delete(document_id)
+            self._index.state = self.fingerprint()
 
     def summaries(self) -> list[DocumentSummary]:
         """Return the documents that are searched."""
@@ -91,8 +112,13 @@ class Library:
         return Place(self._store.documents.get(chunk.document_id), chunk)
 
     def fingerprint(self) -> str:
-        """Return a short text that changes whenever a document comes or goes."""
-        return hashlib.sha256(self._store.documents.fingerprint().encode()).hexdigest()[:8]
+        """Return a short text that changes whenever a document comes or goes; waits for a change that is under way."""
+        with self._changing:
+            return hashlib.sha256(self._store.documents.fingerprint().encode()).hexdigest()[:8]
+
+    def _refuse_twin(self, sha256: str, name: str) -> None:
+        if twin := self._store.documents.by_hash(sha256):
+            raise DocumentError(f"{name} is in the workspace already, as {twin}.")
 
     def _add_or_report(self, path: Path, name: str) -> Added:
         try:

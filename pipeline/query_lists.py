@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.cleaning import clean
 from pipeline.errors import QueryFileError
 from pipeline.query_files import ImportedQueries, read_queries
 from pipeline.records import QuerySet, Split
@@ -49,10 +50,11 @@ class QueryLists:
         return self._add(read_queries(path, file_name), name.strip() or Path(file_name).stem, hold_out)
 
     def _add(self, found: ImportedQueries, name: str, hold_out: bool) -> AddedList:
+        name = clean(name)
         if len(name) > 120:
             raise QueryFileError("The name of a list takes at most 120 characters.")
         splits = divide([query.split for query in found], hold_out)
-        items = [(query.text, split, dict(query.metadata)) for query, split in zip(found, splits, strict=True)]
+        items = [(clean(query.text), split, _cleaned(query.metadata)) for query, split in zip(found, splits, strict=True)]
         name = self._free_name(name)
         list_id = self._store.queries.add_set(name, items)
         test = splits.count(Split.TEST)
@@ -62,6 +64,10 @@ class QueryLists:
         taken = {query_set.name for query_set in self.all()}
         names = [name] + [f"{name} ({n})" for n in range(2, len(taken) + 3)]
         return next(candidate for candidate in names if candidate not in taken)
+
+
+def _cleaned(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {clean(name): clean(value) for name, value in metadata.items()}
 
 
 def divide(given: Sequence[Split | None], hold_out: bool) -> list[Split]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
+from pipeline.cleaning import clean
 from pipeline.errors import ModelError
 from pipeline.models import Answerer, SyncAnswerer
 from pipeline.models.extractive import ExtractiveAnswerer, ExtractiveWeights, base
@@ -20,7 +21,7 @@ BASE_NAME = "extractive-base"
 
 
 class Registry:
-    """Registered models and their answerers. Where a chat model is reached, and with which key, is the settings' word."""
+    """Registered models and their answerers. A chat model keeps its endpoint; the key is the settings' word."""
 
     def __init__(self, store: Store, index: LexicalIndex, settings: Settings) -> None:
         self._store = store
@@ -34,11 +35,11 @@ class Registry:
         models = self.all()
         if BASE_NAME not in {model.name for model in models}:
             self._add(BASE_NAME, "extractive", base().to_config(), "answer-review")
-        known = {model.config.get("model_id") for model in models if model.provider == "openai"}
+        known = {model.config.get("model_id") for model in models if self._is_here(model)}
         wanted = self._settings.openai_model
         if self.endpoint and wanted and wanted not in known:
             # Whatever the endpoint calls it and whoever has that name already: the app must start.
-            self._add(self._free_name(wanted), "openai", {"model_id": wanted, "temperature": None}, "answer-review")
+            self._add(self._free_name(wanted), "openai", self._chat_config(wanted, None), "answer-review")
 
     def all(self) -> list[Model]:
         """Return all models, oldest first."""
@@ -48,7 +49,7 @@ class Registry:
     def endpoint(self) -> str:
         """The endpoint of chat models, or "" where none is configured."""
         if self._settings.openai_base_url:
-            return self._settings.openai_base_url
+            return self._settings.openai_base_url.rstrip("/")
         return "https://api.openai.com/v1" if self._settings.openai_api_key else ""
 
     def add_chat_model(self, name: str, model_id: str, template: str, temperature: float | None) -> Model:
@@ -57,7 +58,7 @@ class Registry:
         Raises:
             ModelError: no endpoint is configured, or the name or the temperature cannot be used.
         """
-        name, model_id = name.strip(), model_id.strip()
+        name, model_id = clean(name).strip(), clean(model_id).strip()
         if not self.endpoint:
             raise ModelError(
                 "No endpoint is configured: set OPENAI_BASE_URL or OPENAI_API_KEY and start the app again."
@@ -71,7 +72,7 @@ class Registry:
         if temperature is not None and not 0 <= temperature <= 2:
             raise ModelError("A temperature is a number from 0 to 2.")
         get_template(template)
-        return self._add(name, "openai", {"model_id": model_id, "temperature": temperature}, template)
+        return self._add(name, "openai", self._chat_config(model_id, temperature), template)
 
     def answerer(self, model_id: str) -> Answerer:
         """Return what answers for a model; one object per model, so that its connections are reused."""
@@ -79,6 +80,13 @@ class Registry:
             if model_id not in self._answerers:
                 self._answerers[model_id] = self._make(self._store.models.get(model_id))
             return self._answerers[model_id]
+
+    def _chat_config(self, model_id: str, temperature: float | None) -> dict[str, object]:
+        return {"model_id": model_id, "temperature": temperature, "endpoint": self.endpoint}
+
+    def _is_here(self, model: Model) -> bool:
+        """Say whether a chat model is one of the endpoint that is configured."""
+        return model.provider == "openai" and model.config["endpoint"] == self.endpoint
 
     def _add(self, name: str, provider: str, config: dict[str, object], template: str) -> Model:
         model = Model(new_id(), name, provider, config, template, created_at=now())
@@ -97,6 +105,11 @@ class Registry:
         if not self.endpoint:
             raise ModelError(
                 f"{model.name} needs an endpoint: set OPENAI_BASE_URL and OPENAI_API_KEY, start the app again."
+            )
+        if not self._is_here(model):
+            raise ModelError(
+                f"{model.name} is a model of {model.config['endpoint']}, and the app is set to {self.endpoint}: what answers "
+                "there under the same name may be another model. Register it again on Settings, under another name."
             )
         return ChatModel(
             base_url=self.endpoint,

@@ -28,6 +28,7 @@ from pipeline.records import Chunk, Context
 
 _FORMAT = "1"
 _FORMAT_FILE = "index-format.txt"
+_STATE_FILE = "index-state.txt"
 _WRITER_BYTES = 30_000_000
 _TANTIVY_FILES = re.compile(r"meta\.json|\.managed\.json|\.tantivy-\w+\.lock|\.tmp\w+|[0-9a-f]{32}(\.\d+)?\.\w+")
 
@@ -70,14 +71,17 @@ class LexicalIndex:
         self._lock = threading.RLock()
         self._analyzer = _word_analyzer()
         self._schema = _schema()
-        opened = self._open()
-        self._index = opened or self._make()
-        self._is_fresh = opened is None
+        self._index = self._open() or self._make()
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether the index was made anew when it was opened, so that every chunk must be added."""
-        return self._is_fresh
+    def state(self) -> str:
+        """What the owner last noted about the content, or "" for a new index. It is lost with the index."""
+        file = self._folder / _STATE_FILE
+        return file.read_text("utf-8") if file.is_file() else ""
+
+    @state.setter
+    def state(self, text: str) -> None:
+        (self._folder / _STATE_FILE).write_text(text, "utf-8")
 
     @property
     def count(self) -> int:
@@ -191,6 +195,7 @@ class LexicalIndex:
         self._folder.mkdir(parents=True, exist_ok=True)
         marker = self._folder / _FORMAT_FILE
         marker.unlink(missing_ok=True)
+        (self._folder / _STATE_FILE).unlink(missing_ok=True)
         for path in self._folder.iterdir():
             if path.is_file() and _TANTIVY_FILES.fullmatch(path.name):
                 path.unlink()

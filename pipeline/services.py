@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from filelock import FileLock
+
 from pipeline.background import Background
 from pipeline.comparisons import ComparisonDesk
 from pipeline.example import Example
 from pipeline.finetune.tuner import Tuner
 from pipeline.generation import Generation
+from pipeline.home import claim
 from pipeline.library import Library
 from pipeline.models.openai_chat import close_clients
 from pipeline.query_lists import QueryLists
@@ -34,11 +37,12 @@ class Services:
     tuner: Tuner
     comparisons: ComparisonDesk
     background: Background
+    claim: FileLock
 
     def add_example_to_empty_workspace(self) -> None:
         """Put the bundled example in, where the settings ask for it and there is nothing yet; takes a second or two."""
-        if self.settings.example and not self.library.summaries():
-            self.example.add()
+        if self.settings.example:
+            self.example.add_at_first_start()
 
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
@@ -46,10 +50,12 @@ class Services:
         self.background.submit(close_clients()).result(5)
         self.background.close()
         self.store.close()
+        self.claim.release()
 
 
 def open_services(settings: Settings) -> Services:
     """Open the workspace in ``settings.home``: migrate the store, mend the index, register the default models."""
+    held = claim(settings.home)
     store = open_store(settings.home / "pairloop.db")
     index = LexicalIndex(settings.home / "index")
     retriever = Retriever(index, store.documents.chunks_by_id, settings.top_k)
@@ -73,4 +79,5 @@ def open_services(settings: Settings) -> Services:
         tuner=Tuner(store, index, generation),
         comparisons=ComparisonDesk(store, generation),
         background=background,
+        claim=held,
     )

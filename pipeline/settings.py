@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError
 
@@ -78,6 +79,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     base_url = text("OPENAI_BASE_URL")
     if base_url and not base_url.startswith(("http://", "https://")):
         raise SettingsError(f"OPENAI_BASE_URL is {base_url!r}: it must begin with http:// or https://.")
+    if "@" in urlsplit(base_url).netloc:
+        raise SettingsError("OPENAI_BASE_URL holds a user name or a password: put the key into OPENAI_API_KEY instead.")
     return Settings(
         home=Path(text("PAIRLOOP_HOME")).expanduser(),
         host=text("PAIRLOOP_HOST"),

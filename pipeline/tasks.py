@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.cleaning import clean, normal
 from pipeline.errors import RecordError
 from pipeline.generation import Generation
 from pipeline.prompts import Template, get_template
-from pipeline.records import Record, Response, ResponseStatus, Split
+from pipeline.records import Record, Response, ResponseStatus
 from pipeline.store import Store
 from pipeline.store.reviews import Dataset
 from pipeline.store.rows import now
@@ -23,8 +23,6 @@ MAX_ANSWER_CHARACTERS = 50_000
 RESERVED_SECONDS = 300.0
 # Longer stays on one record are breaks, not work.
 MAX_WORK_SECONDS = 600.0
-# Half of a character outside the basic plane, as a cut text may end in: it can be neither shown nor written to a file.
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,10 @@ class ReviewDesk:
         self._store = store
         self._generation = generation
 
-    def create_dataset(self, run_id: str, template: str, name: str = "") -> Dataset:
+    def create_dataset(self, run_id: str, template: str) -> Dataset:
         """Make a dataset from the answered train queries of a run; the answers become suggestions.
+
+        A train query that is a test query in another list is left out: it would be read in the open and trained on.
 
         Raises:
             RecordError: the run has no answered train query.
@@ -69,13 +69,14 @@ class ReviewDesk:
         get_template(template)
         run = self._store.runs.get(run_id)
         rows = [row for row in self._generation.rows(run) if row.completion and not row.completion.error]
-        items = [(row.query.id, row.completion.id) for row in rows if row.query.split is Split.TRAIN]
+        held_out = {normal(text) for text in self._store.queries.test_texts()}
+        items = [(row.query.id, row.completion.id) for row in rows if normal(row.query.text) not in held_out]
         if not items:
             raise RecordError(
                 "There is no answered train query in this run: test queries are kept for Compare. "
                 "Run a list with train queries first."
             )
-        name = name.strip() or self._free_name(self._store.queries.set_name(run.query_set_id))
+        name = self._free_name(self._store.queries.set_name(run.query_set_id))
         return self.dataset(self._store.reviews.add_dataset(name, template, run_id, items))
 
     def datasets(self) -> list[Dataset]:
@@ -138,10 +139,6 @@ class ReviewDesk:
         """Discard a record for this person; what was typed is kept with it."""
         return self._save(record_id, annotator_id, ResponseStatus.DISCARDED, values, seconds)
 
-    def reopen(self, record_id: str, annotator_id: str) -> None:
-        """Turn a submitted or discarded response back into a draft."""
-        self._store.reviews.reopen(record_id, annotator_id)
-
     def progress(self, dataset_id: str, annotator_id: str) -> Progress:
         """Count a dataset's records from one person's view."""
         mine, others = self._by_record(dataset_id, annotator_id)
@@ -201,7 +198,7 @@ def check_values(values: Mapping[str, object]) -> dict[str, object]:
         raise RecordError("An answer is text.")
     if len(answer or "") > MAX_ANSWER_CHARACTERS:
         raise RecordError(f"This answer has {len(answer or ''):,} characters; {MAX_ANSWER_CHARACTERS:,} are the limit.")
-    return {**checked, ANSWER: _LONE_SURROGATE.sub("\ufffd", answer or "")}
+    return {**checked, ANSWER: clean(answer or "")}
 
 
 def _submitted(responses: Sequence[Response]) -> bool:

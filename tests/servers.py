@@ -56,6 +56,12 @@ class AppProcess:
                 time.sleep(0.1)
         raise AssertionError(f"the app did not answer in {timeout} s: {self.log.read_text()[-3000:]}")
 
+    def second(self, home: Path, port: int) -> subprocess.CompletedProcess:
+        """Start another app over a folder and a port, and wait for its end."""
+        environment = {**self._environment, "PAIRLOOP_HOME": str(home), "PAIRLOOP_PORT": str(port)}
+        command = [sys.executable, "app.py"]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
     def stop(self, timeout: float = 15) -> int:
         """Send SIGTERM and return the exit status."""
         if self._process is None or self._process.poll() is not None:

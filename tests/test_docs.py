@@ -5,7 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from app import TABS
+from components.address import TABS
 from pipeline.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]

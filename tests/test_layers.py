@@ -13,6 +13,8 @@ FILES = [file for file in FILES if "migrations" not in file.parts]
 # From the ground up: a room imports only rooms of lower rank, or of its own. A folder is one room.
 RANKS = {
     "pipeline.errors": 0,
+    "pipeline.cleaning": 1,
+    "pipeline.home": 1,
     "pipeline.settings": 1,
     "pipeline.records": 2,
     "pipeline.background": 3,

@@ -6,6 +6,7 @@ from components import compare
 from pipeline import ranking
 from pipeline.records import Outcome, ResponseStatus, Split, Vote
 from pipeline.tasks import ANSWER
+from tests.material import finished
 from tests.workspace import add_comparison, add_model, person
 
 
@@ -79,8 +80,8 @@ def test_the_model_of_a_side_is_in_nothing_that_a_handler_returns(services):
 def test_test_queries_never_become_training_rows(services, split):
     list_id = services.store.queries.add_set("list", [("How?", split, {})])
     model = services.registry.all()[0]
-    run_id, waiting = services.generation.plan_run(model.id, list_id, None)
-    services.generation.background(services.generation.execute(run_id, model.id, waiting)).result()
+    run_id = services.generation.start_run(model.id, list_id)
+    finished(services, run_id)
     rows = [(row.query.id, row.completion.id) for row in services.generation.rows(services.store.runs.get(run_id))]
     dataset = services.store.reviews.add_dataset("d", "answer-review", run_id, rows)
     record = services.store.reviews.record_ids(dataset)[0]

@@ -36,7 +36,7 @@ def add_comparison(
     items = []
     for position, query in enumerate(services.store.queries.in_set(list_id)):
         context = Context("c1", "d1", "manual.md", "The passage that both models were given.", 0, 40, 1.5)
-        retrieval = services.store.queries.add_retrieval(query.id, "by hand", [context])
+        retrieval = services.store.queries.add_retrievals("by hand", {query.id: [context]})[query.id]
         ids = []
         for model, text in zip(models, texts[position], strict=True):
             completion = completion_of(Answer(text), None, model.id, query.id, retrieval.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -44,22 +45,35 @@ class Example:
         with self._adding:
             return self._add()
 
+    def add_at_first_start(self) -> None:
+        """Take in the example where the workspace is new, and go on where a first start was stopped in the middle.
+
+        The list of queries is stored last: where it is, the example was taken in once, whatever was deleted since.
+        """
+        if self._store.queries.example_set() is None and self._store.documents.hashes() <= _hashes():
+            self.add()
+
     def _add(self) -> list[Added]:
-        files = sorted((FOLDER / "handbook").glob("*.md"))
-        added = self._library.add_files([(path, path.name) for path in files])
-        if self._list_id() is None:
+        added = self._library.add_files([(path, path.name) for path in _files()])
+        if self._store.queries.example_set() is None:
             found = read_queries(FOLDER / "queries.jsonl", "queries.jsonl")
             items = [(query.text, query.split or Split.TRAIN, dict(query.metadata)) for query in found]
-            self._store.queries.add_set(QUERY_LIST, items)
+            self._store.queries.add_set(QUERY_LIST, items, kind="example")
         return added
 
     def review(self) -> Dataset:
         """Answer the example's train queries with the embedded model, and make a dataset to review of them."""
         self.add()
-        model = self._registry.all()[0].id
-        run_id, waiting = self._generation.plan_run(model, self._list_id() or "", Split.TRAIN)
-        self._generation.background(self._generation.execute(run_id, model, waiting)).result()
-        return self._reviews.create_dataset(run_id, "answer-review")
+        model, query_list = self._registry.all()[0].id, self._store.queries.example_set()
+        tasks = self._generation.plan(query_list, Split.TRAIN)
+        planned = self._generation.plan_run(model, query_list, Split.TRAIN, tasks)
+        self._generation.background(self._generation.execute(planned)).result()
+        return self._reviews.create_dataset(planned.run_id, "answer-review")
 
-    def _list_id(self) -> str | None:
-        return next((item.id for item in self._store.queries.sets() if item.name == QUERY_LIST), None)
+
+def _files() -> list[Path]:
+    return sorted((FOLDER / "handbook").glob("*.md"))
+
+
+def _hashes() -> set[str]:
+    return {hashlib.sha256(path.read_bytes()).hexdigest() for path in _files()}

@@ -16,7 +16,7 @@ from pipeline.records import JobState, Model, Record, Response, ResponseStatus, 
 from pipeline.retrieval import LexicalIndex
 from pipeline.store import Store
 from pipeline.store.rows import now
-from pipeline.store.training import TrainingJob, TrainingRow
+from pipeline.store.training import INTERRUPTED, TrainingJob, TrainingRow
 from pipeline.tasks import ANSWER
 
 Messages = list[dict[str, str]]
@@ -115,15 +115,18 @@ class Tuner:
         return self._store.training.jobs()
 
     async def _run(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
-        error = "An unexpected error ended this job; the log of the app says which."
+        state, error = JobState.FAILED, "An unexpected error ended this job; the log of the app says which."
         try:
             await asyncio.to_thread(self._train, job_id, base, rows)
             error = ""
         except PipelineError as failure:
             error = str(failure)
+        except asyncio.CancelledError:
+            state, error = JobState.INTERRUPTED, INTERRUPTED
+            raise
         finally:
             if error:
-                self._store.training.finish(job_id, JobState.FAILED, error=error)
+                self._store.training.finish(job_id, state, error=error)
 
     def _train(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
         examples = [TrainingExample(row.record.query, row.record.contexts, row.answer) for row in rows]
@@ -143,7 +146,8 @@ class Tuner:
             )
             self._store.models.add(model)
         metrics = _metrics(trained)
-        self._store.training.finish(job_id, JobState.DONE, model_id=model.id, metrics=metrics)
+        # The app may have been told to stop meanwhile, which noted the job as interrupted: it is done all the same.
+        self._store.training.finish(job_id, JobState.DONE, model_id=model.id, metrics=metrics, error="")
 
     def _free_name(self) -> str:
         names = {model.name for model in self._store.models.all()}

@@ -14,6 +14,8 @@ from pipeline.store.members import AUTOMATIC
 from pipeline.store.rows import change, found, now, put
 from pipeline.store.schema import comparison_sets, comparisons, completions, reveals, sides, votes
 
+INTERRUPTED = "The app was stopped while this comparison was prepared. Create it again: finished answers are kept."
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSet:
@@ -102,9 +104,8 @@ class ComparisonStore:
     def interrupt_all(self) -> None:
         """Mark the sets that a stopped process left half prepared."""
         statement = update(comparison_sets).where(comparison_sets.c.state == "preparing")
-        error = "The app was stopped while this comparison was prepared. Create it again: finished answers are kept."
         with self._db.write() as connection:
-            connection.execute(statement.values(state="interrupted", error=error))
+            connection.execute(statement.values(state="interrupted", error=INTERRUPTED))
 
     def sets(self) -> list[ComparisonSet]:
         """Return all sets, newest first."""

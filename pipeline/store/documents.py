@@ -51,6 +51,11 @@ class DocumentStore:
         with self._db.read() as connection:
             return connection.scalar(query)
 
+    def hashes(self) -> set[str]:
+        """Return the content hashes of all documents there ever were."""
+        with self._db.read() as connection:
+            return set(connection.scalars(select(documents.c.sha256)))
+
     def summaries(self) -> list[DocumentSummary]:
         """Return the documents that are searched, oldest first."""
         query = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 
@@ -38,11 +38,16 @@ class QueryStore:
             put(connection, queries, [row])
         return Query(**{**row, "split": Split.TRAIN})
 
+    def example_set(self) -> str | None:
+        """Return the id of the list of the bundled example, or None while it is not in the workspace."""
+        with self._db.read() as connection:
+            return connection.scalar(select(query_sets.c.id).where(query_sets.c.kind == "example"))
+
     def sets(self) -> list[QuerySet]:
         """Return the lists, newest first, each with its number of queries; queries asked one by one are left out."""
         size = select(func.count()).where(queries.c.query_set_id == query_sets.c.id).scalar_subquery().label("size")
         query = select(query_sets.c.id, query_sets.c.name, query_sets.c.created_at, size)
-        query = query.where(query_sets.c.kind == "list").order_by(query_sets.c.id.desc())
+        query = query.where(query_sets.c.kind != "asked").order_by(query_sets.c.id.desc())
         with self._db.read() as connection:
             return [QuerySet(**row) for row in connection.execute(query).mappings()]
 
@@ -59,18 +64,16 @@ class QueryStore:
         with self._db.read() as connection:
             return [_query(row) for row in connection.execute(query).mappings()]
 
+    def test_texts(self) -> list[str]:
+        """Return the text of every test query of every list."""
+        with self._db.read() as connection:
+            return list(connection.scalars(select(queries.c.text).where(queries.c.split == Split.TEST.value)))
+
     def by_ids(self, ids: Sequence[str]) -> dict[str, Query]:
         """Return queries by id."""
         with self._db.read() as connection:
             rows = connection.execute(select(queries).where(queries.c.id.in_(ids))).mappings()
             return {row["id"]: _query(row) for row in rows}
-
-    def retrieval(self, query_id: str, retriever: str) -> Retrieval | None:
-        """Return the stored retrieval of a query by this retriever, or None."""
-        condition = (retrievals.c.query_id == query_id) & (retrievals.c.retriever == retriever)
-        with self._db.read() as connection:
-            row = connection.execute(select(retrievals).where(condition)).mappings().first()
-        return _retrieval(row) if row else None
 
     def retrievals_of(self, query_ids: Sequence[str], retriever: str) -> dict[str, Retrieval]:
         """Return the stored retrievals of queries by this retriever, by query id."""
@@ -85,21 +88,29 @@ class QueryStore:
             rows = connection.execute(select(retrievals).where(retrievals.c.id.in_(ids))).mappings()
             return {row["id"]: _retrieval(row) for row in rows}
 
-    def add_retrieval(self, query_id: str, retriever: str, contexts: Sequence[Context]) -> Retrieval:
-        """Store the contexts of a query; where another thread was first, return what it stored."""
+    def add_retrievals(self, retriever: str, contexts: Mapping[str, Sequence[Context]]) -> dict[str, Retrieval]:
+        """Store the contexts of queries, given by query id, in one transaction; return the retrievals by query id.
+
+        Where another thread was first, what it stored is returned.
+        """
+        if not contexts:
+            return {}
+        condition = retrievals.c.query_id.in_(list(contexts)) & (retrievals.c.retriever == retriever)
         with self._db.write() as connection:
-            condition = (retrievals.c.query_id == query_id) & (retrievals.c.retriever == retriever)
-            row = connection.execute(select(retrievals).where(condition)).mappings().first()
-            if row is None:
-                row = {
-                    "id": new_id(),
-                    "query_id": query_id,
-                    "retriever": retriever,
-                    "contexts": contexts_to_json(contexts),
-                    "created_at": now(),
-                }
-                put(connection, retrievals, [row])
-        return _retrieval(row)
+            rows = {row["query_id"]: row for row in connection.execute(select(retrievals).where(condition)).mappings()}
+            new = [_retrieval_row(retriever, *item) for item in contexts.items() if item[0] not in rows]
+            put(connection, retrievals, new)
+        return {row["query_id"]: _retrieval(row) for row in [*rows.values(), *new]}
+
+
+def _retrieval_row(retriever: str, query_id: str, contexts: Sequence[Context]) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "query_id": query_id,
+        "retriever": retriever,
+        "contexts": contexts_to_json(contexts),
+        "created_at": now(),
+    }
 
 
 def _query_row(set_id: str, position: int, text: str, split: Split, metadata: dict[str, str]) -> dict[str, object]:

@@ -115,12 +115,6 @@ class ReviewStore:
                 _write(connection, before, record_id, annotator_id, status, values, seconds)
             return _response(found(_row(connection, record_id, annotator_id), "response"))
 
-    def reopen(self, record_id: str, annotator_id: str) -> None:
-        """Turn a submitted or discarded response back into a draft; its values stay."""
-        with self._db.write() as connection:
-            before = found(_row(connection, record_id, annotator_id), "response")
-            _write(connection, before, record_id, annotator_id, ResponseStatus.DRAFT, before["values"], 0.0)
-
     def _records(self, condition) -> list[Record]:
         query = (
             select(

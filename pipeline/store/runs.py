@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import case, func, select, update
 
+from pipeline.cleaning import clean
 from pipeline.records import Answer, Completion, JobState, Run, Split, new_id
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, found, now, put
@@ -124,13 +125,18 @@ def completion_of(answer: Answer, run_id: str | None, model_id: str, query_id: s
         model_id=model_id,
         query_id=query_id,
         retrieval_id=retrieval_id,
-        text=answer.text,
+        text=clean(answer.text),
         refused=answer.refused,
         citations=answer.citations,
         seconds=answer.seconds,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
     )
+
+
+def answer_of(completion: Completion) -> Answer:
+    """Return a stored completion as an answer that was given again; its tokens were paid for the first time only."""
+    return Answer(completion.text, completion.refused, completion.citations, completion.seconds)
 
 
 def _run(row) -> Run:

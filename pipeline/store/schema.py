@@ -81,7 +81,7 @@ query_sets = Table(
     metadata,
     _id(),
     Column("name", String(200), nullable=False),
-    # "list" was given as a list; "asked" gathers the queries typed one by one on Ask.
+    # "list" was given as a list, "example" is the list of the bundled example; "asked" gathers the queries of Ask.
     Column("kind", String(20), nullable=False),
     _time("created_at"),
 )

@@ -12,6 +12,8 @@ from pipeline.store.engine import Database
 from pipeline.store.rows import change, now, put
 from pipeline.store.schema import training_jobs, training_rows
 
+INTERRUPTED = "The app was stopped while this job ran. Start it again."
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
@@ -70,9 +72,8 @@ class TrainingStore:
     def interrupt_all(self) -> None:
         """Mark the jobs that a stopped process left behind."""
         statement = update(training_jobs).where(training_jobs.c.state == JobState.RUNNING.value)
-        error = "The app was stopped while this job ran. Start it again."
         with self._db.write() as connection:
-            connection.execute(statement.values(state=JobState.INTERRUPTED.value, error=error, finished_at=now()))
+            connection.execute(statement.values(state=JobState.INTERRUPTED.value, error=INTERRUPTED, finished_at=now()))
 
     def jobs(self) -> list[TrainingJob]:
         """Return all jobs, newest first."""

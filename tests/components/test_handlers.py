@@ -57,25 +57,25 @@ class TestAsk:
         assert value(handlers.load_models("gone")) == services.registry.all()[0].id
 
     def test_an_answer_is_shown_with_its_sources_from_the_first_moment(self, services):
-        first, *_, last = ask.AskHandlers(services).ask(TRAIN[2], None)
+        first, *_, last = ask.AskHandlers(services).ask(TRAIN[2], None, ADA)
         assert "extractive-base is answering" in first.answer and "north pier" in first.sources
         assert "north pier" in last.answer and 'data-cite="1"' in last.answer and last.sources == first.sources
 
     def test_what_the_documents_do_not_hold_is_said(self, services):
-        *_, last = ask.AskHandlers(services).ask("Quantum chromodynamics?", None)
+        *_, last = ask.AskHandlers(services).ask("Quantum chromodynamics?", None, ADA)
         assert "not in the documents" in last.answer and "pl-refused" in last.answer
         assert "No passage" in last.sources
 
     def test_no_query_is_refused(self, services):
         with pytest.raises(QueryFileError, match="Type a query first"):
-            next(ask.AskHandlers(services).ask("  ", None))
+            next(ask.AskHandlers(services).ask("  ", None, ADA))
 
     def test_the_error_of_an_endpoint_is_raised_after_the_sources_were_shown(self, prepared, tmp_path):
         with OpenAIServer(api_key="right") as server:
             services = open_copy(
                 prepared, tmp_path / "chat", openai_base_url=server.base_url, openai_model="test-model"
             )
-            steps = ask.AskHandlers(services).ask(TRAIN[0], services.registry.all()[-1].id)
+            steps = ask.AskHandlers(services).ask(TRAIN[0], services.registry.all()[-1].id, ADA)
             assert "seven" in next(steps).sources
             failed = next(steps)
             assert "OPENAI_API_KEY" in failed.answer and "seven" in failed.sources

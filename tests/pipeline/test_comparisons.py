@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import ComparisonError
 from pipeline.records import Outcome, Split
 from pipeline.store.members import AUTOMATIC
+from tests.material import finished
 from tests.workspace import add_comparison, add_model, person
 
 TEXTS = [(f"Answer {n} in few words.", f"Answer {n}, and it goes on for longer.") for n in range(12)]
@@ -182,7 +183,7 @@ def _response_to(services, query, model, me):
     from pipeline.records import Answer
     from pipeline.store.runs import NewRun, completion_of
 
-    retrieval = services.store.queries.add_retrieval(query.id, "by hand", [])
+    retrieval = services.store.queries.add_retrievals("by hand", {query.id: []})[query.id]
     run = services.store.runs.start(NewRun(model.id, query.query_set_id, None, "by hand", 1, 0))
     completion = completion_of(Answer("It is 5."), run, model.id, query.id, retrieval.id)
     services.store.runs.add_completion(completion)
@@ -208,13 +209,40 @@ def test_the_name_shown_before_the_reveal_names_no_model(services, set_id):
     assert "model" not in services.comparisons.blind_name(item) and "both by name" not in services.comparisons.blind_name(item)
 
 
+def test_test_queries_are_withheld_in_every_list_and_spelling_until_the_results_are_opened(services, set_id):
+    desk, ada, bo = services.comparisons, person(services, "Ada"), person(services, "Bo")
+    items = [
+        (" query NUMBER 0? ", Split.TRAIN, {}),
+        ("Query number 1?", Split.TEST, {}),
+        ("Not compared?", Split.TEST, {}),
+        ("Not compared?", Split.TRAIN, {}),
+    ]
+    other = services.store.queries.in_set(services.store.queries.add_set("other", items))
+
+    def withheld(me):
+        return [query.id in desk.withheld(other, me) for query in other]
+
+    assert withheld(ada) == withheld(bo) == [True, True, True, False]
+    with pytest.raises(ComparisonError, match="judge them blind"):
+        desk.refuse_blind_query("  query number 0?", ada)
+    desk.refuse_blind_query("Not compared?", ada)
+    desk.reveal(set_id, ada)
+    assert (withheld(ada), withheld(bo)) == ([False, False, True, False], [True, True, True, False])
+    desk.refuse_blind_query("Query number 0?", ada)
+
+
+def test_the_error_of_a_set_names_no_model(services, pair, set_id):
+    services.store.comparisons.fail_set(set_id, "failed", "first-model needs an endpoint; second-model too.")
+    assert services.comparisons.blind_error(services.comparisons.sets()[0]) == "a model needs an endpoint; a model too."
+
+
 def test_answers_are_withheld_elsewhere_from_those_who_still_judge_them(services, pair, set_id):
     from components import runs
     from tests.workspace import request_of
 
     list_id = services.comparisons.sets()[0].query_set_id
-    run_id, waiting = services.generation.plan_run(pair[0].id, list_id, None)
-    services.generation.background(services.generation.execute(run_id, pair[0].id, waiting)).result()
+    run_id = services.generation.start_run(pair[0].id, list_id)
+    finished(services, run_id)
     handlers = runs.RunsHandlers(services)
     ada, bo = request_of("a"), request_of("b")
     assert handlers.show_run(run_id, ada).rows.count("Withheld until you open") == 12 * 2  # the cell and its hover text

@@ -1,11 +1,14 @@
 """Documents come in, are searched, go out, and the index follows the store whatever happened to it."""
 
 import shutil
+import threading
+from dataclasses import replace
 
 import pytest
 
 from pipeline.errors import DocumentError, NotFoundError
 from pipeline.records import Document, new_id
+from pipeline.retrieval import LexicalIndex
 from tests.material import MANUAL, Home, add_manual
 from tests.workspace import open_workspace
 
@@ -19,8 +22,7 @@ def home(tmp_path):
 
 def search(services, text):
     """The passages that a query gets now."""
-    query = services.store.queries.add_asked(text)
-    return services.generation.retrieve(query).contexts
+    return next(services.generation.ask(text, services.registry.all()[0].id)).retrieval.contexts
 
 
 def write(folder, name, content):
@@ -190,3 +192,38 @@ def test_a_document_that_was_deleted_but_is_still_indexed_is_not_found_after_a_r
     again = home.restart()
     assert search(again, "Where is diesel sold?") == ()
     assert search(again, "What colour is the lighthouse?")[0].document_name == "light.txt"
+
+
+def test_an_index_of_as_many_other_chunks_is_rebuilt(home, tmp_path):
+    add_manual(home.services, tmp_path, "# One\n\nThe lantern is red.\n", "one.md")
+
+    def exchange(folder):
+        index = LexicalIndex(folder / "index")
+        (chunk,) = home.services.store.documents.searched_chunks()
+        index.clear()
+        index.add([replace(chunk, id="another", text="The lantern is green.")])
+        index.state = "of another time"
+
+    home.restart(exchange)
+    assert search(home.services, "lantern")[0].text.endswith("The lantern is red.")
+
+
+def test_a_document_that_the_index_cannot_take_is_not_in_the_workspace(home, tmp_path):
+    other = LexicalIndex(home.folder / "index")
+    with other._writing(), pytest.raises(DocumentError, match="Another process is writing"):
+        home.services.library.add_file(*write(tmp_path, "late.md", "# Late\n\nThe lantern is blue."))
+    assert home.services.library.summaries() == []
+    assert home.services.library.add_file(*write(tmp_path, "late.md", "# Late\n\nThe lantern is blue.")).chunks == 1
+
+
+def test_two_uploads_of_one_file_at_the_same_time_become_one_document(home, tmp_path):
+    path, name = write(tmp_path, "twin.md", "# Twin\n\n" + "The lantern is blue.\n\n" * 500)
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.extend(home.services.library.add_files([(path, name)])))
+        for _ in range(4)
+    ]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted("workspace already" in added.problem for added in results) == [False, True, True, True]
+    assert len(home.services.library.summaries()) == 1

@@ -39,6 +39,19 @@ def test_the_endpoint_of_the_settings_brings_its_model_once(home):
     assert names(services) == [BASE_NAME, "small", "large"]
 
 
+def test_a_model_is_asked_at_the_endpoint_that_it_was_registered_for_and_at_no_other(home, tmp_path):
+    add_manual(home.services, tmp_path)
+    with OpenAIServer() as one, OpenAIServer() as other:
+        services = home.restart(openai_base_url=f"{one.base_url}/", openai_model="test-model")
+        services = home.restart(openai_base_url=other.base_url, openai_model="test-model")
+        assert names(services) == [BASE_NAME, "test-model", "test-model 2"]
+        first, second = services.registry.all()[1:]
+        assert list(services.generation.ask("Where is diesel sold?", second.id))[-1].completion.text
+        with pytest.raises(ModelError, match="test-model is a model of .* and the app is set to .*Register it again"):
+            list(services.generation.ask("Where is diesel sold?", first.id))
+        assert (len(one.chats), len(other.chats)) == (0, 1)
+
+
 @pytest.mark.parametrize("taken", [BASE_NAME, "shown as this"])
 def test_a_model_of_the_settings_whose_name_is_taken_gets_another_one(home, taken):
     services = home.restart(openai_base_url="http://127.0.0.1:1/v1")

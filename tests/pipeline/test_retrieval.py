@@ -172,22 +172,22 @@ def test_changes_are_seen_at_once_and_after_opening_again(tmp_path):
 
     index.remove("d2")
     index.remove("no such document")
+    index.state = "one fox"
     again = LexicalIndex(tmp_path)
-    assert (found(again, "red"), found(again, "bird"), again.count, again.is_fresh) == ([], ["a"], 1, False)
+    assert (found(again, "red"), found(again, "bird"), again.count, again.state) == ([], ["a"], 1, "one fox")
 
     again.clear()
     assert (again.count, found(again, "bird")) == (0, [])
 
 
-def test_only_a_new_index_is_fresh(tmp_path):
-    assert LexicalIndex(tmp_path / "new" / "folder").is_fresh
-    assert not LexicalIndex(tmp_path / "new" / "folder").is_fresh
+def test_a_new_index_has_no_state(tmp_path):
+    assert LexicalIndex(tmp_path / "new" / "folder").state == ""
 
 
 @pytest.mark.parametrize("name", ["meta.json", ".managed.json", "*.store", "*.term"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
 def test_a_damaged_index_is_made_anew(tmp_path, name, damage):
-    filled(tmp_path, "red fox")
+    filled(tmp_path, "red fox").state = "one fox"
     path = next(tmp_path.glob(name))
     if damage == "gone":
         path.unlink()
@@ -198,19 +198,20 @@ def test_a_damaged_index_is_made_anew(tmp_path, name, damage):
     index = LexicalIndex(tmp_path)
 
     # The list of files is only there for tidying up: without it the index is as good as before.
-    assert (index.is_fresh, index.count) == ((False, 1) if (name, damage) == (".managed.json", "gone") else (True, 0))
+    kept = (name, damage) == (".managed.json", "gone")
+    assert (index.state, index.count) == (("one fox", 1) if kept else ("", 0))
     index.add([chunk("a", "green bird")])
     assert found(index, "bird") == ["a"]
 
 
 def test_an_index_of_another_format_is_made_anew_and_other_files_stay(tmp_path):
-    filled(tmp_path, "red fox")
+    filled(tmp_path, "red fox").state = "one fox"
     (tmp_path / "index-format.txt").write_text("0")
     (tmp_path / "letter.txt").write_text("mine")
 
     index = LexicalIndex(tmp_path)
 
-    assert (index.is_fresh, index.count) == (True, 0)
+    assert (index.state, index.count) == ("", 0)
     assert (tmp_path / "letter.txt").read_text() == "mine"
 
 
@@ -233,7 +234,6 @@ def test_a_killed_process_leaves_whole_batches_and_no_lock(tmp_path):
 
     index = LexicalIndex(tmp_path)
 
-    assert not index.is_fresh
     assert index.count >= 300
     assert index.count % 100 == 0
     index.add([chunk("mine", "green bird")])

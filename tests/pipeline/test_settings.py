@@ -37,5 +37,11 @@ def test_a_bad_value_is_refused_by_name(name, value):
         from_environment({name: value})
 
 
+def test_a_password_in_the_address_of_the_endpoint_is_refused_and_not_repeated():
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY") as error:
+        from_environment({"OPENAI_BASE_URL": "https://ada:hunter2@example.org/v1"})
+    assert "hunter2" not in str(error.value)
+
+
 def test_the_key_is_not_in_the_printed_settings():
     assert "sk-secret" not in repr(from_environment({"OPENAI_API_KEY": "sk-secret"}))

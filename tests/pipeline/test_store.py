@@ -93,7 +93,7 @@ def test_everything_comes_back_as_it_was_after_a_restart(tmp_path):
     store.documents.add(document, [])
     run_id, (query, _) = start_run(store, child)
     contexts = (Context("c1", "d1", "d.md", "Text.", 3, 8, 1.25, "Head", 7), Context("c2", "d1", "d.md", "", 0, 0, 0.5))
-    retrieval = store.queries.add_retrieval(query.id, "r", contexts)
+    retrieval = store.queries.add_retrievals("r", {query.id: contexts})[query.id]
     completion = completion_of(
         Answer("Yes. [1]", True, (1, 2), 0.5, 10, None), run_id, child.id, query.id, retrieval.id
     )
@@ -104,7 +104,7 @@ def test_everything_comes_back_as_it_was_after_a_restart(tmp_path):
     found = store.documents.get(document.id)
     assert (found.sections, found.text, found.sha256) == (sections, document.text, document.sha256)
     assert store.queries.by_ids([query.id]) == {query.id: query} and query.metadata == {"topic": "x"}
-    assert store.queries.retrieval(query.id, "r") == retrieval and retrieval.contexts == contexts
+    assert store.queries.retrievals_of([query.id], "r")[query.id] == retrieval and retrieval.contexts == contexts
     (stored,) = store.runs.of_run(run_id)
     assert (stored.text, stored.refused, stored.citations, stored.prompt_tokens) == ("Yes. [1]", True, (1, 2), 10)
     assert store.runs.by_ids([completion.id]) == {completion.id: stored} and stored.completion_tokens is None
@@ -122,7 +122,6 @@ def test_everything_comes_back_as_it_was_after_a_restart(tmp_path):
         lambda store: store.runs.finish("x", JobState.DONE),
         lambda store: store.reviews.dataset("x"),
         lambda store: store.reviews.record("x"),
-        lambda store: store.reviews.reopen("x", "y"),
         lambda store: store.training.finish("x", JobState.DONE),
         lambda store: store.comparisons.set("x"),
         lambda store: store.comparisons.get("x"),
@@ -139,7 +138,7 @@ def test_asking_for_what_is_not_there_among_others_leaves_it_out(store):
     model = add_model(store)
     assert store.queries.in_set("x") == store.documents.searched_chunks() == store.reviews.records("x") == []
     assert store.queries.by_ids(["x"]) == store.runs.by_ids(["x"]) == store.documents.chunks_by_id(["x"]) == {}
-    assert store.runs.answered(model.id, ["x"]) == {} and store.queries.retrieval("x", "r") is None
+    assert store.runs.answered(model.id, ["x"]) == {} and store.queries.retrievals_of(["x"], "r") == {}
     assert store.members.name("x") == "" and store.reviews.response("x", "y") is None
 
 
@@ -175,10 +174,10 @@ def test_a_first_sight_by_many_requests_at_once_makes_one_person(store):
 
 def test_contexts_are_stored_once_and_the_first_ones_stay(store):
     _, (query, other) = start_run(store, add_model(store))
-    first = store.queries.add_retrieval(query.id, "r", [Context("c1", "d", "d.md", "One.", 0, 4, 1.0)])
-    second = store.queries.add_retrieval(query.id, "r", [Context("c2", "d", "d.md", "Two.", 0, 4, 1.0)])
+    first = store.queries.add_retrievals("r", {query.id: [Context("c1", "d", "d.md", "One.", 0, 4, 1.0)]})[query.id]
+    second = store.queries.add_retrievals("r", {query.id: [Context("c2", "d", "d.md", "Two.", 0, 4, 1.0)]})[query.id]
     assert second == first and store.queries.retrievals_of([query.id, other.id], "r") == {query.id: first}
-    assert store.queries.add_retrieval(query.id, "another", []).contexts == ()
+    assert store.queries.add_retrievals("another", {query.id: []})[query.id].contexts == ()
     assert store.queries.retrievals_by_id([first.id]) == {first.id: first}
 
 
@@ -186,7 +185,7 @@ def test_a_run_counts_good_failed_and_reused_answers_apart(store):
     model = add_model(store)
     run_id, (one, two) = start_run(store, model, reused=3)
     for query, error in ((one, ""), (two, "The endpoint is down.")):
-        retrieval = store.queries.add_retrieval(query.id, "r", [])
+        retrieval = store.queries.add_retrievals("r", {query.id: []})[query.id]
         answer = completion_of(Answer("x"), run_id, model.id, query.id, retrieval.id)
         store.runs.add_completion(answer if not error else type(answer)(**{**_fields(answer), "error": error}))
     run = store.runs.get(run_id)
@@ -202,7 +201,7 @@ def _fields(item):
 def test_of_two_answers_over_the_same_contexts_the_newest_counts(store):
     model = add_model(store)
     run_id, (query, _) = start_run(store, model)
-    retrieval = store.queries.add_retrieval(query.id, "r", [])
+    retrieval = store.queries.add_retrievals("r", {query.id: []})[query.id]
     for text in ("Old.", "New."):
         store.runs.add_completion(completion_of(Answer(text), run_id, model.id, query.id, retrieval.id))
     assert store.runs.answered(model.id, [retrieval.id])[retrieval.id].text == "New."

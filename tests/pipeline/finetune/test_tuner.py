@@ -63,8 +63,7 @@ def test_only_submitted_answers_to_train_queries_become_rows(services, dataset, 
     services.reviews.submit(records[1].id, ada, {ANSWER: records[1].suggestion})
     services.reviews.save_draft(records[2].id, ada, {ANSWER: "A draft."})
     services.reviews.discard(records[3].id, ada, {ANSWER: "A discard."})
-    services.reviews.submit(records[4].id, ada, {ANSWER: "Taken back."})
-    services.reviews.reopen(records[4].id, ada)
+    services.reviews.save_draft(records[4].id, ada, {ANSWER: "Another draft."})
     for record in records[5:]:
         services.reviews.submit(record.id, ada, {ANSWER: "A test answer."})
     card = services.tuner.data_card(mixed)

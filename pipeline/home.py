@@ -1,0 +1,30 @@
+"""The folder of a workspace belongs to one process at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import SettingsError
+
+
+def claim(folder: Path) -> FileLock:
+    """Claim ``folder``, made as needed, until the lock is released or the process ends, however it ends.
+
+    Raises:
+        SettingsError: the folder cannot be used, or another process has it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "pairloop.lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise SettingsError(
+            f"Another Pairloop is using {folder}: stop it, or set PAIRLOOP_HOME to another folder."
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be used ({error.strerror}): set PAIRLOOP_HOME to another folder."
+        ) from error
+    return lock
