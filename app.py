@@ -49,7 +49,7 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
     documents.wire(ask_tab.documents, documents.DocumentsHandlers(services), ask_tab.root)
     runs.wire(ask_tab.runs, runs.RunsHandlers(services), ask_tab.root, tabs)
     edit.wire(edit_tab, edit.EditHandlers(services))
-    tune.wire(tune_tab, tune.TuneHandlers(services), tabs)
+    tune.wire(tune_tab, tune.TuneHandlers(services), tabs, compare_tab)
     compare.wire(compare_tab, compare.CompareHandlers(services), tabs)
     results.wire(results_tab, results.ResultsHandlers(services))
     settings.wire(settings_tab, settings.SettingsHandlers(services))

@@ -6,7 +6,10 @@ hidden DownloadButton, and presses that.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,12 +44,16 @@ def wire(download: Download, handler: Callable[..., str], inputs: Sequence[gr.co
 
 def write(name: str, text: str) -> str:
     """Write a file of this name into a folder of its own and return its path. Line ends stay as they are."""
-    path = Path(tempfile.mkdtemp(dir=_folder().name)) / name
+    # Somebody may have tidied the temporary files of a process that runs for weeks.
+    os.makedirs(_folder(), mode=0o700, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=_folder())) / name
     path.write_text(text, encoding="utf-8", newline="")
     return str(path)
 
 
 @functools.cache
-def _folder() -> tempfile.TemporaryDirectory:
-    # Below the system's temporary folder, from where Gradio takes files into its cache; gone when the process ends.
-    return tempfile.TemporaryDirectory(prefix="pairloop-downloads-")
+def _folder() -> str:
+    """Return the folder of this process, where Gradio may take files from; it is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="pairloop-downloads-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -16,6 +16,7 @@ _RENAME_JS = """
 element.addEventListener('change', (event) => {
   if (event.target.matches('[data-name]')) trigger('edit', {name: event.target.value});
 });
+window.pairloopNudge = () => trigger('nudge');
 """
 KEYS = (
     ("Everywhere", (("?", "show these keys"), ("Esc", "close a document"))),
@@ -59,6 +60,8 @@ def build() -> gr.HTML:
 def wire(html: gr.HTML, handlers: HeaderHandlers) -> None:
     """Attach the listener for a new name."""
     html.edit(shows_errors(handlers.rename_person), None, html, api_visibility="private", show_progress="hidden")
+    # Its answer is not needed: the event itself makes the page listen again (pairloop.js).
+    html.nudge(lambda: None, None, None, api_visibility="private", show_progress="hidden")
 
 
 def header(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from components._session import person
 from pipeline import ranking
 from pipeline.comparisons import Revealed
 from pipeline.errors import ComparisonError
-from pipeline.ranking.verdict import RULE, Verdict, p_text
+from pipeline.ranking.verdict import RULE, Verdict, p_text, plural
 from pipeline.records import Vote
 from pipeline.services import Services
 from pipeline.vote_files import votes_csv
@@ -81,7 +81,7 @@ class ResultsHandlers:
         me = person(self._services, request)
         if not self._desk.is_revealed(set_id, me):
             return self._gate(set_id, me)
-        return _screen(self._desk.results(set_id, me))
+        return _screen(self._desk.results(set_id, me), self._colours())
 
     def reveal_results(self, set_id: str | None, request: gr.Request) -> Screen:
         """Open the results to this person, which ends their voting, and show them."""
@@ -102,8 +102,12 @@ class ResultsHandlers:
         """Return the path of the chart as an HTML page of its own."""
         revealed = self._revealed(set_id, request)
         counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
-        figure = charts.outcomes(counts)
-        return _download.write("pairloop-results.html", figure.to_html(include_plotlyjs=True, full_html=True))
+        figure = charts.outcomes(counts, self._colours())
+        page = figure.to_html(include_plotlyjs=True, full_html=True, config=charts.CONFIG)
+        return _download.write("pairloop-results.html", page)
+
+    def _colours(self) -> dict[str, str]:
+        return charts.colours([model.name for model in self._services.registry.all()])
 
     def _revealed(self, set_id: str | None, request: gr.Request) -> Revealed:
         if not set_id:
@@ -152,7 +156,7 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
     _download.wire(tab.picture, handlers.download_chart, [tab.chosen])
 
 
-def _screen(revealed: Revealed) -> Screen:
+def _screen(revealed: Revealed, colours: Mapping[str, str]) -> Screen:
     verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
     return Screen(
         gate=gr.Column(visible=False),
@@ -160,8 +164,8 @@ def _screen(revealed: Revealed) -> Screen:
         reveal=gr.Button(visible=False),
         content=gr.Column(visible=True),
         headline=headline(verdict),
-        chart=gr.Plot(charts.outcomes(verdict.counts), visible=verdict.counts.votes > 0),
-        numbers=numbers(verdict, revealed.automatic_ties),
+        chart=gr.Plot(charts.shown(charts.outcomes(verdict.counts, colours)), visible=verdict.counts.votes > 0),
+        numbers=numbers(verdict, revealed.automatic_ties) + prepared(revealed.summary),
         checks=checks(revealed.votes),
     )
 
@@ -191,7 +195,6 @@ def numbers(verdict: Verdict, automatic_ties: int) -> str:
     """Return the table of numbers, each with what it means."""
     counts, rate, sign, anytime = verdict.counts, verdict.rate, verdict.sign, verdict.anytime
     interval = f" [{100 * rate.low:.1f} – {100 * rate.high:.1f}]" if rate.low is not None else ""
-    same = f"{automatic_ties} of the votes are automatic ties: both answers were identical." if automatic_ties else ""
     rows = (
         (
             f"Win rate of {counts.first}",
@@ -202,7 +205,7 @@ def numbers(verdict: Verdict, automatic_ties: int) -> str:
         (
             "Queries, votes, annotators",
             f"{counts.queries}, {counts.votes}, {counts.annotators}",
-            same or "Every vote was given by a person.",
+            _given_by(counts.votes, automatic_ties),
         ),
         (
             "Sign test",
@@ -221,6 +224,25 @@ def numbers(verdict: Verdict, automatic_ties: int) -> str:
         for name, value, text in rows
     )
     return f"<div class='pl-scroll' tabindex='0'><table class='pl-table'><tbody>{body}</tbody></table></div>"
+
+
+def _given_by(votes: int, automatic: int) -> str:
+    if automatic:
+        are = "is an automatic tie" if automatic == 1 else "are automatic ties"
+        return f"{automatic} of the votes {are}: both answers were identical, which counts once for each annotator."
+    return "Every vote was given by a person." if votes else "Nobody has voted yet."
+
+
+def prepared(summary: Mapping[str, int]) -> str:
+    """Return what became of the test queries when the comparison was made; what did not happen is left out."""
+    pairs, identical, failed, barred = (summary.get(name, 0) for name in ("pairs", "identical", "failed", "barred"))
+    same = f", {identical} of them with identical answers" if identical else ""
+    parts = [
+        f"{plural(pairs, 'query', 'queries')} compared{same}",
+        f"{failed} without an answer" if failed else "",
+        f"{barred} barred because a model was trained on {'it' if barred == 1 else 'them'}" if barred else "",
+    ]
+    return _html.note(f"{'; '.join(filter(None, parts))}.")
 
 
 def checks(votes: Sequence[Vote]) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import gradio as gr
+from gradio.components.plot import PlotData
 
 from components import _download, _html, charts
+from components import compare as compare_screen
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from pipeline.errors import TrainingError
@@ -54,6 +56,17 @@ class Jobs(NamedTuple):
     timer: gr.Timer
 
 
+class Comparison(NamedTuple):
+    """Output order of what Compare is opened with."""
+
+    new: gr.Accordion
+    model_1: gr.Dropdown
+    model_2: gr.Dropdown
+    query_list: gr.Dropdown
+    preview: str
+    tabs: gr.Tabs
+
+
 class Choices(NamedTuple):
     """Output order of what can be chosen."""
 
@@ -67,6 +80,7 @@ class TuneHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._tuner = services.tuner
+        self._compare = compare_screen.CompareHandlers(services)
 
     def load_choices(self, dataset_id: str | None, base_id: str | None) -> Choices:
         """Return the datasets and the models that can be tuned; choices that still exist are kept."""
@@ -101,12 +115,28 @@ class TuneHandlers:
         """Return the jobs, newest first, with the loss of the newest finished one."""
         jobs = self._tuner.jobs()
         names = {model.id: model.name for model in self._services.registry.all()}
-        done = next((job for job in jobs if job.state is JobState.DONE), None)
+        done = _newest_finished(jobs)
         running = any(job.state is JobState.RUNNING for job in jobs)
-        losses = [float(value) for value in done.metrics["losses"]] if done else []
-        plot = gr.Plot(charts.loss(losses, names.get(done.model_id, "")) if done else None, visible=bool(done))
+        plot = gr.Plot(self._loss(done, names) if done else None, visible=bool(done))
         rows = {job.id: len(self._services.store.training.rows(job.id)) for job in jobs}
         return Jobs(jobs_html(jobs, names, rows), plot, gr.Button(visible=bool(done)), gr.Timer(active=running))
+
+    def compare_with_parent(self) -> tuple[str, str]:
+        """Return the model of the newest finished job and its parent."""
+        job = _newest_finished(self._tuner.jobs())
+        if job is None:
+            raise TrainingError("No training job has finished yet: train a model first.")
+        return job.model_id, job.base_model_id
+
+    def open_comparison(self, list_id: str | None) -> Comparison:
+        """Open Compare on a new comparison of the newest tuned model with its parent."""
+        choices = self._compare.load_new(*self.compare_with_parent(), list_id)
+        return Comparison(gr.Accordion(open=True), *choices, gr.Tabs(selected="compare"))
+
+    def _loss(self, job: TrainingJob, names: dict[str, str]) -> PlotData:
+        name = names[job.model_id]
+        losses = [float(value) for value in job.metrics["losses"]]
+        return charts.shown(charts.loss(losses, name, charts.colours(list(names.values()))[name]))
 
 
 def build() -> TuneTab:
@@ -132,8 +162,8 @@ def build() -> TuneTab:
     return TuneTab(root, dataset, card, row, download, base, train, jobs, loss, compare, timer)
 
 
-def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs) -> None:
-    """Attach the listeners."""
+def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compare_screen.CompareTab) -> None:
+    """Attach the listeners. ``compare_tab`` names models only after somebody pressed the button that compares them."""
     chosen = [tab.dataset, tab.base]
     data = [tab.card, tab.preview, tab.download.button, tab.train]
     jobs = [tab.jobs, tab.loss, tab.compare, tab.timer]
@@ -146,7 +176,12 @@ def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs) -> None:
     tab.train.click(shows_errors(handlers.start_training), chosen, jobs, api_visibility="private")
     ticked = tab.timer.tick(shows_errors(handlers.show_jobs), None, jobs, **quiet)
     ticked.success(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
-    tab.compare.click(lambda: gr.Tabs(selected="compare"), None, tabs, api_visibility="private")
+    new = [compare_tab.new, compare_tab.model_1, compare_tab.model_2, compare_tab.query_list, compare_tab.preview, tabs]
+    tab.compare.click(shows_errors(handlers.open_comparison), compare_tab.query_list, new, api_visibility="private")
+
+
+def _newest_finished(jobs: Sequence[TrainingJob]) -> TrainingJob | None:
+    return next((job for job in jobs if job.state is JobState.DONE), None)
 
 
 def data_card(card: DataCard) -> str:

@@ -35,7 +35,8 @@ def revealed(services, shared_data):
 
 
 def test_the_chart_shows_the_published_shares(revealed):
-    figure = charts.outcomes(ranking.count_outcomes(revealed.votes, "ft_model", "base_model"))
+    counts = ranking.count_outcomes(revealed.votes, "ft_model", "base_model")
+    figure = charts.outcomes(counts, charts.colours(["base_model", "ft_model"]))
     assert [bar.text[0] for bar in figure.data] == ["17 · 60.71 %", "5 · 17.86 %", "", "6 · 21.43 %"]
     assert [round(bar.x[0], 2) for bar in figure.data] == [60.71, 17.86, 0, 21.43]
 

@@ -5,6 +5,27 @@
     edit: {'Ctrl+Enter': 'edit-submit', '[': 'edit-back', ']': 'edit-next'},
     compare: {'1': 'vote-a', '2': 'vote-b', '3': 'vote-tie', '4': 'vote-bad', 'z': 'vote-undo'},
   };
+  // Gradio's page closes its stream of answers when none is due. An event that is sent while that word is on its way is answered
+  // into a closed stream: the page would wait for ever. Where that can have happened, one more event opens the stream again.
+  const answers = {open: 0, joined: false};
+  const fetched = window.fetch;
+  window.fetch = async (input, init) => {
+    const address = String(input && input.url ? input.url : input);
+    if (address.includes('/queue/data') && init && init.signal) {
+      answers.open += 1;
+      answers.joined = false;
+      init.signal.addEventListener('abort', () => {
+        answers.open -= 1;
+        const missed = answers.joined;
+        answers.joined = false;
+        if (missed) setTimeout(() => { if (!answers.open && window.pairloopNudge) window.pairloopNudge(); }, 50);
+      }, {once: true});
+    }
+    const answer = await fetched(input, init);
+    if (address.includes('/queue/join') && answers.open) answers.joined = true;
+    return answer;
+  };
+
   const visible = (element) => element && element.offsetParent !== null && !element.disabled;
   const button = (id) => {
     const element = document.getElementById(id);

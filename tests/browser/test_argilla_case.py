@@ -54,7 +54,6 @@ def test_the_argilla_cloud_case(tmp_path, open_person, shared_data):
         lead.sees("#tune-jobs", "extractive-tuned-1")
         lead.sees("#tune-jobs", "done")
         lead.press("tune-compare")
-        lead.unfold("compare-new")
         lead.sees("#compare-preview", f"{31 - train} test queries")
         lead.press("compare-create")
         lead.sees("#compare-progress", "0 of ")

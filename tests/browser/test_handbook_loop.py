@@ -70,7 +70,6 @@ def test_a_newcomer_walks_the_loop(app, open_person, picture):
     ada.press("tune-compare")
 
     # Compare: base and tuned over the test queries, blind.
-    ada.unfold("compare-new")
     ada.sees("#compare-preview", "16 test queries")
     ada.press("compare-create")
     ada.sees("#compare-pair", "A")
