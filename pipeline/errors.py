@@ -36,5 +36,23 @@ class ComparisonError(PipelineError):
     """A comparison or a vote is not possible."""
 
 
+class HubError(PipelineError):
+    """The dataset repo did not do what was asked of it.
+
+    ``status`` is the HTTP status, or 0 where no answer came. ``retry_after`` is how many seconds the Hub asks to wait.
+    ``final`` says that trying again changes nothing until somebody changes a setting.
+    """
+
+    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0, final: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.final = final
+
+
+class BackupError(PipelineError):
+    """A workspace file or a journal cannot be used."""
+
+
 class NotFoundError(PipelineError):
     """Something that was asked for is not in the workspace any more."""

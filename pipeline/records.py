@@ -6,19 +6,28 @@ Times are seconds since the epoch (UTC). Ids are sortable text made by :func:`ne
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+from pipeline import ulid
 
 
 def new_id() -> str:
     """Return a new ULID: 48 bits of milliseconds and 80 random bits as 26 characters, so that ids sort by time."""
-    number = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return ulid.text((int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big"))
+
+
+def id_of(*parts: str) -> str:
+    """Return the one id that belongs to ``parts``, of the form of :func:`new_id`, but without its order.
+
+    For rows that two replicas may make independently of each other: they must be the same row when they meet.
+    """
+    digest = hashlib.sha256("\x00".join(parts).encode()).digest()
+    return ulid.text(int.from_bytes(digest[:16], "big"))
 
 
 class Split(StrEnum):
@@ -244,3 +253,17 @@ class Vote:
     outcome: Outcome
     annotator: str = ""
     seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The newest state of one row of the store, as it travels: to the dataset repo, a folder, a file, another replica.
+
+    ``stamp`` is a ULID of the writer's clock: of two changes of one row the one with the greater stamp stands.
+    """
+
+    table: str
+    row_id: str
+    stamp: str
+    replica: str
+    row: Mapping[str, object]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 
@@ -11,7 +12,7 @@ from pipeline.models import Answerer, SyncAnswerer
 from pipeline.models.extractive import ExtractiveAnswerer, ExtractiveWeights, base
 from pipeline.models.openai_chat import ChatModel
 from pipeline.prompts import get_template
-from pipeline.records import Model, new_id
+from pipeline.records import Model, id_of
 from pipeline.retrieval import LexicalIndex
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -89,7 +90,9 @@ class Registry:
         return model.provider == "openai" and model.config["endpoint"] == self.endpoint
 
     def _add(self, name: str, provider: str, config: dict[str, object], template: str) -> Model:
-        model = Model(new_id(), name, provider, config, template, created_at=now())
+        # Replicas that register the same model have one model when they meet.
+        model_id = id_of("model", name, provider, json.dumps(config, sort_keys=True), template)
+        model = Model(model_id, name, provider, config, template, created_at=now())
         self._store.models.add(model)
         return model
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from filelock import FileLock
 
 from pipeline.background import Background
+from pipeline.backup import Backup, Report
 from pipeline.comparisons import ComparisonDesk
 from pipeline.example import Example
 from pipeline.finetune.tuner import Tuner
@@ -20,6 +21,9 @@ from pipeline.retrieval import LexicalIndex, Retriever
 from pipeline.settings import Settings
 from pipeline.store import Store, open_store
 from pipeline.tasks import ReviewDesk
+
+# A Space is killed 10 s after it was told to stop. The rest of the stop takes up to 3 s.
+SEND_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,12 @@ class Services:
     tuner: Tuner
     comparisons: ComparisonDesk
     background: Background
+    backup: Backup
     claim: FileLock
+
+    def start_backup(self) -> None:
+        """Begin to send changes to where they are kept."""
+        self.backup.start(self.library.sync_index)
 
     def add_example_to_empty_workspace(self) -> None:
         """Put the bundled example in, where the settings ask for it and there is nothing yet; takes a second or two."""
@@ -47,16 +56,21 @@ class Services:
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
         # Connections belong to the loop that opened them: they are closed there, before it ends.
-        self.background.submit(close_clients()).result(5)
-        self.background.close()
+        self.background.submit(close_clients()).result(1)
+        self.background.close(1.0)
+        # Last, so that it sends what the others wrote when they stopped.
+        self.backup.stop(SEND_SECONDS)
         self.store.close()
         self.claim.release()
 
 
-def open_services(settings: Settings) -> Services:
-    """Open the workspace in ``settings.home``: migrate the store, mend the index, register the default models."""
+def open_services(settings: Settings, report: Report = lambda progress: None) -> Services:
+    """Open the workspace in ``settings.home``: migrate and restore the store, mend the index, register the default models.
+
+    ``report`` is told in words how far a restore is. The back-up begins with :meth:`Services.start_backup`.
+    """
     held = claim(settings.home)
-    store = open_store(settings.home / "pairloop.db")
+    store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report))
     index = LexicalIndex(settings.home / "index")
     retriever = Retriever(index, store.documents.chunks_by_id, settings.top_k)
     background = Background()
@@ -79,5 +93,6 @@ def open_services(settings: Settings) -> Services:
         tuner=Tuner(store, index, generation),
         comparisons=ComparisonDesk(store, generation),
         background=background,
+        backup=Backup(store, settings),
         claim=held,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,33 @@ SETTINGS = (
     Setting("PAIRLOOP_TOP_K", "4", "How many contexts are retrieved for a query, 1 to 20."),
     Setting("PAIRLOOP_CONCURRENCY", "8", "How many queries of a run are answered at the same time, 1 to 64."),
     Setting("PAIRLOOP_TIMEOUT", "60", "Seconds that a model endpoint may stay silent before the request is given up."),
+    Setting(
+        "PAIRLOOP_DATASET_REPO",
+        "",
+        "Hugging Face dataset repo that keeps everything, as owner/name; made private when it does not exist.",
+    ),
+    Setting("HF_TOKEN", "", "Token that may write to that repo; never stored, logged or shown."),
+    Setting("HF_ENDPOINT", "https://huggingface.co", "Address of the Hub."),
+    Setting(
+        "PAIRLOOP_DATA_DIR",
+        "",
+        "Folder that gets a journal of every change too, for example a persistent volume; the store itself never lives there.",
+    ),
+    Setting("PAIRLOOP_SYNC_SECONDS", "60", "Shortest time between two commits to the dataset repo, 1 to 3600 seconds."),
+    Setting("PAIRLOOP_PUBLISH_MINUTES", "10", "Time between two refreshes of the published tables, 1 to 1440 minutes."),
+    Setting(
+        "PAIRLOOP_PUBLISH_NAMES",
+        "0",
+        "1 publishes annotators under their names, 0 under pseudonyms that stay the same.",
+    ),
+    Setting(
+        "PAIRLOOP_LICENSE", "unknown", "License of the published tables, as the Hub writes it, for example cc-by-4.0."
+    ),
+    Setting(
+        "PAIRLOOP_SQUASH_HISTORY",
+        "0",
+        "1 also squashes the repo's history when old journal files are folded, 0 keeps it.",
+    ),
     Setting("OPENAI_BASE_URL", "", "Base URL of an OpenAI-compatible endpoint, for example http://localhost:11434/v1."),
     Setting("OPENAI_API_KEY", "", "Key of that endpoint; never stored, logged or shown."),
     Setting("OPENAI_MODEL", "", "Model id to ask for at that endpoint; setting it registers the model at start."),
@@ -39,7 +67,7 @@ _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process. ``openai_api_key`` is left out of ``repr`` by :meth:`__repr__`."""
+    """The settings of one process. Its secrets are left out of ``repr``."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -49,13 +77,27 @@ class Settings:
     top_k: int = 4
     concurrency: int = 8
     timeout: float = 60.0
+    dataset_repo: str = ""
+    hf_token: str = ""
+    hf_endpoint: str = "https://huggingface.co"
+    data_dir: Path | None = None
+    sync_seconds: float = 60.0
+    publish_minutes: int = 10
+    publish_names: bool = False
+    license: str = "unknown"
+    squash_history: bool = False
     openai_base_url: str = ""
     openai_api_key: str = ""
     openai_model: str = ""
 
     def __repr__(self) -> str:
-        """Show everything but the key."""
+        """Show what is no secret."""
         return f"Settings(home={self.home!s}, endpoint={self.openai_base_url!r}, model={self.openai_model!r})"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never leave this process."""
+        return tuple(secret for secret in (self.openai_api_key, self.hf_token) if secret)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -74,23 +116,49 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             raise SettingsError(f"{name} is {value!r}: it takes a whole number from {low} to {high}.")
         return int(value)
 
-    if text("PAIRLOOP_EXAMPLE") not in ("0", "1"):
-        raise SettingsError(f"PAIRLOOP_EXAMPLE is {text('PAIRLOOP_EXAMPLE')!r}: it takes 0 or 1.")
-    base_url = text("OPENAI_BASE_URL")
-    if base_url and not base_url.startswith(("http://", "https://")):
-        raise SettingsError(f"OPENAI_BASE_URL is {base_url!r}: it must begin with http:// or https://.")
-    if "@" in urlsplit(base_url).netloc:
-        raise SettingsError("OPENAI_BASE_URL holds a user name or a password: put the key into OPENAI_API_KEY instead.")
+    def switch(name: str) -> bool:
+        if text(name) not in ("0", "1"):
+            raise SettingsError(f"{name} is {text(name)!r}: it takes 0 or 1.")
+        return text(name) == "1"
+
+    data_dir = text("PAIRLOOP_DATA_DIR")
     return Settings(
         home=Path(text("PAIRLOOP_HOME")).expanduser(),
         host=text("PAIRLOOP_HOST"),
         port=whole("PAIRLOOP_PORT", 0, 65535),
-        example=text("PAIRLOOP_EXAMPLE") == "1",
+        example=switch("PAIRLOOP_EXAMPLE"),
         max_upload_mb=whole("PAIRLOOP_MAX_UPLOAD_MB", 1, 2000),
         top_k=whole("PAIRLOOP_TOP_K", 1, 20),
         concurrency=whole("PAIRLOOP_CONCURRENCY", 1, 64),
         timeout=float(whole("PAIRLOOP_TIMEOUT", 1, 600)),
-        openai_base_url=base_url,
+        dataset_repo=_repo(text("PAIRLOOP_DATASET_REPO"), text("HF_TOKEN")),
+        hf_token=text("HF_TOKEN"),
+        hf_endpoint=_address("HF_ENDPOINT", text("HF_ENDPOINT"), "HF_TOKEN").rstrip("/"),
+        data_dir=Path(data_dir).expanduser() if data_dir else None,
+        sync_seconds=float(whole("PAIRLOOP_SYNC_SECONDS", 1, 3600)),
+        publish_minutes=whole("PAIRLOOP_PUBLISH_MINUTES", 1, 1440),
+        publish_names=switch("PAIRLOOP_PUBLISH_NAMES"),
+        license=text("PAIRLOOP_LICENSE"),
+        squash_history=switch("PAIRLOOP_SQUASH_HISTORY"),
+        openai_base_url=_address("OPENAI_BASE_URL", text("OPENAI_BASE_URL"), "OPENAI_API_KEY"),
         openai_api_key=text("OPENAI_API_KEY"),
         openai_model=text("OPENAI_MODEL"),
     )
+
+
+def _address(name: str, value: str, key: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise SettingsError(f"{name} is {value!r}: it must begin with http:// or https://.")
+    if "@" in urlsplit(value).netloc:
+        raise SettingsError(f"{name} holds a user name or a password: put the key into {key} instead.")
+    return value
+
+
+def _repo(value: str, token: str) -> str:
+    if value and not re.fullmatch(r"[\w.-]+/[\w.-]+", value, re.ASCII):
+        raise SettingsError(
+            f"PAIRLOOP_DATASET_REPO is {value!r}: it takes owner/name, for example acme/support-feedback."
+        )
+    if value and not token:
+        raise SettingsError("PAIRLOOP_DATASET_REPO needs HF_TOKEN: a token that may write to the repo.")
+    return value

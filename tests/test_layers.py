@@ -13,6 +13,7 @@ FILES = [file for file in FILES if "migrations" not in file.parts]
 # From the ground up: a room imports only rooms of lower rank, or of its own. A folder is one room.
 RANKS = {
     "pipeline.errors": 0,
+    "pipeline.ulid": 0,
     "pipeline.cleaning": 1,
     "pipeline.home": 1,
     "pipeline.settings": 1,
@@ -25,8 +26,12 @@ RANKS = {
     "pipeline.batch": 3,
     "pipeline.retrieval": 3,
     "pipeline.store": 3,
+    "pipeline.journal": 3,
     "pipeline.query_files": 4,
     "pipeline.models": 4,
+    "pipeline.hub": 4,
+    "pipeline.archive": 4,
+    "pipeline.backup": 5,
     "pipeline.library": 4,
     "pipeline.vote_files": 4,
     "pipeline.query_lists": 5,

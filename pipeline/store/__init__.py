@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.store.comparisons import ComparisonStore
 from pipeline.store.documents import DocumentStore
 from pipeline.store.engine import Database, open_database
+from pipeline.store.journal_files import JournalFileStore
 from pipeline.store.members import MemberStore
+from pipeline.store.merging import Merging
 from pipeline.store.models import ModelStore
+from pipeline.store.outbox import Outbox
+from pipeline.store.published import PublishedStore
 from pipeline.store.queries import QueryStore
 from pipeline.store.reviews import ReviewStore
 from pipeline.store.runs import RunStore
 from pipeline.store.training import TrainingStore
+from pipeline.store.values import ValueStore
 
 
 class Store:
@@ -28,16 +34,31 @@ class Store:
         self.reviews = ReviewStore(database)
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
+        self.values = ValueStore(database)
+        self.published = PublishedStore(database)
+        self.outbox = Outbox(database)
+        self.merging = Merging(database)
+        self.journal_files = JournalFileStore(database)
+
+    @property
+    def replica(self) -> str:
+        """The id of this store among those that share a dataset repo."""
+        return self.database.writer.replica
 
     def close(self) -> None:
         """Close all connections."""
         self.database.close()
 
 
-def open_store(file: Path) -> Store:
-    """Open the store in an SQLite file, migrate it, and tidy up what a stopped process left running."""
+def open_store(file: Path, restore: Callable[[Store], bool] = lambda store: False) -> Store:
+    """Open the store in an SQLite file, migrate it, restore it, and tidy up what a stopped process left running.
+
+    ``restore`` is given the store before anything is written into it, and says whether it took over what another store held.
+    """
     store = Store(open_database(file))
+    took_over = restore(store)
     store.members.ensure_automatic()
     for part in (store.runs, store.training, store.comparisons):
-        part.interrupt_all()
+        # The store that had begun these is gone with its disk; otherwise other replicas may be at work on theirs.
+        part.interrupt_all(None if took_over else store.replica)
     return store

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from pipeline.errors import ComparisonError
-from pipeline.records import Outcome, new_id
+from pipeline.records import Outcome, id_of, new_id
 from pipeline.store.engine import Database
 from pipeline.store.members import AUTOMATIC
-from pipeline.store.rows import change, found, now, put
+from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import comparison_sets, comparisons, completions, reveals, sides, votes
 
 INTERRUPTED = "The app was stopped while this comparison was prepared. Create it again: finished answers are kept."
@@ -101,11 +101,11 @@ class ComparisonStore:
         with self._db.write() as connection:
             change(connection, comparison_sets, set_id, state=state, error=error)
 
-    def interrupt_all(self) -> None:
-        """Mark the sets that a stopped process left half prepared."""
-        statement = update(comparison_sets).where(comparison_sets.c.state == "preparing")
+    def interrupt_all(self, by: str | None = None) -> None:
+        """Mark the sets that a stopped process left half prepared: the replica ``by``, or whichever it was."""
+        left = (comparison_sets.c.state == "preparing") & written_by(comparison_sets, by)
         with self._db.write() as connection:
-            connection.execute(statement.values(state="interrupted", error=INTERRUPTED))
+            change_all(connection, comparison_sets, left, state="interrupted", error=INTERRUPTED)
 
     def sets(self) -> list[ComparisonSet]:
         """Return all sets, newest first."""
@@ -150,7 +150,8 @@ class ComparisonStore:
             row = connection.execute(select(comparisons).where(comparisons.c.id == comparison_id)).mappings().first()
             item = Comparison(**found(row, "comparison"))
             left = item.completion_1_id if choose(*_drawn(connection, item, annotator_id)) else item.completion_2_id
-            key = {"id": new_id(), "comparison_id": comparison_id, "annotator_id": annotator_id}
+            row_id = id_of("side", comparison_id, annotator_id)
+            key = {"id": row_id, "comparison_id": comparison_id, "annotator_id": annotator_id}
             put(connection, sides, [{**key, "left_completion_id": left, "drawn_at": now()}])
             return left
 
@@ -171,7 +172,7 @@ class ComparisonStore:
             select(sides.c.comparison_id)
             .select_from(sides.join(comparisons))
             .where(comparisons.c.comparison_set_id == set_id, sides.c.annotator_id == annotator_id, ~standing.exists())
-            .order_by(sides.c.id)
+            .order_by(sides.c.drawn_at, sides.c.id)
         )
         with self._db.read() as connection:
             return list(connection.scalars(query))
@@ -226,7 +227,8 @@ class ComparisonStore:
         """Remember that this person has opened the results."""
         with self._db.write() as connection:
             if not _revealed(connection, set_id, member_id):
-                row = {"id": new_id(), "comparison_set_id": set_id, "member_id": member_id, "at": now()}
+                row_id = id_of("reveal", set_id, member_id)
+                row = {"id": row_id, "comparison_set_id": set_id, "member_id": member_id, "at": now()}
                 put(connection, reveals, [row])
 
     def revealed(self, set_id: str, member_id: str) -> bool:

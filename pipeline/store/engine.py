@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
+from pipeline import ulid
 from pipeline.errors import SettingsError
+from pipeline.records import new_id
+from pipeline.store.schema import changes, local_values, parked_changes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(slots=True)
+class Writer:
+    """Who writes: this replica with its stamps. ``noted`` says that the open transaction has changed a row that travels."""
+
+    replica: str
+    stamps: ulid.Stamps
+    noted: bool = False
 
 
 class Database:
@@ -21,13 +35,36 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         # SQLite lets writers wait with a growing sleep (up to a second measured); queueing them here is fair and quick.
-        self._writer = threading.Lock()
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self.writer = Writer(*_identity(engine))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open the one write transaction of this process."""
-        with self._writer, self.engine.execution_options(pairloop_write=True).begin() as connection:
-            yield connection
+        options = {"pairloop_write": True, "pairloop_writer": self.writer}
+        with self._lock:
+            self.writer.noted = False
+            with self.engine.execution_options(**options).begin() as connection:
+                yield connection
+            noted = self.writer.noted
+        if noted:
+            for tell in self._listeners:
+                tell()
+
+    def when_changed(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` after every commit that changed a row that travels; it must return at once."""
+        self._listeners.append(tell)
+
+    def local(self, name: str) -> str:
+        """Return a value of this store alone, or ""."""
+        with self.read() as connection:
+            return connection.scalar(select(local_values.c.value).where(local_values.c.name == name)) or ""
+
+    def set_local(self, name: str, value: str) -> None:
+        """Keep a value of this store alone."""
+        with self.write() as connection:
+            _put_local(connection, name, value)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,6 +101,27 @@ def open_database(file: Path) -> Database:
             f"{file} cannot be opened ({reason}): set PAIRLOOP_HOME to another folder, or use the version that made it."
         ) from error
     return Database(engine)
+
+
+def writer_of(connection: Connection) -> Writer:
+    """Return who writes on the connection of a write transaction."""
+    return connection.get_execution_options()["pairloop_writer"]
+
+
+def _identity(engine: Engine) -> tuple[str, ulid.Stamps]:
+    """Return the replica id of this store, made at first sight, and its stamps, which go on after the newest one."""
+    with engine.execution_options(pairloop_write=True).begin() as connection:
+        replica = connection.scalar(select(local_values.c.value).where(local_values.c.name == "replica"))
+        if replica is None:
+            replica = new_id()
+            _put_local(connection, "replica", replica)
+        newest = [connection.scalar(select(func.max(table.c.stamp))) for table in (changes, parked_changes)]
+    return replica, ulid.Stamps(max(filter(None, newest), default=None))
+
+
+def _put_local(connection: Connection, name: str, value: str) -> None:
+    statement = insert(local_values).values(name=name, value=value)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

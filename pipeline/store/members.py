@@ -6,7 +6,7 @@ import hashlib
 
 from sqlalchemy import func, select
 
-from pipeline.records import new_id
+from pipeline.records import id_of
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, now, put
 from pipeline.store.schema import members
@@ -33,7 +33,7 @@ class MemberStore:
             if row := connection.execute(query).first():
                 return row.id
             guests = connection.scalar(select(func.count()).where(members.c.token_hash.is_not(None)))
-            member_id = new_id()
+            member_id = id_of("member", token_hash)
             row = {"id": member_id, "name": f"Guest {guests + 1}", "token_hash": token_hash, "created_at": now()}
             put(connection, members, [row])
         return member_id

@@ -24,8 +24,9 @@ class ModelStore:
 
     def all(self) -> list[Model]:
         """Return all models, oldest first."""
+        query = select(models).order_by(models.c.created_at, models.c.id)
         with self._db.read() as connection:
-            return [Model(**row) for row in connection.execute(select(models).order_by(models.c.id)).mappings()]
+            return [Model(**row) for row in connection.execute(query).mappings()]
 
     def get(self, model_id: str) -> Model:
         """Return one model.

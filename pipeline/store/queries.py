@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 
-from pipeline.records import Context, Query, QuerySet, Retrieval, Split, new_id
+from pipeline.records import Context, Query, QuerySet, Retrieval, Split, id_of, new_id
 from pipeline.store.engine import Database
 from pipeline.store.rows import contexts_from_json, contexts_to_json, found, now, put
 from pipeline.store.schema import queries, query_sets, retrievals
@@ -20,10 +20,15 @@ class QueryStore:
 
     def add_set(self, name: str, items: Sequence[tuple[str, Split, dict[str, str]]], kind: str = "list") -> str:
         """Store a list of queries as (text, split, metadata); return the set's id."""
-        set_id = new_id()
+        # There is one example: replicas that begin together take in the same one.
+        example = kind == "example"
+        set_id = id_of("query set", kind) if example else new_id()
+        rows = [_query_row(set_id, n, *item) for n, item in enumerate(items)]
+        if example:
+            rows = [{**row, "id": id_of("query", set_id, str(row["position"]))} for row in rows]
         with self._db.write() as connection:
             put(connection, query_sets, [{"id": set_id, "name": name, "kind": kind, "created_at": now()}])
-            put(connection, queries, [_query_row(set_id, n, *item) for n, item in enumerate(items)])
+            put(connection, queries, rows)
         return set_id
 
     def add_asked(self, text: str) -> Query:
@@ -31,7 +36,7 @@ class QueryStore:
         with self._db.write() as connection:
             set_id = connection.scalar(select(query_sets.c.id).where(query_sets.c.kind == "asked"))
             if set_id is None:
-                set_id = new_id()
+                set_id = id_of("query set", "asked")
                 put(connection, query_sets, [{"id": set_id, "name": "Asked", "kind": "asked", "created_at": now()}])
             count = connection.scalar(select(func.count()).where(queries.c.query_set_id == set_id))
             row = _query_row(set_id, count, text, Split.TRAIN, {})
@@ -105,7 +110,7 @@ class QueryStore:
 
 def _retrieval_row(retriever: str, query_id: str, contexts: Sequence[Context]) -> dict[str, object]:
     return {
-        "id": new_id(),
+        "id": id_of("retrieval", query_id, retriever),
         "query_id": query_id,
         "retriever": retriever,
         "contexts": contexts_to_json(contexts),

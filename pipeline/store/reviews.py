@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from pipeline.records import Record, Response, ResponseStatus, Split, new_id
+from pipeline.records import Record, Response, ResponseStatus, Split, id_of, new_id
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, contexts_from_json, found, now, put
 from pipeline.store.schema import (
@@ -138,7 +138,8 @@ class ReviewStore:
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def _responses(self, condition) -> list[Response]:
-        query = select(responses).select_from(responses.join(records)).where(condition).order_by(responses.c.id)
+        query = select(responses).select_from(responses.join(records)).where(condition)
+        query = query.order_by(responses.c.created_at, responses.c.id)
         with self._db.read() as connection:
             return [_response(row) for row in connection.execute(query).mappings()]
 
@@ -151,7 +152,7 @@ def _row(connection: Connection, record_id: str, annotator_id: str):
 def _write(connection, before, record_id, annotator_id, status, values, seconds) -> None:
     changed = {"status": status.value, "values": dict(values), "updated_at": now()}
     if before is None:
-        key = {"id": new_id(), "record_id": record_id, "annotator_id": annotator_id}
+        key = {"id": id_of("response", record_id, annotator_id), "record_id": record_id, "annotator_id": annotator_id}
         put(connection, responses, [{**key, **changed, "seconds": seconds, "created_at": now()}])
         return
     change(connection, responses, before["id"], **changed, seconds=before["seconds"] + seconds)

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, true, update
 
 from pipeline.errors import NotFoundError
 from pipeline.records import Context, Section
+from pipeline.store.outbox import note
+from pipeline.store.schema import changes
 
 
 def now() -> float:
@@ -22,6 +24,7 @@ def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
     """Insert ``rows``; nothing happens for none."""
     if rows:
         connection.execute(insert(table), list(rows))
+        note(connection, table, [str(row["id"]) for row in rows])
 
 
 def change(connection: Connection, table: Table, row_id: str, **values: Any) -> None:
@@ -33,6 +36,21 @@ def change(connection: Connection, table: Table, row_id: str, **values: Any) -> 
     result = connection.execute(update(table).where(table.c.id == row_id).values(**values))
     if result.rowcount != 1:
         raise NotFoundError(f"This entry of {table.name.replace('_', ' ')} is not in the workspace any more.")
+    note(connection, table, [row_id])
+
+
+def change_all(connection: Connection, table: Table, condition: ColumnElement[bool], **values: Any) -> None:
+    """Set columns of every row that meets a condition."""
+    for row_id in connection.scalars(select(table.c.id).where(condition)).all():
+        change(connection, table, row_id, **values)
+
+
+def written_by(table: Table, replica: str | None) -> ColumnElement[bool]:
+    """Return the condition that the newest change of a row is a replica's; with None every row meets it."""
+    if replica is None:
+        return true()
+    mine = (changes.c.table_name == table.name) & (changes.c.replica == replica)
+    return table.c.id.in_(select(changes.c.row_id).where(mine))
 
 
 def found(row: Any, what: str) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, select
 
 from pipeline.cleaning import clean
 from pipeline.records import Answer, Completion, JobState, Run, Split, new_id
 from pipeline.store.engine import Database
-from pipeline.store.rows import change, found, now, put
+from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import completions, runs
 
 
@@ -55,11 +55,11 @@ class RunStore:
         with self._db.write() as connection:
             change(connection, runs, run_id, state=state.value, error=error, finished_at=now())
 
-    def interrupt_all(self) -> None:
-        """Mark the runs that a stopped process left behind."""
-        statement = update(runs).where(runs.c.state == JobState.RUNNING.value)
+    def interrupt_all(self, by: str | None = None) -> None:
+        """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""
+        left = (runs.c.state == JobState.RUNNING.value) & written_by(runs, by)
         with self._db.write() as connection:
-            connection.execute(statement.values(state=JobState.INTERRUPTED.value, finished_at=now()))
+            change_all(connection, runs, left, state=JobState.INTERRUPTED.value, finished_at=now())
 
     def get(self, run_id: str) -> Run:
         """Return one run with its counts.

@@ -1,4 +1,7 @@
-"""The tables of the live store, as SQLAlchemy Core. Migrations in ``migrations/`` lead here; a test compares the two."""
+"""The tables of the live store, as SQLAlchemy Core. Migrations in ``migrations/`` lead here; a test compares the two.
+
+Rows are never deleted. Tables marked as local stay on this machine; the rows of all others travel to the dataset repo.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,8 @@ models = Table(
     "models",
     metadata,
     _id(),
-    Column("name", String(120), nullable=False, unique=True),
+    # Unique by the registry's care, not the database's: two replicas may give one name before they meet.
+    Column("name", String(120), nullable=False),
     Column("provider", String(40), nullable=False),
     Column("config", JSON, nullable=False),
     Column("template", String(80), nullable=False),
@@ -301,3 +305,65 @@ reveals = Table(
     _time("at"),
     UniqueConstraint("comparison_set_id", "member_id"),
 )
+
+# Values of the whole workspace, for instance what pseudonyms are made with.
+workspace_values = Table("workspace_values", metadata, _id(), Column("value", Text, nullable=False))
+
+LOCAL = {"local": True}
+
+# One line per row of every table that travels: its newest stamp, and where that state has arrived. It is the outbox, and
+# what decides which of two changes of one row is the newer one.
+changes = Table(
+    "changes",
+    metadata,
+    Column("table_name", String(40), primary_key=True),
+    Column("row_id", String(64), primary_key=True),
+    Column("stamp", String(26), nullable=False, index=True),
+    Column("replica", String(26), nullable=False),
+    Column("in_repo", Boolean, nullable=False),
+    Column("in_folder", Boolean, nullable=False),
+    info=LOCAL,
+)
+for _place in (changes.c.in_repo, changes.c.in_folder):
+    Index(
+        f"ix_changes_not_{_place.name}",
+        changes.c.stamp,
+        sqlite_where=_place.is_(False),
+        postgresql_where=_place.is_(False),
+    )
+
+# Values of this store alone: its replica id, and which repo it is in step with.
+local_values = Table(
+    "local_values",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+    info=LOCAL,
+)
+
+# Journal files that were read, by place ("repo" or "folder").
+journal_files = Table(
+    "journal_files",
+    metadata,
+    Column("place", String(10), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    # How far a growing file was read, in bytes.
+    Column("size", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    info=LOCAL,
+)
+
+# Changes that cannot be put in yet: made by a newer version, or pointing at a row that is in a damaged file.
+parked_changes = Table(
+    "parked_changes",
+    metadata,
+    Column("table_name", String(40), primary_key=True),
+    Column("row_id", String(64), primary_key=True),
+    Column("stamp", String(26), nullable=False),
+    Column("replica", String(26), nullable=False),
+    Column("row", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    info=LOCAL,
+)
+
+TRAVELLING = tuple(table for table in metadata.sorted_tables if not table.info.get("local"))

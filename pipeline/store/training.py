@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from pipeline.records import JobState, new_id
 from pipeline.store.engine import Database
-from pipeline.store.rows import change, now, put
+from pipeline.store.rows import change, change_all, now, put, written_by
 from pipeline.store.schema import training_jobs, training_rows
 
 INTERRUPTED = "The app was stopped while this job ran. Start it again."
@@ -69,11 +69,12 @@ class TrainingStore:
         with self._db.write() as connection:
             change(connection, training_jobs, job_id, state=state.value, finished_at=now(), **values)
 
-    def interrupt_all(self) -> None:
-        """Mark the jobs that a stopped process left behind."""
-        statement = update(training_jobs).where(training_jobs.c.state == JobState.RUNNING.value)
+    def interrupt_all(self, by: str | None = None) -> None:
+        """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was."""
+        left = (training_jobs.c.state == JobState.RUNNING.value) & written_by(training_jobs, by)
+        values = {"state": JobState.INTERRUPTED.value, "error": INTERRUPTED, "finished_at": now()}
         with self._db.write() as connection:
-            connection.execute(statement.values(state=JobState.INTERRUPTED.value, error=INTERRUPTED, finished_at=now()))
+            change_all(connection, training_jobs, left, **values)
 
     def jobs(self) -> list[TrainingJob]:
         """Return all jobs, newest first."""

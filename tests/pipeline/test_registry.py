@@ -1,6 +1,7 @@
 """Registered models: which there are at start, which names are taken, and where their answers and secrets go."""
 
 import sqlite3
+import time
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_one_answerer_serves_a_model_and_an_unknown_model_has_none(home):
 def test_embedded_models_answer_with_their_own_weights(home, tmp_path):
     add_manual(home.services, tmp_path)
     weights = {**base().to_config(), "threshold": 0.99}
-    strict = Model(new_id(), "strict", "extractive", weights, "answer-review", created_at=1.0)
+    strict = Model(new_id(), "strict", "extractive", weights, "answer-review", created_at=time.time())
     home.services.store.models.add(strict)
     query = "Where is diesel sold in this harbour?"
     given = list(home.services.generation.ask(query, home.services.registry.all()[0].id))[-1].completion

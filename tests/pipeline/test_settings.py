@@ -14,6 +14,9 @@ def test_every_setting_is_a_field_that_its_variable_sets():
     values |= {name: "7" for name in ("PAIRLOOP_PORT", "PAIRLOOP_MAX_UPLOAD_MB", "PAIRLOOP_TOP_K")}
     values |= {"PAIRLOOP_CONCURRENCY": "9", "PAIRLOOP_TIMEOUT": "11"}
     values |= {"OPENAI_BASE_URL": "http://localhost:1/v1", "OPENAI_API_KEY": "k", "OPENAI_MODEL": "m"}
+    values |= {"PAIRLOOP_DATASET_REPO": "team/feedback", "HF_TOKEN": "t", "HF_ENDPOINT": "http://localhost:2"}
+    values |= {"PAIRLOOP_DATA_DIR": "volume", "PAIRLOOP_SYNC_SECONDS": "13", "PAIRLOOP_PUBLISH_MINUTES": "17"}
+    values |= {"PAIRLOOP_LICENSE": "cc-by-4.0", "PAIRLOOP_PUBLISH_NAMES": "0", "PAIRLOOP_SQUASH_HISTORY": "0"}
     assert set(values) == {setting.name for setting in SETTINGS}
     settings = from_environment(values)
     for setting in SETTINGS:
@@ -30,6 +33,12 @@ def test_every_setting_is_a_field_that_its_variable_sets():
         ("PAIRLOOP_TOP_K", "four"),
         ("PAIRLOOP_EXAMPLE", "yes"),
         ("OPENAI_BASE_URL", "localhost:11434"),
+        ("HF_ENDPOINT", "huggingface.co"),
+        ("PAIRLOOP_DATASET_REPO", "feedback"),
+        ("PAIRLOOP_DATASET_REPO", "https://huggingface.co/datasets/team/feedback"),
+        ("PAIRLOOP_DATASET_REPO", "team/feedback"),
+        ("PAIRLOOP_SYNC_SECONDS", "0"),
+        ("PAIRLOOP_PUBLISH_NAMES", "yes"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name, value):
@@ -43,5 +52,12 @@ def test_a_password_in_the_address_of_the_endpoint_is_refused_and_not_repeated()
     assert "hunter2" not in str(error.value)
 
 
-def test_the_key_is_not_in_the_printed_settings():
-    assert "sk-secret" not in repr(from_environment({"OPENAI_API_KEY": "sk-secret"}))
+def test_a_repo_needs_a_token():
+    with pytest.raises(SettingsError, match="HF_TOKEN"):
+        from_environment({"PAIRLOOP_DATASET_REPO": "team/feedback"})
+
+
+def test_secrets_are_known_as_such_and_not_in_the_printed_settings():
+    settings = from_environment({"OPENAI_API_KEY": "sk-secret", "HF_TOKEN": "hf_secret"})
+    assert settings.secrets == ("sk-secret", "hf_secret")
+    assert "secret" not in repr(settings)

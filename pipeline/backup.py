@@ -1,0 +1,151 @@
+"""The back-up of a workspace: its places together, from the restore at the start to the last words at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline import archive
+from pipeline.archive import Imported
+from pipeline.errors import BackupError, SettingsError
+from pipeline.hub.folder import FolderJournal
+from pipeline.hub.publish import published_files
+from pipeline.hub.repo import HubRepo
+from pipeline.hub.state import BackupState
+from pipeline.hub.sync import HubSync, Pace
+from pipeline.settings import Settings
+from pipeline.store import Store
+
+RESTORING = "restoring"
+Report = Callable[[str], None]
+
+
+class Backup:
+    """Where a workspace is kept beside its store: a dataset repo, a folder, both, or nowhere."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._scrub = scrubber(settings.secrets)
+        self._folder = FolderJournal(store, settings.data_dir, self._scrub) if settings.data_dir else None
+        self._hub = hub_sync(store, settings, self._scrub) if settings.dataset_repo else None
+        self._places = [place for place in (self._folder, self._hub) if place]
+        self._on_documents: Callable[[], None] = lambda: None
+
+    def restore(self, report: Report) -> bool:
+        """Fill an empty store from its places; return whether there was something.
+
+        A store that has something catches up later, beside its work, unless an earlier restore of it was cut off.
+
+        Raises:
+            SettingsError: the data folder cannot be read.
+        """
+        database = self._store.database
+        if not self._places or not (self._store.outbox.empty or database.local(RESTORING)):
+            return False
+        database.set_local(RESTORING, "yes")
+        try:
+            applied = [place.restore(report) for place in self._places]
+        except OSError as error:
+            reason = error.strerror or error
+            raise SettingsError(f"PAIRLOOP_DATA_DIR cannot be read ({reason}): set it to another folder.") from error
+        database.set_local(RESTORING, "")
+        return any(applied)
+
+    def start(self, on_documents: Callable[[], None]) -> None:
+        """Begin to send changes. ``on_documents`` is called after documents of other replicas came or went."""
+        self._on_documents = on_documents
+        if self._hub:
+            self._hub.on_documents = on_documents
+            # Made now, so that the first refresh of the tables is not followed by a commit for this alone.
+            self._store.values.pseudonym_salt()
+        for place in self._places:
+            place.start()
+
+    def hurry(self) -> None:
+        """Send what waits at once, without waiting for it: the app is about to stop."""
+        if self._hub:
+            self._hub.hurry()
+
+    def stop(self, seconds: float) -> None:
+        """Send what waits and end, in at most so many seconds for all places together."""
+        if self._hub:
+            self._hub.hurry()
+        if self._folder:
+            self._folder.stop(min(seconds, 2.0))
+        if self._hub:
+            self._hub.stop(seconds)
+
+    def sync_now(self) -> None:
+        """Send what waits to every place now.
+
+        Raises:
+            HubError: the repo did not take it, or its tables could not be refreshed.
+            BackupError: no place is configured, or the folder cannot be written.
+        """
+        if not self._places:
+            raise BackupError("No dataset repo is configured: set PAIRLOOP_DATASET_REPO and HF_TOKEN, and start again.")
+        if self._folder:
+            try:
+                self._folder.write_now()
+            except OSError as error:
+                raise BackupError(f"PAIRLOOP_DATA_DIR cannot be written ({error.strerror or error}).") from error
+        if self._hub:
+            self._hub.sync_now()
+
+    def state(self) -> BackupState:
+        """Return what has arrived where at this moment."""
+        warnings = [warning for place in self._places for warning in place.warnings()]
+        if parked := self._store.merging.parked():
+            why = "; ".join(sorted({item.reason for item in parked})[:3])
+            warnings.append(f"{len(parked)} changes of other replicas cannot be shown yet, and are kept: {why}.")
+        return BackupState(
+            repo=self._hub.state() if self._hub else None,
+            folder=self._folder.state() if self._folder else None,
+            warnings=tuple(warnings),
+        )
+
+    def write_file(self, path: Path) -> None:
+        """Write the whole workspace into one file."""
+        archive.write_archive(self._store, path, self._scrub)
+
+    def read_file(self, path: Path) -> Imported:
+        """Merge a workspace file into this workspace.
+
+        Raises:
+            BackupError: it is no workspace file, or it is damaged; nothing of it was taken in.
+        """
+        imported = archive.read_archive(self._store, path)
+        self._on_documents()
+        return imported
+
+
+def hub_sync(store: Store, settings: Settings, scrub: Callable[[bytes], bytes]) -> HubSync:
+    """Return the synchronisation with the dataset repo of the settings."""
+    repo = HubRepo(settings.dataset_repo, settings.hf_endpoint, settings.hf_token)
+    pace = Pace(settings.sync_seconds, 60.0 * settings.publish_minutes, settings.squash_history)
+
+    def tables() -> dict[str, bytes]:
+        files = published_files(
+            store,
+            settings.dataset_repo,
+            salt=store.values.pseudonym_salt(),
+            licence=settings.license,
+            show_names=settings.publish_names,
+        )
+        return {path: data if path.endswith(".parquet") else scrub(data) for path, data in files.items()}
+
+    return HubSync(store, repo, pace, tables, scrub)
+
+
+def scrubber(secrets: tuple[str, ...]) -> Callable[[bytes], bytes]:
+    """Return what takes secrets out of bytes, as they are and as JSON writes them: somebody may paste a key into a field."""
+    forms = {secret.encode() for secret in secrets} | {json.dumps(secret)[1:-1].encode() for secret in secrets}
+    longest_first = sorted(forms, key=len, reverse=True)
+
+    def scrub(data: bytes) -> bytes:
+        for form in longest_first:
+            data = data.replace(form, b"[secret removed]")
+        return data
+
+    return scrub

@@ -1,0 +1,1 @@
+"""The workspace in a Hugging Face dataset repo: its journal, and its published tables."""

@@ -1,0 +1,246 @@
+"""Merging: changes that were made elsewhere come into this store. Per row the newest change stands.
+
+What cannot be put in yet is parked, with the reason, and tried again at the next merge: nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.records import Change
+from pipeline.store.checking import problem_of
+from pipeline.store.conflicts import RESOLVERS, retire_twins
+from pipeline.store.engine import Database, writer_of
+from pipeline.store.journal_files import JournalFile, remember
+from pipeline.store.outbox import BATCH, Place, mark, note
+from pipeline.store.schema import TRAVELLING, changes, documents, parked_changes, retrievals, sides
+
+# What was drawn or stored once is never replaced: somebody may be looking at it, and votes say themselves what was shown.
+WRITE_ONCE = (sides, retrievals)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did: how many rows are newer now, how many were parked, and whether documents came or went."""
+
+    applied: int = 0
+    parked: int = 0
+    documents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A change that waits for what it needs."""
+
+    table: str
+    row_id: str
+    reason: str
+
+
+class Merging:
+    """Takes in changes of other replicas, of journal files and of workspace files."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def merge(self, incoming: Sequence[Change], arrived_in: Place | None, file: JournalFile | None = None) -> Merged:
+        """Take in changes and note that ``file`` was read, in one transaction.
+
+        ``arrived_in`` is the place that has these changes already, so that they are not sent there again.
+        """
+        with self._db.write() as connection:
+            merged = _merge(connection, incoming, arrived_in)
+            if file is not None:
+                remember(connection, file)
+        return merged
+
+    def retry_parked(self) -> Merged:
+        """Take in what was parked and can be put in now."""
+        with self._db.write() as connection:
+            lines = connection.execute(select(parked_changes)).all()
+            if not lines:
+                return Merged()
+            connection.execute(delete(parked_changes))
+            again = [Change(line.table_name, line.row_id, line.stamp, line.replica, line.row) for line in lines]
+            # Where it came from is not known any more; to send it once more than needed harms nobody.
+            return _merge(connection, again, None)
+
+    def parked(self) -> list[Parked]:
+        """Return what waits, and for what."""
+        with self._db.read() as connection:
+            lines = connection.execute(select(parked_changes)).all()
+            return [Parked(line.table_name, line.row_id, line.reason) for line in lines]
+
+    def parked_changes(self) -> list[Change]:
+        """Return the changes that wait, to be kept where everything is kept."""
+        with self._db.read() as connection:
+            lines = connection.execute(select(parked_changes)).all()
+            return [Change(line.table_name, line.row_id, line.stamp, line.replica, line.row) for line in lines]
+
+
+def _merge(connection: Connection, incoming: Sequence[Change], arrived_in: Place | None) -> Merged:
+    # Rows may come before the rows that they point at; at the end all of them are there, or parked.
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    known = {table.name: table for table in TRAVELLING}
+    newest = _newest(incoming)
+    if newest:
+        writer_of(connection).stamps.see(max(change.stamp for change in newest))
+    parked = [(change, "made by a newer version of Pairloop") for change in newest if change.table not in known]
+    applied = 0
+    for table in TRAVELLING:
+        mine = [change for change in newest if change.table == table.name]
+        if mine:
+            done, put_aside = _merge_table(connection, table, mine, arrived_in)
+            applied += done
+            parked += put_aside
+    _park(connection, parked)
+    touched = any(change.table == documents.name for change in newest)
+    if touched:
+        retire_twins(connection)
+    return Merged(applied, len(parked), touched)
+
+
+def _newest(incoming: Iterable[Change]) -> list[Change]:
+    newest: dict[tuple[str, str], Change] = {}
+    for change in incoming:
+        key = change.table, change.row_id
+        if key not in newest or newest[key].stamp < change.stamp:
+            newest[key] = change
+    return list(newest.values())
+
+
+def _merge_table(
+    connection: Connection, table: Table, incoming: Sequence[Change], arrived_in: Place | None
+) -> tuple[int, list[tuple[Change, str]]]:
+    stamps = _stamps(connection, table, [change.row_id for change in incoming])
+    if arrived_in:
+        same = [change for change in incoming if stamps.get(change.row_id) == change.stamp]
+        _note_arrival(connection, table, same, arrived_in)
+    newer = [change for change in incoming if stamps.get(change.row_id, "") < change.stamp]
+    if table in WRITE_ONCE:
+        newer = [change for change in newer if change.row_id not in stamps]
+    sound, parked = _sort_out(connection, table, newer)
+    resolve = RESOLVERS.get(table)
+    resolved = resolve(connection, sound) if resolve else sound
+    failed = _put(connection, table, resolved)
+    kept = [change for change in resolved if change.row_id not in failed]
+    mark(connection, table.name, [(c.row_id, c.stamp, c.replica) for c in kept], arrived_in)
+    # A row that had to be altered to fit is a change of this replica's own, which the others must hear of.
+    before = {change.row_id: change.row for change in sound}
+    note(connection, table, [change.row_id for change in kept if change.row != before[change.row_id]])
+    reason = "another row has what only one row may have"
+    return len(kept), parked + [(change, reason) for change in resolved if change.row_id in failed]
+
+
+def _stamps(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), BATCH):
+        some = changes.c.row_id.in_(ids[start : start + BATCH])
+        query = select(changes.c.row_id, changes.c.stamp).where(changes.c.table_name == table.name, some)
+        found.update({row.row_id: row.stamp for row in connection.execute(query)})
+    return found
+
+
+def _note_arrival(connection: Connection, table: Table, same: Sequence[Change], place: Place) -> None:
+    for start in range(0, len(same), BATCH):
+        some = changes.c.row_id.in_([change.row_id for change in same[start : start + BATCH]])
+        statement = update(changes).where(changes.c.table_name == table.name, some)
+        connection.execute(statement.values({f"in_{place}": True}))
+
+
+def _sort_out(
+    connection: Connection, table: Table, incoming: Sequence[Change]
+) -> tuple[list[Change], list[tuple[Change, str]]]:
+    """Return the changes whose rows fit the table and whose parents are there, and the others with the reason."""
+    checked = [(change, problem_of(table, change)) for change in incoming]
+    parents = _missing_parents(connection, table, [change for change, problem in checked if not problem])
+    sound: list[Change] = []
+    parked: list[tuple[Change, str]] = []
+    for change, problem in checked:
+        reason = problem or parents.get(change.row_id, "")
+        if reason:
+            parked.append((change, reason))
+        else:
+            sound.append(change)
+    return sound, parked
+
+
+def _missing_parents(connection: Connection, table: Table, incoming: Sequence[Change]) -> dict[str, str]:
+    missing: dict[str, str] = {}
+    for column in table.columns:
+        for key in column.foreign_keys:
+            target = key.column.table
+            wanted = {str(change.row[column.name]) for change in incoming if change.row.get(column.name) is not None}
+            there = _ids(connection, target, sorted(wanted))
+            if target is table:
+                there |= {change.row_id for change in incoming}
+            for change in incoming:
+                parent = change.row.get(column.name)
+                if parent is not None and parent not in there:
+                    missing[change.row_id] = f"waits for {target.name} {parent}"
+    return missing
+
+
+def _ids(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(ids), BATCH):
+        found.update(connection.scalars(select(table.c.id).where(table.c.id.in_(ids[start : start + BATCH]))))
+    return found
+
+
+def _put(connection: Connection, table: Table, incoming: Sequence[Change]) -> set[str]:
+    """Insert or replace rows; return the ids of those that the database refused."""
+    rows = [_complete(table, change.row) for change in incoming]
+    if not rows:
+        return set()
+    try:
+        with connection.begin_nested():
+            _upsert(connection, table, rows)
+        return set()
+    except IntegrityError:
+        # One of them clashes: put them in one by one, so that only that one is left out.
+        return {str(row["id"]) for row in rows if not _fits(connection, table, row)}
+
+
+def _fits(connection: Connection, table: Table, row: Mapping[str, object]) -> bool:
+    try:
+        with connection.begin_nested():
+            _upsert(connection, table, [row])
+    except IntegrityError:
+        return False
+    return True
+
+
+def _complete(table: Table, row: Mapping[str, object]) -> dict[str, object]:
+    # A row of an older version lacks the columns that came since; problem_of has seen to it that those may be empty.
+    return {column.name: row.get(column.name) for column in table.columns}
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    statement = insert(table)
+    others = {column.name: statement.excluded[column.name] for column in table.columns if column.name != "id"}
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=others), list(rows))
+
+
+def _park(connection: Connection, parked: Sequence[tuple[Change, str]]) -> None:
+    for change, reason in parked:
+        row = {
+            "table_name": change.table[:40],
+            "row_id": change.row_id,
+            "stamp": change.stamp,
+            "replica": change.replica,
+            "row": dict(change.row),
+            "reason": reason,
+        }
+        statement = insert(parked_changes).values(row)
+        newer = {name: row[name] for name in ("stamp", "replica", "row", "reason")}
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["table_name", "row_id"], set_=newer, where=parked_changes.c.stamp <= change.stamp
+            )
+        )

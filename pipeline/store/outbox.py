@@ -1,0 +1,141 @@
+"""The outbox: which rows have changed, and which of these changes have not arrived where they are kept.
+
+It holds one line per row, with the stamp of the row's newest change. A row that changes ten times before it is sent is sent
+once, in its newest state, so the outbox never outgrows the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from sqlalchemy import Connection, Table, bindparam, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from pipeline import ulid
+from pipeline.records import Change
+from pipeline.store.engine import Database, writer_of
+from pipeline.store.schema import TRAVELLING, changes, metadata
+
+Place = Literal["repo", "folder"]
+# SQLite takes a bounded number of variables in one statement.
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many changes wait, and since when the oldest one does, in seconds since the epoch (None where none waits)."""
+
+    count: int
+    since: float | None
+
+
+def note(connection: Connection, table: Table, row_ids: Iterable[str]) -> None:
+    """Remember that rows were changed, in the transaction that changes them."""
+    writer = writer_of(connection)
+    rows = [(row_id, writer.stamps.next()) for row_id in row_ids]
+    mark(connection, table.name, [(row_id, stamp, writer.replica) for row_id, stamp in rows], arrived_in=None)
+
+
+def mark(connection: Connection, table: str, rows: Sequence[tuple[str, str, str]], arrived_in: Place | None) -> None:
+    """Set the newest change of rows, given as (row id, stamp, replica); it waits for every place but ``arrived_in``."""
+    if not rows:
+        return
+    new = {"in_repo": arrived_in == "repo", "in_folder": arrived_in == "folder"}
+    statement = insert(changes)
+    columns = ("stamp", "replica", "in_repo", "in_folder")
+    statement = statement.on_conflict_do_update(
+        index_elements=["table_name", "row_id"], set_={name: statement.excluded[name] for name in columns}
+    )
+    values = [{"table_name": table, "row_id": i, "stamp": stamp, "replica": by, **new} for i, stamp, by in rows]
+    connection.execute(statement, values)
+    writer_of(connection).noted = True
+
+
+class Outbox:
+    """Changes that wait for a place, which is the dataset repo or the data folder."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def waiting(self, place: Place) -> Waiting:
+        """Count the changes that have not arrived."""
+        query = select(func.count(), func.min(changes.c.stamp)).where(_missing(place))
+        with self._db.read() as connection:
+            count, first = connection.execute(query).one()
+        return Waiting(count, ulid.seconds(first) if first else None)
+
+    def batch(self, place: Place, limit: int) -> list[Change]:
+        """Return the oldest ``limit`` changes that have not arrived, each with the row as it is now."""
+        query = select(changes).where(_missing(place)).order_by(changes.c.stamp).limit(limit)
+        with self._db.read() as connection:
+            return _with_rows(connection, connection.execute(query).all())
+
+    def arrived(self, place: Place, sent: Sequence[Change]) -> None:
+        """Note that changes have arrived. A row that was changed again since then goes on waiting."""
+        column = _column(place)
+        statement = (
+            update(changes)
+            .where(changes.c.table_name == bindparam("of"), changes.c.row_id == bindparam("id"))
+            .where(changes.c.stamp == bindparam("at"))
+            .values({column: True})
+        )
+        if sent:
+            values = [{"of": change.table, "id": change.row_id, "at": change.stamp} for change in sent]
+            with self._db.write() as connection:
+                connection.execute(statement, values)
+
+    def send_everything_again(self, place: Place) -> None:
+        """Make every row wait: the place is another one than before, or has lost what it had."""
+        with self._db.write() as connection:
+            connection.execute(update(changes).values({_column(place): False}))
+
+    def everything(self) -> Iterable[list[Change]]:
+        """Return the newest change of every row, in pieces, all of one moment."""
+        with self._db.read() as connection:
+            for table in TRAVELLING:
+                query = select(changes).where(changes.c.table_name == table.name).order_by(changes.c.row_id)
+                lines = connection.execute(query).all()
+                for start in range(0, len(lines), BATCH):
+                    yield _with_rows(connection, lines[start : start + BATCH])
+
+    def newest(self) -> str:
+        """Return the stamp of the newest change, or ""."""
+        with self._db.read() as connection:
+            return connection.scalar(select(func.max(changes.c.stamp))) or ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever written into this store."""
+        with self._db.read() as connection:
+            return connection.scalar(select(changes.c.row_id).limit(1)) is None
+
+
+def rows_by_id(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return rows by id; ids without a row are left out."""
+    found: dict[str, dict[str, object]] = {}
+    for start in range(0, len(ids), BATCH):
+        query = select(table).where(table.c.id.in_(ids[start : start + BATCH]))
+        found.update({row["id"]: dict(row) for row in connection.execute(query).mappings()})
+    return found
+
+
+def _with_rows(connection: Connection, lines: Sequence) -> list[Change]:
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for name, group in groupby(sorted(lines, key=lambda line: line.table_name), key=lambda line: line.table_name):
+        found = rows_by_id(connection, metadata.tables[name], [line.row_id for line in group])
+        rows.update({(name, row_id): row for row_id, row in found.items()})
+    return [
+        Change(line.table_name, line.row_id, line.stamp, line.replica, rows[line.table_name, line.row_id])
+        for line in lines
+    ]
+
+
+def _column(place: Place):
+    return changes.c.in_repo if place == "repo" else changes.c.in_folder
+
+
+def _missing(place: Place):
+    return _column(place).is_(False)

@@ -1,0 +1,212 @@
+"""What the workspace publishes: one row for each thing, joined with what is needed to read it alone.
+
+People appear by their member id, as ``annotator_id``, and are given other names before anything leaves the workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from pipeline.records import Outcome, ResponseStatus
+from pipeline.store.engine import Database
+from pipeline.store.schema import (
+    chunks,
+    comparison_sets,
+    comparisons,
+    completions,
+    datasets,
+    documents,
+    models,
+    queries,
+    query_sets,
+    records,
+    responses,
+    retrievals,
+    votes,
+)
+
+Row = dict[str, Any]
+
+
+class PublishedStore:
+    """Rows of the published tables, as plain values with times in UTC. A text that is missing is None, never ""."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def documents(self) -> list[Row]:
+        """Return the documents that are searched; what was deleted is not published."""
+        pieces = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery().label("chunks")
+        return [
+            {**row, "sections": [_place(section) for section in row["sections"]], "characters": len(row["text"])}
+            for row in self._rows(select(documents, pieces).where(documents.c.deleted_at.is_(None)))
+        ]
+
+    def queries(self) -> list[Row]:
+        """Return all queries with the list each is in."""
+        columns = (query_sets.c.name.label("query_set"), query_sets.c.kind.label("asked_in"))
+        return [
+            {**row, "query": row["text"], "metadata": [{"name": n, "value": v} for n, v in row["metadata"].items()]}
+            for row in self._rows(select(queries, *columns).select_from(queries.join(query_sets)))
+        ]
+
+    def completions(self) -> list[Row]:
+        """Return all answers of models, and the errors that stand in the place of some."""
+        parent = models.alias("parent")
+        query = (
+            select(
+                completions,
+                *_asked(),
+                *_retrieved(),
+                models.c.name.label("model"),
+                models.c.provider,
+                models.c.config,
+                models.c.template.label("prompt_template"),
+                parent.c.name.label("parent_model"),
+            )
+            .select_from(completions)
+            .join(queries, completions.c.query_id == queries.c.id)
+            .join(retrievals, completions.c.retrieval_id == retrievals.c.id)
+            .join(models, completions.c.model_id == models.c.id)
+            .outerjoin(parent, models.c.parent_id == parent.c.id)
+        )
+        return [_completion(row) for row in self._rows(query)]
+
+    def records(self) -> list[Row]:
+        """Return the records of all datasets with what is shown of them."""
+        return self._rows(_with_record(select(records, *_shown()).select_from(records)))
+
+    def responses(self) -> list[Row]:
+        """Return the submitted and the discarded responses; drafts never count, and are not published."""
+        query = _with_record(select(responses, *_shown()).select_from(responses.join(records)))
+        counted = (ResponseStatus.SUBMITTED.value, ResponseStatus.DISCARDED.value)
+        return [_response(row) for row in self._rows(query.where(responses.c.status.in_(counted)))]
+
+    def comparisons(self) -> list[Row]:
+        """Return all comparisons with both completions."""
+        query = _with_completions(
+            select(comparisons, *_asked(), *_retrieved(), comparison_sets.c.name.label("comparison_set"))
+            .add_columns(comparison_sets.c.created_at)
+            .select_from(comparisons.join(comparison_sets)),
+            one=comparisons.c.completion_1_id,
+            two=comparisons.c.completion_2_id,
+        )
+        return [{**row, "completions": [_side(row, "one"), _side(row, "two")]} for row in self._rows(query)]
+
+    def votes(self) -> list[Row]:
+        """Return the votes that stand, automatic ties included; ``model_a`` is what was shown on the left."""
+        query = _with_completions(
+            select(votes, comparisons.c.comparison_set_id, comparisons.c.query_id, *_asked(), *_retrieved())
+            .select_from(votes.join(comparisons))
+            .where(votes.c.undone_at.is_(None)),
+            a=votes.c.left_completion_id,
+            b=votes.c.right_completion_id,
+        )
+        return [_vote(row) for row in self._rows(query)]
+
+    def _rows(self, query) -> list[Row]:
+        """Return rows with times as times and contexts as published."""
+        with self._db.read() as connection:
+            return [_plain(row) for row in connection.execute(query).mappings()]
+
+
+def _asked() -> tuple:
+    return queries.c.text.label("query"), queries.c.split
+
+
+def _retrieved() -> tuple:
+    return retrievals.c.contexts, retrievals.c.retriever
+
+
+def _shown() -> tuple:
+    """Return the columns of a record that a person sees, and where it is from."""
+    return (
+        *_asked(),
+        *_retrieved(),
+        records.c.query_id,
+        records.c.completion_id,
+        completions.c.text.label("suggestion"),
+        models.c.name.label("model"),
+        datasets.c.name.label("dataset"),
+        datasets.c.template.label("prompt_template"),
+    )
+
+
+def _with_record(query):
+    return (
+        query.join(datasets, records.c.dataset_id == datasets.c.id)
+        .join(queries, records.c.query_id == queries.c.id)
+        .join(completions, records.c.completion_id == completions.c.id)
+        .join(models, completions.c.model_id == models.c.id)
+        .join(retrievals, completions.c.retrieval_id == retrievals.c.id)
+    )
+
+
+def _with_completions(query, **references):
+    """Join a comparison with its query and contexts, and with the completions under these names."""
+    query = query.join(queries, comparisons.c.query_id == queries.c.id)
+    query = query.join(retrievals, comparisons.c.retrieval_id == retrievals.c.id)
+    for name, reference in references.items():
+        completion, model = completions.alias(f"completion_{name}"), models.alias(f"model_of_{name}")
+        columns = [completion.c[column].label(f"{column}_{name}") for column in ("id", "text", "refused", "citations")]
+        columns += [model.c.name.label(f"model_{name}"), model.c.template.label(f"prompt_template_{name}")]
+        query = query.join(completion, reference == completion.c.id).join(model, completion.c.model_id == model.c.id)
+        query = query.add_columns(*columns)
+    return query
+
+
+def _plain(row: Mapping[str, Any]) -> Row:
+    values = {name: _time(value) if name.endswith("_at") else value for name, value in row.items()}
+    if "contexts" in values:
+        values["contexts"] = [_context(context) for context in values["contexts"]]
+    return values
+
+
+def _time(value: float | None) -> datetime | None:
+    return None if value is None else datetime.fromtimestamp(value, UTC)
+
+
+def _place(row: Mapping[str, Any]) -> Row:
+    return {"start": row["start"], "heading": row["heading"] or None, "page": row["page"]}
+
+
+def _context(row: Mapping[str, Any]) -> Row:
+    return {
+        "document_id": row["document_id"],
+        "document": row["document_name"],
+        "heading": row["heading"] or None,
+        "page": row["page"],
+        "start": row["start"],
+        "end": row["end"],
+        "text": row["text"],
+        "score": row["score"],
+    }
+
+
+def _completion(row: Row) -> Row:
+    # An endpoint's address stays in the workspace: it may name a machine of the team's own network.
+    model_id = row["config"].get("model_id")
+    answer = None if row["error"] else row["text"]
+    return {**row, "endpoint_model": model_id, "answer": answer, "error": row["error"] or None}
+
+
+def _response(row: Row) -> Row:
+    values = row["values"]
+    given = {name: values.get(name) for name in ("query_rating", "context_rating", "answer")}
+    return {**row, **given, "edited": (given["answer"] or "").split() != row["suggestion"].split()}
+
+
+def _side(row: Row, name: str) -> Row:
+    side = {key: row[f"{key}_{name}"] for key in ("model", "refused", "citations")}
+    return {"completion_id": row[f"id_{name}"], "answer": row[f"text_{name}"], **side}
+
+
+def _vote(row: Row) -> Row:
+    outcome = Outcome(row["outcome"])
+    winner = {Outcome.MODEL_A: row["model_a"], Outcome.MODEL_B: row["model_b"]}.get(outcome)
+    texts = {name: row[name] or None for name in ("reason", "correction")}
+    return {**row, **texts, "answer_a": row["text_a"], "answer_b": row["text_b"], "winner": winner}

@@ -1,0 +1,491 @@
+"""The dataset repo and the store, through the real client and a loopback Hub: nothing missing, doubled or overwritten."""
+
+import threading
+import time
+
+import pytest
+
+from pipeline.errors import HubError
+from pipeline.hub.state import BackupKind, BackupState
+from pipeline.records import JobState, ResponseStatus
+from pipeline.store import open_store
+from pipeline.store.runs import NewRun
+from tests.backing import REPO, answer, never_rewritten, restored, rows_of, sync_with, work
+from tests.hub_server import HubServer, Token
+from tests.workspace import add_comparison, add_model
+
+JOURNAL_COMMIT = {"method": "POST", "path": r"/commit/"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = open_store(tmp_path / "pairloop.db")
+    yield store
+    store.close()
+
+
+def kind(sync):
+    return BackupState(sync.state()).kind
+
+
+def same_after_restore(store, hub, tmp_path):
+    """Compare a store with what a fresh one gets from the repo alone."""
+    again = restored(hub, tmp_path / f"again-{time.monotonic_ns()}.db")
+    try:
+        assert rows_of(again) == rows_of(store)
+        assert again.outbox.waiting("repo").count == 0
+        assert again.merging.parked() == []
+    finally:
+        again.close()
+    assert never_rewritten(hub)
+
+
+def test_everything_comes_back_and_goes_on_where_people_left(services, hub, tmp_path):
+    store = services.store
+    models = add_model(services, "one"), add_model(services, "two")
+    set_id = add_comparison(services, models, [("A.", "B."), ("Same.", "Same."), ("C.", "D.")])
+    ada = store.members.by_token("a" * 64)
+    pair = services.comparisons.next_pair(set_id, ada)
+    services.comparisons.vote(pair.comparison_id, ada, "model_a", "because", "A better answer.")
+    services.comparisons.undo(set_id, ada)
+    services.comparisons.vote(pair.comparison_id, ada, "tie")
+    left = store.comparisons.side(pair.comparison_id, ada)
+    sync_with(store, hub).sync_now()
+    same_after_restore(store, hub, tmp_path)
+    again = restored(hub, tmp_path / "new.db")
+    assert again.members.by_token("a" * 64) == ada
+    assert again.comparisons.side(pair.comparison_id, ada) == left
+    assert [vote.outcome for vote in again.comparisons.votes(set_id)] == ["tie", "tie"]
+    again.close()
+
+
+def test_the_repo_is_made_private(store, hub):
+    sync_with(store, hub).sync_now()
+    assert hub.repo(REPO).private
+
+
+def test_a_public_repo_is_told(store, hub):
+    hub.add_repo(REPO)
+    sync = sync_with(store, hub)
+    sync.sync_now()
+    assert any("is public" in warning for warning in sync.warnings())
+
+
+def test_nothing_new_makes_no_commit(store, hub):
+    sync = sync_with(store, hub)
+    sync.sync_now()
+    before = len(hub.commits(REPO))
+    sync.sync_now()
+    assert len(hub.commits(REPO)) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"status": 401, "message": "Invalid credentials in Authorization header"}, "HF_TOKEN"),
+        ({"status": 403, "message": "You don't have the required permissions"}, "write access"),
+        ({"status": 404, "code": "RepoNotFound"}, "is not there"),
+        ({"status": 409}, "Somebody else"),
+        ({"status": 412}, "Somebody else"),
+        ({"status": 429, "retry_after": 30}, "asks to wait"),
+        ({"status": 500}, "error 500"),
+        ({"status": 503}, "error 503"),
+        ({"hang": 3.0}, "did not answer"),
+        ({"hang": 3.0, "drop": "after"}, "did not answer"),
+        ({"drop": "before"}, "cannot be reached"),
+        ({"drop": "cut"}, "cannot be reached"),
+        ({"drop": "after"}, "cannot be reached"),
+    ],
+    ids=["401", "403", "404", "409", "412", "429", "500", "503", "hang", "late", "refused", "cut", "lost answer"],
+)
+def test_after_every_fault_nothing_is_missing_doubled_or_overwritten(store, hub, tmp_path, fault, words):
+    sync = sync_with(store, hub)
+    work(store, name="before")
+    sync.sync_now()
+    work(store, name="during")
+    hub.fail(times=1, **JOURNAL_COMMIT, **fault)
+    with pytest.raises(HubError, match=words):
+        sync.sync_now()
+    state = sync.state()
+    assert kind(sync) is BackupKind.FAILING and state.waiting > 0 and words in state.problem
+    # Whoever works meanwhile is not held up, and their changes come too.
+    work(store, name="after")
+    hub.heal()
+    sync.sync_now()
+    assert kind(sync) is BackupKind.BACKED_UP
+    same_after_restore(store, hub, tmp_path)
+    names = [path for commit in hub.commits(REPO) for path in commit.added if path.startswith("journal/")]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("path", ["/api/datasets/team/feedback$", "/preupload/", "/tree/", "/resolve/"])
+def test_a_fault_of_any_call_heals(store, hub, tmp_path, path):
+    other = open_store(tmp_path / "other.db")
+    sync_with(other, hub).sync_now()
+    work(store)
+    sync = sync_with(store, hub)
+    hub.fail(times=1, path=path, status=500)
+    try:
+        sync.sync_now()
+    except HubError:
+        # The client itself goes on trying some calls; those that it gives up come again with the next cycle.
+        sync.sync_now()
+    assert kind(sync) is BackupKind.BACKED_UP
+    sync_with(other, hub).sync_now()
+    assert rows_of(other) == rows_of(store)
+    other.close()
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_a_hub_that_asks_to_wait_is_not_asked_before(store, hub):
+    sync = sync_with(store, hub)
+    hub.fail(times=1, status=429, retry_after=40, path="/api/datasets")
+    with pytest.raises(HubError):
+        sync.sync_now()
+    assert 39 <= sync.state().retry_in <= 40
+
+
+def test_a_token_that_may_not_write_is_told_at_the_start(store, hub):
+    hub.add_repo(REPO, private=True)
+    sync = sync_with(store, hub, token="hf_read_token")
+    with pytest.raises(HubError, match="may not write to the dataset repo team/feedback"):
+        sync.sync_now()
+    assert kind(sync) is BackupKind.FAILING
+
+
+def test_a_failing_table_never_holds_up_the_journal(store, hub, tmp_path):
+    sync = sync_with(store, hub)
+    hub.fail(times=None, path="/preupload/", status=404)
+    with pytest.raises(HubError):
+        sync.sync_now()
+    hub.heal()
+    sync.sync_now()
+    work(store)
+    # The tables only: the commit of the journal has no parent.
+    sync._tables = lambda: (_ for _ in ()).throw(HubError("no tables today"))
+    with pytest.raises(HubError, match="no tables today"):
+        sync.sync_now()
+    assert kind(sync) is BackupKind.BACKED_UP
+    assert any("published tables" in warning for warning in sync.warnings())
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_the_tables_of_another_replica_are_not_overwritten_unread(store, hub):
+    sync = sync_with(store, hub)
+    sync.sync_now()
+    work(store)
+    # Somebody else commits between the reading and the publishing.
+    tables = sync._tables
+
+    def late():
+        hub.commit_by_others(REPO, {"data/t.txt": b"newer than what was read"})
+        return tables()
+
+    sync._tables = late
+    with pytest.raises(HubError, match="Somebody else"):
+        sync.sync_now()
+    assert hub.files(REPO)["data/t.txt"] == b"newer than what was read"
+
+
+def test_a_repo_that_is_added_later_gets_all_that_is_there(store, hub, tmp_path):
+    work(store, 700)
+    assert store.outbox.waiting("repo").count > 700
+    sync_with(store, hub).sync_now()
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_another_repo_gets_everything_too(store, hub, tmp_path):
+    sync_with(store, hub).sync_now()
+    work(store)
+    sync_with(store, hub, repo="team/second").sync_now()
+    again = restored(hub, tmp_path / "second.db", repo="team/second")
+    assert rows_of(again) == rows_of(store)
+    again.close()
+
+
+def test_a_repo_that_was_deleted_is_made_again_and_filled(store, hub, tmp_path):
+    sync = sync_with(store, hub)
+    work(store)
+    sync.sync_now()
+    del hub.repos[f"datasets/{REPO}"]
+    work(store, name="more")
+    with pytest.raises(HubError):
+        sync.sync_now()
+    sync.sync_now()
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_journal_files_that_somebody_deleted_come_again(store, hub, tmp_path):
+    sync = sync_with(store, hub)
+    work(store)
+    sync.sync_now()
+    hub.commit_by_others(REPO, {path: None for path in hub.files(REPO) if path.startswith("journal/")})
+    sync.sync_now()
+    assert kind(sync) is BackupKind.WAITING
+    sync.sync_now()
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_the_state_counts_what_is_not_in_the_repo_at_every_moment(store, hub):
+    sync = sync_with(store, hub)
+    sync.sync_now()
+    assert kind(sync) is BackupKind.BACKED_UP
+    before = time.time()
+    work(store, 4)
+    state = sync.state()
+    assert (state.waiting, kind(sync)) == (5, BackupKind.WAITING)
+    assert before - 0.01 <= state.since <= time.time()
+
+
+def test_a_change_during_a_commit_is_not_taken_for_sent(store, hub):
+    person = store.members.by_token("a" * 64)
+    sync = sync_with(store, hub)
+    sync.sync_now()
+    store.members.rename(person, "Ada")
+    hub.fail(times=1, **JOURNAL_COMMIT, hang=0.5)
+    sending = threading.Thread(target=sync.sync_now)
+    sending.start()
+    time.sleep(0.25)
+    store.members.rename(person, "Ada Lovelace")
+    sending.join()
+    assert kind(sync) is BackupKind.WAITING and sync.state().waiting == 1
+    sync.sync_now()
+    assert b"Ada Lovelace" in b"".join(hub.files(REPO).values())
+
+
+def test_a_damaged_journal_file_is_reported_by_name_and_the_others_are_used(store, hub, tmp_path):
+    sync = sync_with(store, hub)
+    work(store, name="first")
+    sync.sync_now()
+    hub.commit_by_others(REPO, {"journal/2026-01-01/x-01j0000000000000000000000a.jsonl": b'{"pairloop":1,"rows":3,'})
+    work(store, name="second")
+    sync.sync_now()
+    (warning,) = sync.warnings()
+    assert "x-01j0000000000000000000000a.jsonl" in warning
+    again = restored(hub, tmp_path / "again.db")
+    assert rows_of(again) == rows_of(store)
+    again.close()
+
+
+def test_what_hangs_on_a_damaged_file_waits_and_comes_when_the_file_is_mended(store, hub, tmp_path):
+    sync = sync_with(store, hub)
+    list_id = work(store)
+    sync.sync_now()
+    (path,) = [path for path in hub.files(REPO) if path.startswith("journal/")]
+    whole = hub.files(REPO)[path]
+    run_model = add_run(store, list_id)
+    sync.sync_now()
+    hub.commit_by_others(REPO, {path: whole[:-40]})
+    again = restored(hub, tmp_path / "again.db")
+    assert again.queries.sets() == [] and len(again.merging.parked()) == 1
+    hub.commit_by_others(REPO, {path: None, "journal/2026-01-01/mended-01j0000000000000000000000a.jsonl": whole})
+    sync_with(again, hub).sync_now()
+    assert again.runs.get(run_model).total == 3 and again.merging.parked() == []
+    again.close()
+
+
+def add_run(store, list_id):
+    model = store.models.all()
+    if not model:
+        from pipeline.records import Model
+
+        store.models.add(Model("m1", "model", "extractive", {}, "answer-review", created_at=1.0))
+    return store.runs.start(NewRun("m1", list_id, None, "r", 3, 0))
+
+
+def test_folding_keeps_every_row_and_makes_the_next_restore_short(store, hub, tmp_path):
+    sync = sync_with(store, hub, fold_files=5)
+    for number in range(7):
+        work(store, name=f"list {number}")
+        sync.sync_now()
+    files = [path for path in hub.files(REPO) if path.startswith(("journal/", "snapshot/"))]
+    assert sum(path.startswith("snapshot/") for path in files) == 1 and len(files) < 5
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_folding_by_one_replica_loses_nothing_that_another_has_not_read(store, hub, tmp_path):
+    other = open_store(tmp_path / "other.db")
+    first, second = sync_with(store, hub, fold_files=3), sync_with(other, hub, fold_files=100)
+    first.sync_now()
+    second.sync_now()
+    for number in range(4):
+        work(other, name=f"theirs {number}")
+        second.sync_now()
+        work(store, name=f"ours {number}")
+        first.sync_now()
+    assert any(path.startswith("snapshot/") for path in hub.files(REPO))
+    second.sync_now()
+    first.sync_now()
+    assert rows_of(other) == rows_of(store)
+    other.close()
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_a_damaged_file_is_never_folded_away(store, hub):
+    sync = sync_with(store, hub, fold_files=3)
+    sync.sync_now()
+    bad = "journal/2026-01-01/x-01j0000000000000000000000a.jsonl"
+    hub.commit_by_others(REPO, {bad: b"nonsense\n"})
+    for number in range(5):
+        work(store, name=f"list {number}")
+        sync.sync_now()
+    assert hub.files(REPO)[bad] == b"nonsense\n"
+
+
+def test_history_is_squashed_when_that_is_set(store, hub, tmp_path):
+    sync = sync_with(store, hub, fold_files=3, squash=True)
+    for number in range(5):
+        work(store, name=f"list {number}")
+        sync.sync_now()
+    assert len(hub.commits(REPO)) < 5
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_two_replicas_merge_and_the_last_writer_wins_per_row(store, hub, tmp_path):
+    other = open_store(tmp_path / "other.db")
+    here, there = sync_with(store, hub), sync_with(other, hub)
+    person = store.members.by_token("a" * 64)
+    here.sync_now()
+    there.sync_now()
+    store.members.rename(person, "Ada")
+    other.members.rename(person, "Ada L.")
+    work(store, name="ours")
+    work(other, name="theirs")
+    for sync in (here, there, here, there):
+        sync.sync_now()
+    assert rows_of(other) == rows_of(store)
+    assert store.members.name(person) == "Ada L."
+    assert {item.name for item in store.queries.sets()} == {"ours", "theirs"}
+    other.close()
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_a_run_of_another_replica_goes_on_and_one_of_a_lost_disk_is_marked(store, hub, tmp_path):
+    run_id = add_run(store, work(store))
+    sync_with(store, hub).sync_now()
+    other = restored(hub, tmp_path / "other.db")
+    assert other.runs.get(run_id).state is JobState.INTERRUPTED
+    other.close()
+    store.close()
+    again = open_store(tmp_path / "pairloop.db")
+    assert again.runs.get(run_id).state is JobState.INTERRUPTED
+    again.close()
+
+
+def test_the_thread_sends_what_waits_at_most_once_in_its_time(store, hub):
+    sync = sync_with(store, hub, journal=1.0, publish=600.0)
+    sync.start()
+    begun = time.monotonic()
+    for number in range(20):
+        work(store, name=f"list {number}")
+        time.sleep(0.1)
+    sync.stop(5)
+    took = time.monotonic() - begun
+    journals = [c for c in hub.commits(REPO) if any(path.startswith("journal/") for path in c.added)]
+    assert 2 <= len(journals) <= took + 2
+    assert store.outbox.waiting("repo").count == 0
+
+
+def test_stopping_sends_what_waits_and_a_hanging_hub_does_not_hold_it_up(store, hub):
+    sync = sync_with(store, hub, journal=3600.0)
+    sync.start()
+    until(lambda: store.outbox.waiting("repo").count == 0)
+    work(store)
+    sync.stop(5)
+    assert store.outbox.waiting("repo").count == 0
+    slow = sync_with(store, hub, patience=30.0)
+    hub.fail(times=None, hang=20.0)
+    slow.start()
+    work(store, name="more")
+    begun = time.monotonic()
+    slow.stop(1.0)
+    assert time.monotonic() - begun < 2
+    hub.heal()
+
+
+def test_restoring_waits_for_a_hub_that_is_down_and_says_so(store, hub, tmp_path):
+    work(store)
+    sync_with(store, hub).sync_now()
+    hub.fail(times=2, status=503)
+    told = []
+    again = open_store(tmp_path / "again.db", lambda new: sync_with(new, hub).restore(told.append) > 0)
+    assert rows_of(again) == rows_of(store)
+    assert any("held up" in text and "503" in text for text in told)
+    again.close()
+
+
+def test_nothing_is_overwritten_by_a_store_that_could_not_read(hub, tmp_path):
+    with HubServer(tokens={"hf_write_token": "write", "blind": Token("other")}) as second:
+        full = open_store(tmp_path / "full.db")
+        work(full)
+        sync_with(full, second).sync_now()
+        files = second.files(REPO)
+        empty = open_store(tmp_path / "empty.db")
+        second.fail(times=None, path="/resolve/|/tree/", status=403)
+        with pytest.raises(HubError):
+            sync_with(empty, second).sync_now()
+        second.heal()
+        kept = second.files(REPO)
+        assert {path: kept[path] for path in files} == files
+        full.close()
+        empty.close()
+
+
+def test_a_full_disk_refuses_the_write_and_loses_nothing_that_was_acknowledged(store, hub, tmp_path):
+    sync = sync_with(store, hub)
+    work(store)
+    sync.sync_now()
+    with store.database.write() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(Exception, match="full"):
+        work(store, 5000, name="too much")
+    before = rows_of(store)
+    with store.database.write() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    work(store, name="room again")
+    sync.sync_now()
+    assert all(rows_of(store)[table].items() >= rows.items() for table, rows in before.items())
+    same_after_restore(store, hub, tmp_path)
+
+
+def test_a_clock_that_jumps_back_makes_no_older_state_win(store, hub, tmp_path):
+    person = store.members.by_token("a" * 64)
+    store.members.rename(person, "Before")
+    sync = sync_with(store, hub)
+    sync.sync_now()
+    store.database.writer.stamps._clock = lambda: time.time() - 7200
+    store.members.rename(person, "After")
+    sync.sync_now()
+    again = restored(hub, tmp_path / "again.db")
+    assert again.members.name(person) == "After"
+    again.close()
+
+
+def test_drafts_come_back_too(services, hub, tmp_path):
+    store = services.store
+    ada = store.members.by_token("a" * 64)
+    record = a_record(services)
+    answer(store, record, ada, "half a sen", ResponseStatus.DRAFT)
+    sync_with(store, hub).sync_now()
+    again = restored(hub, tmp_path / "again.db")
+    response = again.reviews.response(record, ada)
+    assert (response.status, response.values["answer"]) == (ResponseStatus.DRAFT, "half a sen")
+    again.close()
+
+
+def a_record(services):
+    from tests.material import add_queries, finished
+
+    list_id = add_queries(services, ["Where is the harbour?"], ())
+    run_id = services.generation.start_run(services.registry.all()[0].id, list_id)
+    finished(services, run_id)
+    dataset = services.reviews.create_dataset(run_id, "answer-review")
+    return services.store.reviews.record_ids(dataset.id)[0]
+
+
+def until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -1,0 +1,404 @@
+"""The published tables of a real workspace, loaded with the real ``datasets``."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pyarrow.parquet
+import pytest
+
+from pipeline.export import to_chat_jsonl, validate_chat_jsonl
+from pipeline.hub.card import card
+from pipeline.hub.publish import annotators, published_files, published_rows
+from pipeline.hub.tables import TABLES, Column, features, parquet
+from pipeline.prompts import get_template, render_messages
+from pipeline.records import Outcome, Split
+from pipeline.store.members import AUTOMATIC
+from pipeline.tasks import ANSWER, CONTEXT_RATING, QUERY_RATING
+from tests.material import MANUAL, TRAIN, add_manual, add_queries, finished
+from tests.workspace import add_comparison, add_model, open_workspace, person
+
+SALT = "a secret of the workspace"
+REPO = "team/harbour"
+ODD = "<script>alert('1')</script> | 北码头。 مرحبا 🙂 \"q\" \\ \u2028 {query}\r\n=1+1"
+PEOPLE = ("Zqada Lovelace", "Zqbo Härjedal")
+BY_NAME = {table.name: table for table in TABLES}
+# One process loads everything: `datasets` reads its settings when it is imported, and the import takes a second.
+LOAD = """
+import pickle, sys
+from datasets import get_dataset_config_names, load_dataset
+
+def load(folder, name, streaming):
+    try:
+        found = load_dataset(folder, name, split="train", streaming=streaming)
+        return {"rows": list(found), "features": found.features}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error} {error.__cause__}"}
+
+loaded = {}
+for folder in sys.argv[2:]:
+    names = get_dataset_config_names(folder)
+    loaded[folder] = {(name, s): load(folder, name, s) for name in names for s in (False, True)}
+    loaded[folder]["names"] = names
+    loaded[folder]["default"] = load(folder, None, False)
+pickle.dump(loaded, open(sys.argv[1], "wb"))
+"""
+
+
+def review(services, dataset, ada, bo):
+    """Ada edits, Bo submits as it is; a discard, and two drafts that nobody may see."""
+    records = services.store.reviews.records(dataset.id)
+    services.reviews.submit(records[0].id, ada, {ANSWER: ODD, QUERY_RATING: 5}, 12.5)
+    services.reviews.submit(records[1].id, bo, {ANSWER: records[1].suggestion, CONTEXT_RATING: 2})
+    services.reviews.discard(records[2].id, ada, {ANSWER: "Thrown away."})
+    services.reviews.save_draft(records[3].id, ada, {ANSWER: "A draft."})
+    services.reviews.save_draft(records[0].id, bo, {ANSWER: "Another draft."})
+    return records
+
+
+def vote(services, set_id, who, verdicts):
+    """Vote on all pairs in turn; return the shown pairs."""
+    shown = []
+    for outcome, reason, correction in verdicts:
+        shown.append(services.comparisons.next_pair(set_id, who))
+        services.comparisons.vote(shown[-1].comparison_id, who, outcome, reason, correction, 3.5)
+    return shown
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    services = open_workspace(folder / "home")
+    add_manual(services, folder, MANUAL + "\n## 北码头\n\n柴油只在北码头出售。\n\n## مرحبا\n\nمرحبا بكم في الميناء.\n")
+    gone = add_manual(services, folder, "# Secret\n\nA document that was taken out again.", "gone.md")
+    services.library.delete(gone)
+    model = services.registry.all()[0]
+    run_id = services.generation.start_run(model.id, add_queries(services, train=(*TRAIN, f"What? {ODD}")))
+    finished(services, run_id)
+    services.store.queries.add_set("File", [("Plain?", Split.TRAIN, {"topic": ODD, "week": "3"})])
+    dataset = services.reviews.create_dataset(run_id, "customer-assistant")
+    ada, bo = (person(services, name) for name in PEOPLE)
+    records = review(services, dataset, ada, bo)
+    models = add_model(services, "base"), add_model(services, "tuned", model.id)
+    texts = [(f"First {n}. {ODD}", f"Second {n}.") for n in range(4)] + [("Same.", "Same.")]
+    set_id = add_comparison(services, models, texts)
+    better = (Outcome.MODEL_A, ODD, "A better answer.")
+    verdicts = [better, (Outcome.BOTH_BAD, "", "Right."), (Outcome.TIE, "", ""), (Outcome.MODEL_B, "", "")]
+    shown = vote(services, set_id, ada, verdicts)
+    vote(services, set_id, bo, [(Outcome.MODEL_A, "Taken back.", "Taken back too.")])
+    services.comparisons.undo(set_id, bo)
+    yield SimpleNamespace(
+        services=services, dataset=dataset, records=records, people=(ada, bo), shown=shown, folder=folder
+    )
+    services.close()
+
+
+@pytest.fixture(scope="module")
+def files(workspace):
+    return published_files(workspace.services.store, REPO, salt=SALT)
+
+
+def write(folder, files):
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def extended(rows):
+    """Return the tables with a column that came later, and the files of it beside the older ones."""
+    votes, completions = BY_NAME["votes"], BY_NAME["completions"]
+    votes = replace(votes, columns=(Column("confidence", "string", "New."), *votes.columns))
+    contexts = next(column for column in completions.columns if column.name == "contexts")
+    wider = replace(contexts, dtype=(*contexts.dtype, Column("rank", "int32", "New.")))
+    columns = tuple(wider if column is contexts else column for column in completions.columns)
+    completions = replace(completions, columns=columns)
+    new_vote = {**rows["votes"][0], "id": "zz", "confidence": "high"}
+    newer = rows["completions"][0]
+    newer = {**newer, "id": "zz", "contexts": [{**context, "rank": 1} for context in newer["contexts"]]}
+    second = {"votes": parquet(votes, [new_vote]), "completions": parquet(completions, [newer])}
+    tables = [{"votes": votes, "completions": completions}.get(table.name, table) for table in TABLES]
+    return tables, {BY_NAME[name].path.replace("00000-", "00001-"): content for name, content in second.items()}
+
+
+@pytest.fixture(scope="module")
+def loaded(workspace, files, tmp_path_factory):
+    """Everything that ``load_dataset`` gives for the repo, for one with later columns, and for an empty workspace."""
+    folder = tmp_path_factory.mktemp("repos")
+    rows = published_rows(workspace.services.store, SALT)
+    counts = {name: len(found) for name, found in rows.items()}
+    tables, second = extended(rows)
+    empty = open_workspace(folder / "nothing")
+    repos = {
+        "full": {**files, "journal/2026-11-22/one.jsonl": b'{"a": 1}\n', "snapshot/two.jsonl": b'{"b": 2}\n'},
+        "later": {**files, **second, "README.md": card(REPO, counts, tables=tables).encode()},
+        "undeclared": {
+            **files,
+            **second,
+            "README.md": re.sub(rb"dataset_info:.*?\n---", b"---", files["README.md"], flags=re.S),
+        },
+        "empty": published_files(empty.store, REPO, salt=SALT),
+    }
+    empty.close()
+    folders = [str(write(folder / name, content)) for name, content in repos.items()]
+    cache = {"HF_HOME": str(folder / "hf"), "HF_DATASETS_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", LOAD, str(folder / "out"), *folders]
+    subprocess.run(command, check=True, env={**os.environ, **cache}, cwd=folder, capture_output=True, text=True)
+    found = pickle.loads((folder / "out").read_bytes())
+    return {name: found[path] for name, path in zip(repos, folders, strict=True)}
+
+
+def rows_of(loaded, name, repo="full"):
+    assert "error" not in loaded[repo][name, False], loaded[repo][name, False]
+    return loaded[repo][name, False]["rows"]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_table_loads_with_its_declared_features_streamed_or_not(loaded, workspace, table):
+    rows = rows_of(loaded, table.name)
+    assert rows and rows == loaded["full"][table.name, True]["rows"]
+    assert loaded["full"][table.name, False]["features"] == features(table)
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    assert len(rows) == len(published_rows(workspace.services.store, SALT)[table.name])
+    assert list(rows[0]) == [column.name for column in table.columns]
+
+
+def test_the_tables_are_those_of_the_design_and_a_bare_load_gives_completions(loaded):
+    names = {
+        "documents",
+        "queries",
+        "completions",
+        "records",
+        "responses",
+        "comparisons",
+        "votes",
+        "sft",
+        "preferences",
+    }
+    assert {table.name for table in TABLES} == set(loaded["full"]["names"]) == names
+    assert loaded["full"]["default"]["rows"] == rows_of(loaded, "completions")
+
+
+def test_documents_are_whole_and_deleted_ones_are_left_out(loaded, workspace):
+    (row,) = rows_of(loaded, "documents")
+    document = workspace.services.store.documents.get(row["id"])
+    assert (row["name"], row["text"], row["characters"]) == ("harbour.md", document.text, len(document.text))
+    assert [place["heading"] for place in row["sections"]] == [section.heading or None for section in document.sections]
+    assert row["chunks"] == len(workspace.services.store.documents.searched_chunks())
+    assert row["created_at"] == datetime.fromtimestamp(document.created_at, UTC)
+
+
+def test_queries_tell_their_list_their_split_and_their_metadata_as_rows(loaded):
+    rows = rows_of(loaded, "queries")
+    plain = next(row for row in rows if row["query"] == "Plain?")
+    assert plain["metadata"] == [{"name": "topic", "value": ODD}, {"name": "week", "value": "3"}]
+    assert (plain["query_set"], plain["asked_in"], plain["split"]) == ("File", "list", "train")
+    assert f"What? {ODD}" in [row["query"] for row in rows]
+
+
+def test_completions_need_no_second_table(loaded, workspace):
+    rows = {row["id"]: row for row in rows_of(loaded, "completions")}
+    record = workspace.records[0]
+    row = rows[record.completion_id]
+    assert (row["query"], row["model"], row["provider"]) == (record.query, record.agent, "extractive")
+    assert (row["answer"], row["refused"], row["error"]) == (record.suggestion, False, None)
+    assert row["citations"] and row["contexts"][0]["text"] == record.contexts[0].text
+    assert row["contexts"][0]["document"] == "harbour.md" and row["contexts"][0]["heading"]
+    assert {row["parent_model"] for row in rows.values() if row["model"] == "tuned"} == {record.agent}
+
+
+def test_drafts_are_left_out_of_the_responses_and_discards_say_so(loaded, workspace):
+    rows = rows_of(loaded, "responses")
+    assert sorted(row["status"] for row in rows) == ["discarded", "submitted", "submitted"]
+    first = next(row for row in rows if row["record_id"] == workspace.records[0].id)
+    assert (first["answer"], first["query_rating"], first["context_rating"], first["seconds"]) == (ODD, 5, None, 12.5)
+    assert first["suggestion"] == workspace.records[0].suggestion and first["edited"]
+    second = next(row for row in rows if row["record_id"] == workspace.records[1].id)
+    assert (second["context_rating"], second["edited"]) == (2, False)
+    assert {row["record_id"] for row in rows} < {row["id"] for row in rows_of(loaded, "records")}
+
+
+def test_votes_say_what_was_shown_where_and_who_won(loaded, workspace):
+    rows = {row["comparison_id"]: row for row in rows_of(loaded, "votes")}
+    assert len(rows) == 5
+    for pair in workspace.shown:
+        row = rows[pair.comparison_id]
+        assert (row["answer_a"], row["answer_b"], row["query"]) == (pair.text_a, pair.text_b, pair.query)
+        assert {row["model_a"], row["model_b"]} == {"base", "tuned"}
+        assert (row["model_a"] == "base") == row["answer_a"].startswith("First")
+        assert (row["split"], row["seconds"]) == ("test", 3.5)
+        assert row["winner"] == {"model_a": row["model_a"], "model_b": row["model_b"]}.get(row["outcome"])
+    better = rows[workspace.shown[0].comparison_id]
+    assert (better["outcome"], better["reason"], better["correction"]) == ("model_a", ODD.strip(), "A better answer.")
+    last = rows[workspace.shown[3].comparison_id]
+    assert (last["outcome"], last["reason"], last["correction"]) == ("model_b", None, None)
+
+
+def test_automatic_ties_stay_and_votes_that_were_taken_back_do_not(loaded):
+    (tie,) = (row for row in rows_of(loaded, "votes") if row["annotator"] == AUTOMATIC)
+    assert (tie["outcome"], tie["winner"], tie["seconds"]) == ("tie", None, None)
+    assert not [row for row in rows_of(loaded, "votes") if row["reason"] == "Taken back."]
+    assert len({row["annotator"] for row in rows_of(loaded, "votes")}) == 2
+
+
+def test_comparisons_hold_both_answers_with_their_models(loaded):
+    rows = rows_of(loaded, "comparisons")
+    assert [[side["model"] for side in row["completions"]] for row in rows] == [["base", "tuned"]] * 5
+    assert [row["identical"] for row in rows] == [False] * 4 + [True]
+    assert rows[2]["completions"][1]["answer"] == "Second 2."
+    assert rows[0]["contexts"][0]["text"] == "The passage that both models were given."
+
+
+def test_sft_rows_are_those_of_the_training_file_and_the_corrections(loaded, workspace):
+    rows = rows_of(loaded, "sft")
+    reviews = [row for row in rows if row["source"] == "review"]
+    expected = workspace.services.tuner.chat_jsonl(workspace.dataset.id).splitlines()
+    assert [row["messages"] for row in reviews] == [json.loads(line)["messages"] for line in expected]
+    assert {row["split"] for row in reviews} == {"train"} and {row["record_id"] for row in reviews} == {
+        record.id for record in workspace.records[:2]
+    }
+    corrections = [row for row in rows if row["source"] == "correction"]
+    assert [row["messages"][-1]["content"] for row in corrections] == ["A better answer.", "Right."]
+    assert {(row["split"], row["model"], row["prompt_template"]) for row in corrections} == {
+        ("test", None, "answer-review")
+    }
+    assert validate_chat_jsonl(to_chat_jsonl({"messages": row["messages"]} for row in rows).splitlines()) == []
+
+
+def test_preferences_are_winners_and_corrections_over_what_they_beat(loaded, workspace):
+    rows = rows_of(loaded, "preferences")
+    found = {}
+    for row in rows:
+        found.setdefault(row["comparison_id"], []).append(
+            (row["source"], row["chosen"][0]["content"], row["rejected"][0]["content"])
+        )
+    first, second, third, fourth = workspace.shown
+    assert sorted(found[first.comparison_id]) == [
+        ("correction", "A better answer.", first.text_b),
+        ("vote", first.text_a, first.text_b),
+    ]
+    assert sorted(found[second.comparison_id]) == sorted(
+        [("correction", "Right.", second.text_a), ("correction", "Right.", second.text_b)]
+    )
+    assert third.comparison_id not in found
+    assert found[fourth.comparison_id] == [("vote", fourth.text_b, fourth.text_a)]
+    record = workspace.records[0]
+    assert found[None] == [("review", ODD, record.suggestion)]
+    assert sum(map(len, found.values())) == len(rows) == 6
+
+
+def test_preferences_are_conversations_with_the_prompt_of_the_rejected_answer(loaded, workspace):
+    rows = rows_of(loaded, "preferences")
+    for row in rows:
+        assert [message["role"] for message in row["prompt"]] == ["system", "user"]
+        assert [message["role"] for message in row["chosen"] + row["rejected"]] == ["assistant"] * 2
+        assert row["rejected_model"] and (row["chosen_model"] is None) == (row["source"] != "vote")
+    record = workspace.records[0]
+    (review,) = (row for row in rows if row["source"] == "review")
+    assert review["prompt"] == render_messages(get_template("customer-assistant"), record.query, record.contexts)
+    assert (review["split"], review["record_id"], review["rejected_model"]) == ("train", record.id, record.agent)
+
+
+def test_a_column_that_was_added_later_is_null_in_older_files(loaded):
+    votes = rows_of(loaded, "votes", "later")
+    assert [row["confidence"] for row in votes] == [None] * 5 + ["high"]
+    assert [row["outcome"] for row in votes[:5]] == [row["outcome"] for row in rows_of(loaded, "votes")]
+    completions = rows_of(loaded, "completions", "later")
+    ranks = [[context["rank"] for context in row["contexts"]] for row in completions]
+    assert set(ranks[-1]) == {1} and {rank for row in ranks[:-1] for rank in row} == {None}
+    assert loaded["later"]["votes", True]["rows"] == votes
+
+
+def test_it_is_the_declared_features_that_keep_it_loading(loaded):
+    assert "column names don't match" in loaded["undeclared"]["votes", False]["error"]
+    assert rows_of(loaded, "queries", "undeclared") == rows_of(loaded, "queries")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_without_rows_is_streamed_with_its_features(loaded, table):
+    assert loaded["empty"][table.name, True] == {"rows": [], "features": features(table)}
+    # `datasets` itself makes no map-style data set of no rows; what is allowed besides its own words is that it learns to.
+    found = loaded["empty"][table.name, False]
+    assert "corresponds to no data" in found.get("error", "") or found["rows"] == []
+    assert parquet(table, []) == parquet(table, [])
+    assert pyarrow.parquet.read_table(io.BytesIO(parquet(table, []))).schema.names == [c.name for c in table.columns]
+
+
+def test_the_same_workspace_gives_the_same_bytes_whatever_the_order_of_its_rows(workspace, files):
+    assert published_files(workspace.services.store, REPO, salt=SALT) == files
+    rows = published_rows(workspace.services.store, SALT)
+    assert all(parquet(table, rows[table.name][::-1]) == files[table.path] for table in TABLES)
+
+
+def test_a_row_that_lacks_a_column_is_refused():
+    with pytest.raises(KeyError, match="text"):
+        parquet(BY_NAME["documents"], [{"id": "d", "name": "n", "media_type": "m", "sha256": "s"}])
+
+
+def test_big_rows_are_in_small_groups():
+    rows = [
+        {
+            "id": f"{n:05}",
+            "query": "x" * 100,
+            "split": "train",
+            "query_set_id": "s",
+            "query_set": "s",
+            "asked_in": "list",
+        }
+        | {"position": n, "metadata": []}
+        for n in range(2500)
+    ]
+    read = pyarrow.parquet.ParquetFile(io.BytesIO(parquet(BY_NAME["queries"], rows))).metadata
+    assert (read.num_rows, read.num_row_groups) == (2500, 3)
+    large = [{**row, "query": "x" * 1_000_000} for row in rows[:100]]
+    read = pyarrow.parquet.ParquetFile(io.BytesIO(parquet(BY_NAME["queries"], large))).metadata
+    assert max(read.row_group(n).num_rows for n in range(read.num_row_groups)) < 40
+
+
+def everything(files):
+    """Return what stands in the files, as bytes and as read."""
+    tables = [pyarrow.parquet.read_table(io.BytesIO(files[table.path])) for table in TABLES]
+    return b"".join(files.values()) + repr([table.to_pylist() for table in tables]).encode()
+
+
+def test_nobody_is_named_and_nothing_leads_to_a_person(workspace, files):
+    text = everything(files)
+    assert ODD.encode()[:20] in text
+    for name, member_id in zip(PEOPLE, workspace.people, strict=True):
+        for told in (name, name.split()[0], repr(name), member_id, hashlib.sha256(name.encode()).hexdigest()):
+            assert told.encode() not in text
+    assert SALT.encode() not in text and b"A draft." not in text and b"Another draft." not in text
+
+
+def test_pseudonyms_stay_for_a_salt_and_change_with_it(workspace):
+    store, (ada, bo) = workspace.services.store, workspace.people
+    names = annotators(store, SALT)
+    assert re.fullmatch(r"annotator-[0-9a-f]{10}", names[ada]) and names[ada] != names[bo]
+    assert names == annotators(store, SALT) and names[ada] != annotators(store, "another")[ada]
+    assert names[AUTOMATIC] == "automatic"
+
+
+def test_names_are_published_where_the_workspace_says_so(workspace):
+    shown = published_files(workspace.services.store, REPO, salt=SALT, show_names=True)
+    text = everything(shown)
+    assert PEOPLE[0].encode() in text and workspace.people[0].encode() not in text
+    assert b"under the names that they gave themselves" in shown["README.md"]
+
+
+def test_two_people_of_one_name_stay_two_and_nobody_is_taken_for_automatic(services):
+    people = [services.store.members.by_token(token) for token in "abc"]
+    for member_id, name in zip(people, ("Ada", "Ada", AUTOMATIC), strict=True):
+        services.store.members.rename(member_id, name)
+    names = annotators(services.store, SALT, show_names=True)
+    assert len(set(names.values())) == 4
+    assert names[people[0]].startswith("Ada (annotator-") and names[AUTOMATIC] == AUTOMATIC
