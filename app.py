@@ -15,11 +15,13 @@ from components import (
     documents,
     edit,
     header,
+    restoring,
     results,
     runs,
     server,
     settings,
     start,
+    storage,
     tune,
     viewer,
 )
@@ -47,12 +49,13 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
     start.wire(start_tab, start.StartHandlers(services), tabs, ask_tab.documents.root)
     ask.wire(ask_tab, ask.AskHandlers(services))
     documents.wire(ask_tab.documents, documents.DocumentsHandlers(services), ask_tab.root)
-    runs.wire(ask_tab.runs, runs.RunsHandlers(services), ask_tab.root, tabs)
+    runs.wire(ask_tab.runs, runs.RunsHandlers(services), ask_tab.root, tabs, edit_tab)
     edit.wire(edit_tab, edit.EditHandlers(services))
     tune.wire(tune_tab, tune.TuneHandlers(services), tabs, compare_tab)
-    compare.wire(compare_tab, compare.CompareHandlers(services), tabs)
+    compare.wire(compare_tab, compare.CompareHandlers(services), tabs, results_tab)
     results.wire(results_tab, results.ResultsHandlers(services))
     settings.wire(settings_tab, settings.SettingsHandlers(services))
+    storage.wire(settings_tab.storage, storage.StorageHandlers(services), settings_tab.root)
     viewer.wire(drawer, viewer.ViewerHandlers(services), [ask_tab.sources, edit_tab.sources, compare_tab.sources])
     app.load(shows_errors(header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden")
     app.load(address.open_tab, None, tabs, api_visibility="private", show_progress="hidden")
@@ -67,11 +70,14 @@ def main() -> None:
     """Start the app with the settings of the environment."""
     try:
         chosen = from_environment(os.environ)
+        server.log_to_stderr(chosen.secrets)
         # The port first: a second Pairloop must not touch the workspace of the one that runs.
         listening = server.listen(chosen)
-        services = open_services(chosen)
+        with restoring.shown_on(listening) as report:
+            services = open_services(chosen, report)
     except PipelineError as error:
         sys.exit(f"Pairloop cannot start. {error}")
+    services.start_backup()
     print(f"Pairloop: http://{chosen.host}:{listening.getsockname()[1]} · data in {chosen.home}", flush=True)
     server.serve(build_server(services), listening, services)
 

@@ -28,27 +28,43 @@ class Download:
     file: gr.DownloadButton
 
 
-def build(label: str, elem_id: str, interactive: bool = True) -> Download:
+def build(label: str, elem_id: str, interactive: bool = True, visible: bool = True) -> Download:
     """Lay out a download."""
-    button = gr.Button(label, elem_id=elem_id, interactive=interactive)
+    button = gr.Button(label, elem_id=elem_id, interactive=interactive, visible=visible)
     return Download(button, gr.DownloadButton(visible="hidden", elem_id=f"{elem_id}-file"))
 
 
 def wire(download: Download, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:
     """Let the button hand out the file whose path ``handler`` returns."""
     made = download.button.click(shows_errors(handler), list(inputs), download.file, api_visibility="private")
+    hand_out(made, download.file)
+
+
+def hand_out(made: gr.events.Dependency, file: gr.DownloadButton) -> None:
+    """Let the browser take what a listener has put into a hidden DownloadButton, where it has put something there."""
     # The hidden button needs a moment to take over the new file.
-    press = f"() => setTimeout(() => document.querySelector('#{download.file.elem_id}').click(), 150)"
-    made.success(None, None, None, js=press, api_visibility="private")
+    press = f"(file) => file && setTimeout(() => document.querySelector('#{file.elem_id}').click(), 150)"
+    made.success(None, file, None, js=press, api_visibility="private")
 
 
 def write(name: str, text: str) -> str:
     """Write a file of this name into a folder of its own and return its path. Line ends stay as they are."""
-    # Somebody may have tidied the temporary files of a process that runs for weeks.
-    os.makedirs(_folder(), mode=0o700, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=_folder())) / name
+    path = place(name)
     path.write_text(text, encoding="utf-8", newline="")
     return str(path)
+
+
+def place(name: str) -> Path:
+    """Return the path for a file of this name in a folder of its own."""
+    # Somebody may have tidied the temporary files of a process that runs for weeks.
+    os.makedirs(_folder(), mode=0o700, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=_folder())) / name
+
+
+def remove_all() -> None:
+    """Remove what was made for downloads; the process is about to end."""
+    if _folder.cache_info().currsize:
+        shutil.rmtree(_folder(), ignore_errors=True)
 
 
 @functools.cache

@@ -219,8 +219,13 @@ def bar(done: int, total: int, label: str) -> str:
 
 def ago(moment: float) -> str:
     """Return a time as words relative to now, with the exact time on hover."""
-    passed = max(0.0, time.time() - moment)
+    exact = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
+    return f'<time title="{exact}">{span(time.time() - moment)} ago</time>'
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its largest whole unit; a clock that jumped back makes none of them negative."""
+    passed = max(0.0, seconds)
     steps = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (float("inf"), 86400, "d"))
     size, unit = next((size, unit) for limit, size, unit in steps if passed < limit)
-    exact = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
-    return f'<time title="{exact}">{int(passed // size)} {unit} ago</time>'
+    return f"{int(passed // size)} {unit}"

@@ -49,18 +49,15 @@ class AskHandlers:
 
     def ask(self, query: str, model_id: str | None, request: gr.Request) -> Iterator[Shown]:
         """Answer a query; the text grows while the model writes."""
-        self._services.comparisons.refuse_blind_query(query, person(self._services, request))
-        model_id = model_id or self._services.registry.all()[0].id
         asked = None
         try:
+            model_id = model_id or self._services.registry.all()[0].id
+            self._services.comparisons.refuse_withheld_query(query, model_id, person(self._services, request))
             for asked in self._services.generation.ask(query, model_id):
                 yield Shown(answer(asked), _html.sources(asked.retrieval.contexts))
         except PipelineError as error:
-            # Beside what there is of the answer, where it stays; the message that is raised goes by.
-            if asked is not None:
-                written = _html.answer(asked.text, len(asked.retrieval.contexts)) if asked.text else ""
-                yield Shown(written + _html.note(str(error), "bad"), _html.sources(asked.retrieval.contexts))
-            raise
+            # Where the answer would stand, beside what there is of it: a message on top of the page would go by.
+            yield Shown(failed(asked, str(error)), _html.sources(asked.retrieval.contexts) if asked else "")
 
 
 def build() -> AskTab:
@@ -107,6 +104,12 @@ def wire(tab: AskTab, handlers: AskHandlers) -> None:
         concurrency_limit=16,
         show_progress="minimal",
     )
+
+
+def failed(asked: Asked | None, error: str) -> str:
+    """Return what stands in an answer's place: what was written of it, and why there is no more."""
+    written = _html.answer(asked.text, len(asked.retrieval.contexts)) if asked and asked.text else ""
+    return f'{written}<div role="alert">{_html.note(error, "bad")}</div>'
 
 
 def answer(asked: Asked) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from gradio.components.plot import PlotData
 
-from pipeline.ranking import OutcomeCounts
+from pipeline.ranking import OutcomeCounts, shares
 
 MODELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 TIE, BOTH_BAD = "#8C8C8C", "#4D4D4D"
@@ -36,15 +36,15 @@ def outcomes(counts: OutcomeCounts, colour_of: Mapping[str, str]) -> go.Figure:
     first, second = colour_of[counts.first], colour_of[counts.second]
     if second == first:
         second = MODELS[(MODELS.index(first) + 1) % len(MODELS)]
+    of_all = shares(counts)
     parts = (
-        (f"{counts.first} better", counts.wins, first),
-        ("tie", counts.ties, TIE),
-        ("both bad", counts.both_bad, BOTH_BAD),
-        (f"{counts.second} better", counts.losses, second),
+        (f"{counts.first} better", counts.wins, of_all.wins, first),
+        ("tie", counts.ties, of_all.ties, TIE),
+        ("both bad", counts.both_bad, of_all.both_bad, BOTH_BAD),
+        (f"{counts.second} better", counts.losses, of_all.losses, second),
     )
     figure = go.Figure()
-    for name, count, colour in parts:
-        share = 100 * count / counts.votes if counts.votes else 0.0
+    for name, count, share, colour in parts:
         label = f"{count} · {share:.2f} %" if share >= 9 else (str(count) if share >= 3 else "")
         figure.add_bar(
             x=[share],

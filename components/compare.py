@@ -13,11 +13,13 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
+from components import results as results_screen
 from components._choices import build_dropdown, dropdown, kept
 from components._errors import shows_errors
 from components._session import person
 from pipeline.comparisons import BlindPair
 from pipeline.errors import ComparisonError
+from pipeline.ranking.verdict import plural
 from pipeline.records import Outcome
 from pipeline.services import Services
 from pipeline.store.comparisons import ComparisonSet
@@ -79,6 +81,13 @@ class NewChoices(NamedTuple):
     preview: str
 
 
+class ResultsOpened(NamedTuple):
+    """Output order of the way to the results."""
+
+    tabs: gr.Tabs
+    chosen: gr.Dropdown
+
+
 class Created(NamedTuple):
     """Output order after a comparison was made."""
 
@@ -96,6 +105,7 @@ class CompareHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._desk = services.comparisons
+        self._results = results_screen.ResultsHandlers(services)
 
     def load_comparisons(self, chosen: str | None) -> gr.Dropdown:
         """Return the comparisons under names that tell no model; a choice that still exists is kept."""
@@ -154,9 +164,9 @@ class CompareHandlers:
         vote = self._desk.undo(set_id, person(self._services, request))
         return self.show_next(set_id, request)._replace(reason=vote.reason, correction=vote.correction)
 
-    def open_results(self, set_id: str | None) -> gr.Tabs:
-        """Go to the results."""
-        return gr.Tabs(selected="results")
+    def open_results(self, set_id: str | None, request: gr.Request) -> ResultsOpened:
+        """Go to the results of the comparison that was judged."""
+        return ResultsOpened(gr.Tabs(selected="results"), self._results.load_comparisons(set_id, request))
 
     def load_new(self, model_1: str | None, model_2: str | None, list_id: str | None) -> NewChoices:
         """Return the models and lists for a new comparison: the newest model beside its parent, the newest list."""
@@ -176,10 +186,13 @@ class CompareHandlers:
             return _html.note("A comparison needs two models and a list of queries.")
         if model_1 == model_2:
             return _html.note("Choose two different models. Tune makes a second one.", "warn")
-        preview = self._desk.preview(model_1, model_2, list_id)
-        text = f"{preview.pairs} test queries. Both models answer over the same stored contexts."
+        preview = self._desk.preview(list_id)
+        text = (
+            f"{plural(preview.pairs, 'test query', 'test queries')}. Both models answer over the same stored contexts."
+        )
         if preview.barred:
-            text += f" {preview.barred} more are barred: a model was trained on them."
+            are = "1 more is barred: it is" if preview.barred == 1 else f"{preview.barred} more are barred: they are"
+            text += f" {are} reviewed on Edit, where answers are read in the open."
         return _html.note(text, "" if preview.pairs else "warn")
 
     def create_comparison(self, model_1: str | None, model_2: str | None, list_id: str | None) -> Created:
@@ -239,7 +252,7 @@ def build() -> CompareTab:
     )  # fmt: skip
 
 
-def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs) -> None:
+def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab: results_screen.ResultsTab) -> None:
     """Attach the listeners."""
     screen = [
         tab.pair_id, tab.shown_at, tab.progress, tab.nothing, tab.results, tab.form, tab.pair, tab.sources, tab.reason,
@@ -260,7 +273,7 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs) -> None:
     ):
         button.click(shows_errors(handler), cast, screen, **quiet)
     tab.undo.click(shows_errors(handlers.undo_vote), tab.chosen, screen, **quiet)
-    tab.results.click(shows_errors(handlers.open_results), tab.chosen, tabs, **quiet)
+    tab.results.click(shows_errors(handlers.open_results), tab.chosen, [tabs, results_tab.chosen], **quiet)
     tab.new.expand(shows_errors(handlers.load_new), new, [*new, tab.preview], **quiet)
     for component in new:
         component.input(shows_errors(handlers.preview_new), new, tab.preview, **quiet)

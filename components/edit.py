@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -133,9 +134,8 @@ class EditHandlers:
         request: gr.Request,
     ) -> Screen:
         """Submit the response and show the next record."""
-        me = person(self._services, request)
-        self._desk.submit(record_id, me, _values(query_rating, context_rating, answer), _seconds(shown_at))
-        return self._after(record_id, me)
+        values = _values(query_rating, context_rating, answer)
+        return self._end(self._desk.submit, record_id, values, shown_at, request)
 
     def discard_record(
         self,
@@ -147,12 +147,11 @@ class EditHandlers:
         request: gr.Request,
     ) -> Screen:
         """Discard the record and show the next one."""
-        me = person(self._services, request)
-        self._desk.discard(record_id, me, _values(query_rating, context_rating, answer), _seconds(shown_at))
-        return self._after(record_id, me)
+        values = _values(query_rating, context_rating, answer)
+        return self._end(self._desk.discard, record_id, values, shown_at, request)
 
     def go_back(self, record_id: str, dataset_id: str | None, request: gr.Request) -> Screen:
-        """Show the record before; from the end of a dataset, its last record."""
+        """Show the record before in this person's order; from its end, the last one."""
         return self._step(record_id, dataset_id, -1, person(self._services, request))
 
     def go_on(self, record_id: str, dataset_id: str | None, request: gr.Request) -> Screen:
@@ -161,15 +160,19 @@ class EditHandlers:
 
     def _step(self, record_id: str, dataset_id: str | None, step: int, me: str) -> Screen:
         if not record_id:
-            last = self._services.store.reviews.record_ids(dataset_id or "")[-1:]
+            last = self._desk.order(dataset_id or "", me)[-1:]
             return self._screen(dataset_id or "", next(iter(last), None), me)
-        neighbour = self._desk.neighbour(record_id, step)
+        neighbour = self._desk.neighbour(record_id, me, step)
         if neighbour is None:
             gr.Info("This is the first record." if step < 0 else "This is the last record.")
         screen = self._screen(self._services.store.reviews.record(record_id).dataset_id, neighbour or record_id, me)
         return screen if neighbour else _untouched(screen)
 
-    def _after(self, record_id: str, me: str) -> Screen:
+    def _end(
+        self, end: Callable, record_id: str, values: dict[str, object], shown_at: float | None, request: gr.Request
+    ) -> Screen:
+        me = person(self._services, request)
+        end(record_id, me, values, _seconds(shown_at))
         dataset_id = self._services.store.reviews.record(record_id).dataset_id
         return self._screen(dataset_id, self._desk.next_record(dataset_id, me, record_id), me)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import gradio as gr
 
 from components._errors import shows_errors
 from components._html import esc
 from components._session import person
+from components.backup_words import UNKNOWN, Words, words
 from pipeline.cleaning import clean
 from pipeline.errors import RecordError
 from pipeline.services import Services
@@ -16,7 +19,6 @@ _RENAME_JS = """
 element.addEventListener('change', (event) => {
   if (event.target.matches('[data-name]')) trigger('edit', {name: event.target.value});
 });
-window.pairloopNudge = () => trigger('nudge');
 """
 KEYS = (
     ("Everywhere", (("?", "show these keys"), ("Esc", "close a document"))),
@@ -39,7 +41,7 @@ class HeaderHandlers:
 
     def show_header(self, request: gr.Request) -> str:
         """Return the header."""
-        return header(self._services.store.members.name(person(self._services, request)))
+        return self._header(self._services.store.members.name(person(self._services, request)))
 
     def rename_person(self, event: gr.EventData, request: gr.Request) -> str:
         """Give this person the name that was typed."""
@@ -48,7 +50,10 @@ class HeaderHandlers:
             raise RecordError(f"A name has 1 to {MAX_NAME} characters.")
         self._services.store.members.rename(person(self._services, request), name)
         gr.Info(f"You are {esc(name)} from now on.")
-        return header(name)
+        return self._header(name)
+
+    def _header(self, name: str) -> str:
+        return header(name, words(self._services.backup.state(), time.time()))
 
 
 def build() -> gr.HTML:
@@ -60,16 +65,14 @@ def build() -> gr.HTML:
 def wire(html: gr.HTML, handlers: HeaderHandlers) -> None:
     """Attach the listener for a new name."""
     html.edit(shows_errors(handlers.rename_person), None, html, api_visibility="private", show_progress="hidden")
-    # Its answer is not needed: the event itself makes the page listen again (pairloop.js).
-    html.nudge(lambda: None, None, None, api_visibility="private", show_progress="hidden")
 
 
-def header(name: str) -> str:
-    """Return the header's HTML."""
+def header(name: str, backup: Words = UNKNOWN) -> str:
+    """Return the header's HTML. The page's script keeps what it says about the back-up true (backup.js)."""
     return (
         '<div class="pl-header"><span class="pl-brand">Pairloop</span>'
-        '<span class="pl-state" title="To back up, stop the app and copy the folder that Settings names.">'
-        "● Kept on this machine only</span>"
+        f'<button type="button" class="pl-state" data-open-backup data-backup="{backup.kind}" title="{esc(backup.title)}">'
+        f'{esc(backup.text)}</button><span class="pl-unseen" role="status" data-backup-told></span>'
         '<span class="pl-grow"></span>'
         f'<label class="pl-state">You <input class="pl-name" data-name aria-label="Your name" maxlength="{MAX_NAME}" '
         f'value="{esc(name)}"></label>'

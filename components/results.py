@@ -13,6 +13,7 @@ from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline import ranking
+from pipeline.agreement import votes_agreement
 from pipeline.comparisons import Revealed
 from pipeline.errors import ComparisonError
 from pipeline.ranking.verdict import RULE, Verdict, p_text, plural
@@ -229,7 +230,10 @@ def numbers(verdict: Verdict, automatic_ties: int) -> str:
 def _given_by(votes: int, automatic: int) -> str:
     if automatic:
         are = "is an automatic tie" if automatic == 1 else "are automatic ties"
-        return f"{automatic} of the votes {are}: both answers were identical, which counts once for each annotator."
+        return (
+            f"{automatic} of the votes {are}: both answers were identical, which counts once for each person who judged "
+            "every pair that is shown, and once at least."
+        )
     return "Every vote was given by a person." if votes else "Nobody has voted yet."
 
 
@@ -240,13 +244,13 @@ def prepared(summary: Mapping[str, int]) -> str:
     parts = [
         f"{plural(pairs, 'query', 'queries')} compared{same}",
         f"{failed} without an answer" if failed else "",
-        f"{barred} barred because a model was trained on {'it' if barred == 1 else 'them'}" if barred else "",
+        f"{barred} barred because {'it is' if barred == 1 else 'they are'} reviewed on Edit" if barred else "",
     ]
     return _html.note(f"{'; '.join(filter(None, parts))}.")
 
 
 def checks(votes: Sequence[Vote]) -> str:
-    """Return what could have bent the result: sides and hurried votes."""
+    """Return what could have bent the result: sides, annotators who disagree, and hurried votes."""
     people = [vote for vote in votes if vote.annotator]
     left = ranking.left_share(people)
     notes = ['<h3 class="pl-title">Checks</h3>']
@@ -255,15 +259,34 @@ def checks(votes: Sequence[Vote]) -> str:
     else:
         words = (
             f"Side A won {left.count} of {left.total} decisive votes: {100 * left.rate:.0f} % "
-            f"[{100 * left.low:.0f} – {100 * left.high:.0f}], sign test p = {left.p_value:.3f}."
+            f"[{100 * left.low:.0f} – {100 * left.high:.0f}], sign test p {p_text(left.p_value)}."
         )
         good = left.p_value >= 0.05
         notes.append(
             _html.note(words + ("" if good else " The side seems to matter: be careful."), "good" if good else "warn")
         )
-    fast = sum(vote.seconds is not None and vote.seconds < FAST_SECONDS for vote in people)
+    return "".join(notes) + (_agreement(people) + _hurry(people) if people else "")
+
+
+def _agreement(people: Sequence[Vote]) -> str:
+    found = votes_agreement(people)
+    if found.alpha is None:
+        return _html.note(f"Agreement among annotators cannot be told. {found.reason}")
+    interval = "" if found.low is None else f" [{found.low:.2f} – {found.high:.2f}]"
+    words = (
+        f"Annotators agree with α = {found.alpha:.2f}{interval} (Krippendorff; 1 is always, 0 is what chance gives); "
+        f"{found.unanimous} of {plural(found.units, 'pair', 'pairs')} judged by two people or more are unanimous."
+    )
+    # Krippendorff's own mark for tentative conclusions.
+    return _html.note(words, "good" if found.alpha >= 0.667 else "warn")
+
+
+def _hurry(people: Sequence[Vote]) -> str:
+    timed = [vote.seconds for vote in people if vote.seconds is not None]
+    fast = sum(seconds < FAST_SECONDS for seconds in timed)
+    if not timed:
+        return _html.note("No vote has a known time, so nothing can be said about hurried votes.")
+    of = plural(len(timed), "vote", "votes") + ("" if len(timed) == len(people) else " with a known time")
     if fast:
-        notes.append(_html.note(f"{fast} of {len(people)} votes took under 2 s. They count all the same.", "warn"))
-    elif people:
-        notes.append(_html.note("No vote took under 2 s.", "good"))
-    return "".join(notes)
+        return _html.note(f"{fast} of {of} took under 2 s. They count all the same.", "warn")
+    return _html.note(f"None of {of} took under 2 s.", "good")

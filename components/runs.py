@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _html
+from components import _download, _html
+from components import edit as edit_screen
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline.errors import QueryFileError, RecordError
-from pipeline.generation import Row
 from pipeline.prompts import TEMPLATES
-from pipeline.records import JobState, Run
+from pipeline.records import JobState, Run, Split
+from pipeline.run_files import ShownRow, run_csv, shown_rows
 from pipeline.services import Services
 
 SHOWN_ROWS = 200
+# So many of the newest runs are looked through for one to show.
+LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class RunsPanel:
     timer: gr.Timer
     progress: gr.HTML
     rows: gr.HTML
+    download: _download.Download
     typed: gr.Textbox
     file: gr.File
     name: gr.Textbox
@@ -61,6 +65,15 @@ class State(NamedTuple):
     timer: gr.Timer
     cancel: gr.Button
     run: gr.Button
+    download: gr.Button
+
+
+class SentToEdit(NamedTuple):
+    """Output order after a dataset was made."""
+
+    dataset: gr.Dropdown
+    record_id: str
+    tabs: gr.Tabs
 
 
 class AddedList(NamedTuple):
@@ -78,6 +91,7 @@ class RunsHandlers:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._edit = edit_screen.EditHandlers(services)
 
     def load_choices(self, list_id: str | None, model_id: str | None) -> Choices:
         """Return the lists and models to choose from; choices that still exist are kept."""
@@ -116,33 +130,48 @@ class RunsHandlers:
 
         Answers that this person is still to judge blind are withheld: they would tell what this model writes.
         """
-        runs = self._services.store.runs
-        run = runs.get(run_id) if run_id else next(iter(runs.latest(1)), None)
+        run = self._services.store.runs.get(run_id) if run_id else self._newest_run()
         if run is None:
             nothing = _html.note("No run yet: a run answers every query of a list with one model.")
-            return State(
-                None, nothing, "", gr.Timer(active=False), gr.Button(visible=False), gr.Button(interactive=True)
-            )
+            buttons = gr.Button(visible=False), gr.Button(interactive=True), gr.Button(visible=False)
+            return State(None, nothing, "", gr.Timer(active=False), *buttons)
         running = run.state is JobState.RUNNING
         name = self._services.store.models.get(run.model_id).name
         shown = progress(run, name, self._services.store.queries.set_name(run.query_set_id))
-        rows = self._services.generation.rows(run)
-        withheld = self._services.comparisons.withheld([row.query for row in rows], person(self._services, request))
-        rows = table(rows, withheld)
-        buttons = gr.Button(visible=running), gr.Button(interactive=not running)
-        return State(run.id, shown, rows, gr.Timer(active=running), *buttons)
+        buttons = gr.Button(visible=running), gr.Button(interactive=not running), gr.Button(visible=True)
+        return State(run.id, shown, table(self._rows(run, request)), gr.Timer(active=running), *buttons)
 
-    def send_to_edit(self, run_id: str | None, template: str) -> gr.Tabs:
-        """Make a dataset from the run's train queries and go to Edit."""
+    def download_run(self, run_id: str | None, request: gr.Request) -> str:
+        """Return the path of a CSV file with a row per query of the run."""
+        if not run_id:
+            raise RecordError("Run a list of queries first.")
+        run = self._services.store.runs.get(run_id)
+        model = self._services.store.models.get(run.model_id).name
+        return _download.write("pairloop-run.csv", run_csv(self._rows(run, request), model))
+
+    def send_to_edit(self, run_id: str | None, template: str) -> SentToEdit:
+        """Make a dataset from the run's train queries and open it on Edit."""
         if not run_id:
             raise RecordError("Run a list of queries first.")
         dataset = self._services.reviews.create_dataset(run_id, template)
         gr.Info(f"{_html.esc(dataset.name)}: {dataset.size} records to review.")
-        return gr.Tabs(selected="edit")
+        # Without a record: one of another dataset is on the screen, perhaps.
+        return SentToEdit(self._edit.load_datasets(dataset.id), "", gr.Tabs(selected="edit"))
 
     def _lists(self, chosen: str | None) -> gr.Dropdown:
         lists = self._services.query_lists.all()
         return dropdown([(f"{item.name} ({item.size})", item.id) for item in lists], chosen)
+
+    def _rows(self, run: Run, request: gr.Request) -> list[ShownRow]:
+        """Return the rows of a run as this person may see them."""
+        rows = self._services.generation.rows(run)
+        queries, me = [row.query for row in rows], person(self._services, request)
+        return shown_rows(rows, self._services.comparisons.withheld(queries, run.model_id, me))
+
+    def _newest_run(self) -> Run | None:
+        # A comparison answers its test queries in runs of its own, which nobody began on this screen.
+        runs = self._services.store.runs.latest(LOOKED_AT)
+        return next((run for run in runs if run.split is not Split.TEST), None)
 
     def _wait_for_end(self, run_id: str) -> None:
         # A cancel takes effect within a second; waiting for it spares the person a screen that still says "running".
@@ -191,15 +220,16 @@ def build() -> RunsPanel:
             )
             send = gr.Button("Send to Edit", elem_id="runs-send", scale=1, min_width=140)
         rows = gr.HTML("", elem_id="runs-rows")
+        download = _download.build("Download the run (CSV)", "runs-download", visible=False)
     return RunsPanel(
-        query_list, model, run, cancel, run_id, timer, progress_html, rows, typed, file, name, hold_out, add, report,
+        query_list, model, run, cancel, run_id, timer, progress_html, rows, download, typed, file, name, hold_out, add, report,
         template, send,
     )  # fmt: skip
 
 
-def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs) -> None:
-    """Attach the listeners."""
-    state = [panel.run_id, panel.progress, panel.rows, panel.timer, panel.cancel, panel.run]
+def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, edit_tab: edit_screen.EditTab) -> None:
+    """Attach the listeners. ``edit_tab`` is where a dataset that is made of a run is opened."""
+    state = [panel.run_id, panel.progress, panel.rows, panel.timer, panel.cancel, panel.run, panel.download.button]
     chosen = [panel.query_list, panel.model]
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
@@ -207,14 +237,16 @@ def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs) 
     panel.timer.tick(shows_errors(handlers.show_run), panel.run_id, state, concurrency_limit=4, **quiet)
     panel.run.click(shows_errors(handlers.start_run), chosen, state, api_visibility="private")
     panel.cancel.click(shows_errors(handlers.cancel_run), panel.run_id, state, api_visibility="private")
+    _download.wire(panel.download, handlers.download_run, [panel.run_id])
     panel.add.click(
         shows_errors(handlers.add_list),
         [panel.typed, panel.file, panel.name, panel.hold_out],
         [panel.report, panel.query_list, panel.typed, panel.file, panel.name],
         api_visibility="private",
     )
+    opened = [edit_tab.dataset, edit_tab.record_id, tabs]
     panel.send.click(
-        shows_errors(handlers.send_to_edit), [panel.run_id, panel.template], tabs, api_visibility="private"
+        shows_errors(handlers.send_to_edit), [panel.run_id, panel.template], opened, api_visibility="private"
     )
 
 
@@ -224,8 +256,10 @@ def progress(run: Run, model: str, query_list: str) -> str:
     words = [f"{model} on {query_list}: {done} of {run.total}"]
     if run.failed:
         words.append(f"{run.failed} failed")
-    if run.state is JobState.RUNNING and run.done:
-        left = (time.time() - run.created_at) / done * (run.total - done)
+    # Answers that were there before took no time.
+    worked = done - run.reused
+    if run.state is JobState.RUNNING and worked:
+        left = (time.time() - run.created_at) / worked * (run.total - done)
         words.append(f"about {max(1, round(left))} s left")
     elif run.state is not JobState.RUNNING:
         words.append(_ENDS[run.state])
@@ -241,35 +275,22 @@ _ENDS = {
 }
 
 
-def table(rows: Sequence[Row], withheld: frozenset[str] = frozenset()) -> str:
-    """Return a row per query; the answers to ``withheld`` queries are left out."""
-    body = "".join(_row(number, row, row.query.id in withheld) for number, row in enumerate(rows[:SHOWN_ROWS], 1))
-    more = _html.note(f"The first {SHOWN_ROWS} of {len(rows):,} queries.") if len(rows) > SHOWN_ROWS else ""
+def table(rows: Sequence[ShownRow]) -> str:
+    """Return the first rows of a run; where there are more, where all of them are."""
+    body = "".join(_row(row) for row in rows[:SHOWN_ROWS])
+    more = f"The first {SHOWN_ROWS} of {len(rows):,} queries. Download the run for all of them."
     return (
         "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th class='pl-num'>#</th><th>Query</th>"
         "<th>Answer</th><th>Split</th><th class='pl-num'>Sources</th><th>State</th><th class='pl-num'>Seconds</th></tr></thead>"
-        f"<tbody>{body}</tbody></table></div>{more}"
+        f"<tbody>{body}</tbody></table></div>{_html.note(more) if len(rows) > SHOWN_ROWS else ''}"
     )
 
 
-def _row(number: int, row: Row, withheld: bool) -> str:
-    done = row.completion
-    if withheld and done is not None and not done.error:
-        done = replace(done, text="Withheld until you open the results of its comparison.", refused=False, seconds=0.0)
-    state = (
-        "waiting"
-        if done is None
-        else "failed"
-        if done.error
-        else "not in the documents"
-        if done.refused
-        else "answered"
-    )
-    text = "" if done is None else done.error or done.text
-    sources = len(row.retrieval.contexts) if row.retrieval else ""
+def _row(row: ShownRow) -> str:
+    text = _html.esc(row.answer)
     return (
-        f"<tr><td class='pl-num'>{number}</td><td class='pl-wide'>{_html.esc(row.query.text)}</td>"
-        f"<td class='pl-wide'><span class='pl-clip' title='{_html.esc(text)}'>{_html.esc(text)}</span></td>"
-        f"<td>{row.query.split}</td><td class='pl-num'>{sources}</td><td>{state}</td>"
-        f"<td class='pl-num'>{f'{done.seconds:.2f}' if done and done.seconds and not done.error else ''}</td></tr>"
+        f"<tr><td class='pl-num'>{row.number}</td><td class='pl-wide'>{_html.esc(row.query)}</td>"
+        f"<td class='pl-wide'><span class='pl-clip' title='{text}'>{text}</span></td>"
+        f"<td>{row.split}</td><td class='pl-num'>{'' if row.sources is None else row.sources}</td><td>{row.state}</td>"
+        f"<td class='pl-num'>{f'{row.seconds:.2f}' if row.seconds else ''}</td></tr>"
     )

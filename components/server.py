@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
-from components import theme
+from components import _download, theme
 from components._session import PersonCookie
+from components.backup_words import words
 from pipeline.errors import SettingsError
 from pipeline.services import Services
 from pipeline.settings import Settings
 
 
 def mount(screens: gr.Blocks, services: Services) -> FastAPI:
-    """Return the web server: the screens, and ``/healthz`` beside them. Gradio's own doors are shut."""
+    """Return the web server: the screens, with ``/healthz`` and ``/backup`` beside them. Gradio's own doors are shut."""
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     server.add_middleware(PersonCookie)
     server.get("/healthz", response_class=PlainTextResponse)(_healthy)
+    server.get("/backup")(_backup_route(services))
     mounted = gr.mount_gradio_app(
         server,
         screens,
@@ -59,17 +65,70 @@ def listen(chosen: Settings) -> socket.socket:
 
 
 def serve(app: FastAPI, listening: socket.socket, services: Services) -> None:
-    """Serve until the process is told to stop, then close the services."""
-    # When uvicorn has stopped it sends itself the signal again: that must end in the clean-up below, with status 0.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Without a limit an open tab's heartbeat would keep the server from ever stopping.
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+    """Serve until the process is told to stop, then close the services and end the process with status 0."""
+    # Without a limit an open tab's heartbeat would keep the server from ever stopping; and a Space is killed after 10 s, of
+    # which the back-up gets the most.
+    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1), services.backup.hurry)
+    # When uvicorn has stopped it sends itself the signal again, which must not keep the services from being closed.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     # The first page is not kept waiting for the example: it is indexed beside it, and the Start tab says so.
     threading.Thread(target=_after_start, args=(server, services), daemon=True).start()
     try:
         server.run(sockets=[listening])
     finally:
         services.close()
+    _download.remove_all()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python would wait for threads that read from a Hub which may never answer; everything that counts is closed.
+    os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """Begins to send what waits at the moment of the signal, while the server is still stopping."""
+
+    def __init__(self, config: uvicorn.Config, hurry: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._hurry = hurry
+
+    def handle_exit(self, sig, frame) -> None:
+        """Note the signal."""
+        self._hurry()
+        # Open tabs are cut off in a moment. That is no error, and needs no traceback for each of them.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        super().handle_exit(sig, frame)
+
+
+def log_to_stderr(secrets: tuple[str, ...]) -> None:
+    """Show the pipeline's warnings on stderr, whatever they say without the values of secrets."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_WithoutSecrets(secrets))
+    # Not the root logger: some libraries show their own warnings already, and would show them twice.
+    logging.getLogger("pipeline").addHandler(handler)
+
+
+class _WithoutSecrets(logging.Formatter):
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback where there is one."""
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, "•••")
+        return line
+
+
+def _backup_route(services: Services) -> Callable[[int | None], JSONResponse]:
+    def backup(zone: int | None = None) -> JSONResponse:
+        known = zone if zone is not None and abs(zone) <= 24 * 60 else None
+        said = asdict(words(services.backup.state(), time.time(), known))
+        return JSONResponse(said, headers={"Cache-Control": "no-store"})
+
+    return backup
 
 
 def _healthy() -> str:

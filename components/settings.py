@@ -1,4 +1,4 @@
-"""Settings: models, where data is kept, and the environment in force."""
+"""Settings: models, storage and back-up, and the environment in force."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from components import _html
+from components import _html, storage
 from components._errors import shows_errors
 from pipeline.prompts import TEMPLATES, get_template
 from pipeline.records import Model
@@ -26,6 +26,7 @@ class SettingsTab:
     template: gr.Dropdown
     temperature: gr.Number
     add: gr.Button
+    storage: storage.StorageTab
     environment: gr.HTML
 
 
@@ -72,15 +73,18 @@ def build() -> SettingsTab:
                     None, label="Temperature (empty: the endpoint's own)", elem_id="settings-temperature"
                 )
                 add = gr.Button("Add the model", elem_id="settings-add", min_width=140)
-        gr.HTML('<h3 class="pl-title">Storage and environment</h3>')
+        kept = storage.build()
+        gr.HTML('<h3 class="pl-title">Environment</h3>')
         environment = gr.HTML("", elem_id="settings-environment")
-    return SettingsTab(root, models, name, model_id, template, temperature, add, environment)
+    return SettingsTab(root, models, name, model_id, template, temperature, add, kept, environment)
 
 
 def wire(tab: SettingsTab, handlers: SettingsHandlers) -> None:
     """Attach the listeners."""
     shown = [tab.models, tab.environment]
-    tab.root.select(shows_errors(handlers.show_settings), None, shown, api_visibility="private", show_progress="hidden")
+    # A workspace file may bring models.
+    for event in (tab.root.select, tab.storage.imported.change):
+        event(shows_errors(handlers.show_settings), None, shown, api_visibility="private", show_progress="hidden")
     tab.add.click(
         shows_errors(handlers.add_model),
         [tab.name, tab.model_id, tab.template, tab.temperature],
@@ -119,20 +123,21 @@ def environment_html(settings: Settings) -> str:
         f"<td class='pl-wide'>{_html.esc(setting.help)}</td></tr>"
         for setting in SETTINGS
     )
-    kept = _html.note(f"Everything is kept in {settings.home}. To back it up, stop the app and copy that folder.")
     return (
-        f"{kept}<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Variable</th><th>In force</th>"
+        f"<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Variable</th><th>In force</th>"
         f"<th>What it does</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
 def _value(name: str, values: dict[str, object]) -> str:
     value = values[name.removeprefix("PAIRLOOP_").lower()]
-    if name.endswith("_KEY"):
+    if name.endswith(("_KEY", "_TOKEN")):
         return "set" if value else "not set"
     if isinstance(value, bool):
         return str(int(value))
-    return str(value) if value != "" else "not set"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "not set" if value in ("", None) else str(value)
 
 
 def _kind(model: Model) -> str:

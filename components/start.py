@@ -66,7 +66,9 @@ class StartHandlers:
         progress = [services.reviews.progress(dataset.id, me) for dataset in datasets[:20]]
         waiting = sum(p.pending + p.drafts for p in progress)
         sets = [item for item in services.comparisons.sets() if item.state == "open"]
-        pairs = [services.comparisons.progress(item.id, me) for item in sets[:20]]
+        # Opening the results ended this person's voting: pairs that they left there wait for nobody.
+        judged = [item for item in sets if not services.comparisons.is_revealed(item.id, me)]
+        pairs = [services.comparisons.progress(item.id, me) for item in judged[:20]]
         tuned = len([model for model in services.registry.all() if model.job_id])
         return (
             f"{documents} · {_many(sum(run.done for run in runs), 'answer')} from runs",

@@ -100,6 +100,7 @@ def css_paths() -> list[Path]:
 
 
 def head() -> str:
-    """Return the page's own script: keys, citations, the document drawer."""
-    script = (ASSETS / "pairloop.js").read_text(encoding="utf-8")
-    return f'<meta name="referrer" content="same-origin"><script>{script}</script>'
+    """Return the page's own scripts: the state of the back-up, and keys, citations, the document drawer."""
+    scripts = (ASSETS / name for name in ("backup.js", "pairloop.js"))
+    tags = "".join(f"<script>{script.read_text(encoding='utf-8')}</script>" for script in scripts)
+    return f'<meta name="referrer" content="same-origin">{tags}'

@@ -50,10 +50,8 @@ def read_archive(store: Store, path: Path, now: Callable[[], float] = time.time)
         raise BackupError(f"This is no workspace file that can be used: {reason}. Nothing was taken in.")
     if any(ulid.seconds(change.stamp) > now() + CLOCK_SECONDS for change in reading.changes):
         raise BackupError("This file says that it is from the future: set this machine's clock. Nothing was taken in.")
-    merged = store.merging.merge(reading.changes, None)
-    again = store.merging.retry_parked() if merged.parked else None
-    parked = len(store.merging.parked())
-    return Imported(len(reading.changes), merged.applied + (again.applied if again else 0), parked)
+    applied = store.merging.merge(reading.changes, None).applied + store.merging.retry_parked().applied
+    return Imported(len(reading.changes), applied, len(store.merging.parked()))
 
 
 def _unpacked(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 
 RESTORING = "restoring"
+REMOVED = "[secret removed]"
+# What is shorter is no secret but a word that endpoints without keys are given, such as "none", "test" or "EMPTY". Taken
+# out of every line of the journal it would take the words of the journal itself with it.
+SHORTEST_SECRET = 8
 Report = Callable[[str], None]
 
 
@@ -69,12 +74,10 @@ class Backup:
 
     def stop(self, seconds: float) -> None:
         """Send what waits and end, in at most so many seconds for all places together."""
-        if self._hub:
-            self._hub.hurry()
-        if self._folder:
-            self._folder.stop(min(seconds, 2.0))
-        if self._hub:
-            self._hub.stop(seconds)
+        deadline = time.monotonic() + seconds
+        self.hurry()
+        for place in self._places:
+            place.stop(max(0.1, deadline - time.monotonic()))
 
     def sync_now(self) -> None:
         """Send what waits to every place now.
@@ -120,32 +123,53 @@ class Backup:
         return imported
 
 
-def hub_sync(store: Store, settings: Settings, scrub: Callable[[bytes], bytes]) -> HubSync:
+def hub_sync(
+    store: Store, settings: Settings, scrub: Callable[[bytes], bytes], clock: Callable[[], float] = time.monotonic
+) -> HubSync:
     """Return the synchronisation with the dataset repo of the settings."""
     repo = HubRepo(settings.dataset_repo, settings.hf_endpoint, settings.hf_token)
     pace = Pace(settings.sync_seconds, 60.0 * settings.publish_minutes, settings.squash_history)
 
     def tables() -> dict[str, bytes]:
-        files = published_files(
+        return published_files(
             store,
             settings.dataset_repo,
             salt=store.values.pseudonym_salt(),
             licence=settings.license,
             show_names=settings.publish_names,
+            scrub=text_scrubber(settings.secrets),
         )
-        return {path: data if path.endswith(".parquet") else scrub(data) for path, data in files.items()}
 
-    return HubSync(store, repo, pace, tables, scrub)
+    return HubSync(store, repo, pace, tables, scrub, clock)
 
 
 def scrubber(secrets: tuple[str, ...]) -> Callable[[bytes], bytes]:
     """Return what takes secrets out of bytes, as they are and as JSON writes them: somebody may paste a key into a field."""
-    forms = {secret.encode() for secret in secrets} | {json.dumps(secret)[1:-1].encode() for secret in secrets}
+    kept = _real(secrets)
+    forms = {secret.encode() for secret in kept}
+    for ascii_only in (True, False):
+        forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode() for secret in kept}
     longest_first = sorted(forms, key=len, reverse=True)
 
     def scrub(data: bytes) -> bytes:
         for form in longest_first:
-            data = data.replace(form, b"[secret removed]")
+            data = data.replace(form, REMOVED.encode())
         return data
 
     return scrub
+
+
+def text_scrubber(secrets: tuple[str, ...]) -> Callable[[str], str]:
+    """Return what takes secrets out of a text."""
+    longest_first = sorted(_real(secrets), key=len, reverse=True)
+
+    def scrub(text: str) -> str:
+        for secret in longest_first:
+            text = text.replace(secret, REMOVED)
+        return text
+
+    return scrub
+
+
+def _real(secrets: tuple[str, ...]) -> list[str]:
+    return [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]

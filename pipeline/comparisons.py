@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -22,6 +22,7 @@ from pipeline.store import Store
 from pipeline.store.comparisons import INTERRUPTED, Comparison, ComparisonSet, StoredVote
 from pipeline.store.members import AUTOMATIC
 
+WITHHELD = "Test query: kept for Compare; shown after the results of its comparison are opened."
 MAX_TEXT_CHARACTERS = 50_000
 # A vote is timed from the moment the pair was sent; longer than this is a break.
 MAX_VOTE_SECONDS = 600.0
@@ -42,7 +43,7 @@ class BlindPair:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a comparison would hold. ``barred`` queries were in the training data of one of the two models."""
+    """What a comparison would hold. ``barred`` queries are reviewed on Edit."""
 
     pairs: int
     barred: int
@@ -52,8 +53,8 @@ class Preview:
 class Revealed:
     """The votes of a set with the models' names, ready for :mod:`pipeline.ranking`.
 
-    A pair of identical answers, which is shown to nobody, is a tie of each person who has voted in the set, as it would
-    be if it had been shown; ``automatic_ties`` counts these votes. ``summary`` says what became of the set's queries.
+    A pair of identical answers, which is shown to nobody, is a tie of each person who has judged every pair that is
+    shown, and one tie at least; ``automatic_ties`` counts these votes. ``summary`` says what became of the set's queries.
     """
 
     first: str
@@ -72,23 +73,23 @@ class ComparisonDesk:
         self._generation = generation
         self._creating = threading.Lock()
 
-    def preview(self, model_1: str, model_2: str, query_set_id: str) -> Preview:
-        """Count what a comparison of two models over the test queries of a list would hold."""
-        queries, barred = self._usable_queries(model_1, model_2, query_set_id)
+    def preview(self, query_set_id: str) -> Preview:
+        """Count what a comparison over the test queries of a list would hold."""
+        queries, barred = self._usable_queries(query_set_id)
         return Preview(len(queries), barred)
 
     def create(self, model_1: str, model_2: str, query_set_id: str) -> str:
         """Store a comparison and begin to prepare it in the background; return its id.
 
-        Where the same models are compared on the same list already, and no document came or went since, that
-        comparison's id is returned: a second click is no second comparison.
+        Where the same models are compared on the same list already, every query was answered, and no document came or
+        went since, that comparison's id is returned: a second click is no second comparison.
 
         Raises:
             ComparisonError: the models are the same, or no test query is left.
         """
         if model_1 == model_2:
             raise ComparisonError("Choose two different models.")
-        queries, barred = self._usable_queries(model_1, model_2, query_set_id)
+        queries, barred = self._usable_queries(query_set_id)
         if not queries:
             raise ComparisonError(_no_queries(barred))
         names = [self._store.models.get(model).name for model in (model_1, model_2)]
@@ -192,30 +193,24 @@ class ComparisonDesk:
             raise ComparisonError("This comparison has no results: it is not open for votes.")
         self._store.comparisons.reveal(item.id, member_id)
 
-    def withheld(self, queries: Sequence[Query], member_id: str) -> frozenset[str]:
-        """Return the ids of those queries whose answers this person may not see beside a model's name.
+    def withheld(self, queries: Sequence[Query], model_id: str, member_id: str) -> frozenset[str]:
+        """Return the ids of those queries whose answers by this model this person may not see beside its name.
 
-        These are the queries that they are judging blind, in whatever list the same text stands, and test queries of
-        which they have not opened the results of a comparison: whoever has read a model's answer cannot judge it blind.
+        These are the queries that they are judging blind, and test queries that this model has answered in no comparison
+        whose results they have opened: whoever has read a model's answer cannot judge it blind. It is the text that
+        counts, in whatever list it stands.
         """
-        blind, opened = self._blind_texts(member_id)
-        return frozenset(
-            query.id
-            for query in queries
-            if normal(query.text) in blind or (query.split is Split.TEST and normal(query.text) not in opened)
-        )
+        texts = self._withheld_texts(model_id, member_id)
+        return frozenset(query.id for query in queries if normal(query.text) in texts)
 
-    def refuse_blind_query(self, text: str, member_id: str) -> None:
-        """Refuse to answer a query in the open that this person is judging blind.
+    def refuse_withheld_query(self, text: str, model_id: str, member_id: str) -> None:
+        """Refuse to let a model answer a query in the open whose answer :meth:`withheld` would withhold.
 
         Raises:
             ComparisonError: it is one of those.
         """
-        if normal(text) in self._blind_texts(member_id)[0]:
-            raise ComparisonError(
-                "This is a test query of a comparison that you have not opened the results of. "
-                "Its answers are withheld until then, so that you can judge them blind."
-            )
+        if normal(text) in self._withheld_texts(model_id, member_id):
+            raise ComparisonError(WITHHELD)
 
     def results(self, set_id: str, member_id: str) -> Revealed:
         """Return the votes with the models' names.
@@ -227,7 +222,8 @@ class ComparisonDesk:
             raise ComparisonError("Open the results first: that ends your voting on this comparison.")
         item = self._store.comparisons.set(set_id)
         names = {model.id: model.name for model in self._store.models.all()}
-        stored = _with_ties_of_everybody(self._store.comparisons.votes(set_id))
+        shown = {pair.id for pair in self._store.comparisons.in_set(set_id) if not pair.identical}
+        stored = _with_automatic_ties(self._store.comparisons.votes(set_id), shown)
         votes = tuple(_vote(vote, names) for vote in stored)
         # The child of the two comes first: the question is whether the tuned model beats its base.
         first, second = self._child_first(item)
@@ -261,16 +257,17 @@ class ComparisonDesk:
         retrieval = self._store.queries.retrievals_by_id([item.retrieval_id])[item.retrieval_id]
         return BlindPair(item.id, query.text, retrieval.contexts, texts[left].text, texts[right].text, number, total)
 
-    def _usable_queries(self, model_1: str, model_2: str, query_set_id: str) -> tuple[list[Query], int]:
-        trained = self._trained_texts(model_1) | self._trained_texts(model_2)
-        queries = self._store.queries.in_set(query_set_id, Split.TEST)
-        usable = [query for query in queries if normal(query.text) not in trained]
-        return usable, len(queries) - len(usable)
+    def _usable_queries(self, query_set_id: str) -> tuple[list[Query], int]:
+        """Return the test queries that can be judged blind and in fairness, and the number of the others.
 
-    def _trained_texts(self, model_id: str) -> set[str]:
-        jobs = [model.job_id for model in self._lineage(model_id) if model.job_id]
-        ids = {row.query_id for job in jobs for row in self._store.training.rows(job)}
-        return {normal(query.text) for query in self._store.queries.by_ids(list(ids)).values()}
+        What is reviewed on Edit is read there beside the name of the model that wrote it. All that a model was trained
+        on was reviewed before.
+        """
+        reviews = self._store.reviews
+        reviewed = {normal(record.query) for dataset in reviews.datasets() for record in reviews.records(dataset.id)}
+        queries = self._store.queries.in_set(query_set_id, Split.TEST)
+        usable = [query for query in queries if normal(query.text) not in reviewed]
+        return usable, len(queries) - len(usable)
 
     def _lineage(self, model_id: str):
         while model_id is not None:
@@ -283,23 +280,25 @@ class ComparisonDesk:
         return next((item for item in same if item.state == "preparing" or self._is_current(item)), None)
 
     def _is_current(self, item: ComparisonSet) -> bool:
-        """Say whether a set is open, and its contexts are those that would be retrieved today."""
+        """Say whether a set is open, misses no query, and its contexts are those that would be retrieved today."""
         first = next(iter(self._store.comparisons.in_set(item.id)), None)
-        if item.state != "open" or first is None:
+        if item.state != "open" or first is None or item.summary.get("failed"):
             return False
         stored = self._store.queries.retrievals_by_id([first.retrieval_id])[first.retrieval_id]
         return stored.retriever == self._generation.retriever_name()
 
-    def _blind_texts(self, member_id: str) -> tuple[set[str], set[str]]:
-        """Return the test queries that this person judges blind, and those they know the results of, as normal texts."""
+    def _withheld_texts(self, model_id: str, member_id: str) -> set[str]:
+        """Return the queries of :meth:`withheld` as normal texts."""
         blind: set[str] = set()
         opened: set[str] = set()
         for item in self.sets():
             if item.state in ("preparing", "open"):
-                known = self.is_revealed(item.id, member_id)
-                texts = self._store.queries.in_set(item.query_set_id, Split.TEST)
-                (opened if known else blind).update(normal(query.text) for query in texts)
-        return blind, opened
+                texts = {normal(query.text) for query in self._store.queries.in_set(item.query_set_id, Split.TEST)}
+                if not self.is_revealed(item.id, member_id):
+                    blind |= texts
+                elif model_id in (item.model_1_id, item.model_2_id):
+                    opened |= texts
+        return blind | ({normal(text) for text in self._store.queries.test_texts()} - opened)
 
     async def _prepare(self, set_id: str, query_ids: set[str], barred: int) -> None:
         item = self._store.comparisons.set(set_id)
@@ -354,15 +353,22 @@ def _comparison(set_id: str, position: int, retrieval: Retrieval, one: Completio
     return Comparison(new_id(), set_id, position, retrieval.query_id, retrieval.id, one.id, two.id, identical)
 
 
-def _with_ties_of_everybody(votes: Sequence[StoredVote]) -> tuple[StoredVote, ...]:
-    people = {vote.annotator_id for vote in votes if vote.annotator_id != AUTOMATIC}
-    counted = (repeat(vote, max(len(people), 1) if vote.annotator_id == AUTOMATIC else 1) for vote in votes)
+def _with_automatic_ties(votes: Sequence[StoredVote], shown: Collection[str]) -> tuple[StoredVote, ...]:
+    """Repeat the tie of an identical pair for each person who has judged all the pairs that are ``shown``.
+
+    Whoever only looked in would otherwise pull the win rate to 50 % by ties that outnumber their own votes.
+    """
+    judged: dict[str, set[str]] = {}
+    for vote in votes:
+        judged.setdefault(vote.annotator_id, set()).add(vote.comparison_id)
+    people = sum(judged[person] >= set(shown) for person in judged if person != AUTOMATIC)
+    counted = (repeat(vote, max(people, 1) if vote.annotator_id == AUTOMATIC else 1) for vote in votes)
     return tuple(chain.from_iterable(counted))
 
 
 def _no_queries(barred: int) -> str:
     if barred:
-        return "Every test query of this list was in the training data of one of the two models. Bring other queries."
+        return "Every test query of this list is reviewed on Edit, where its answers are read in the open. Bring other queries."
     return "This list has no test queries. Bring a list with a split column, or tick the box that holds a third out."
 
 

@@ -36,6 +36,10 @@ class ComparisonError(PipelineError):
     """A comparison or a vote is not possible."""
 
 
+class StoreError(PipelineError):
+    """The store could not be written, for instance because the disk is full."""
+
+
 class HubError(PipelineError):
     """The dataset repo did not do what was asked of it.
 

@@ -20,6 +20,7 @@ from pipeline import ulid
 from pipeline.records import Change
 
 VERSION = 1
+LATEST = 32_503_680_000.0  # 3000-01-01, in seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def read_blocks(data: bytes) -> Reading:
     while start < len(data):
         try:
             block, end = _block(data, start)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             return Reading(tuple(changes), start, f"from byte {start} on it is damaged or not whole ({_words(error)})")
         changes += block
         start = end
@@ -72,16 +73,24 @@ def _block(data: bytes, start: int) -> tuple[list[Change], int]:
 
 def _change(line: dict) -> Change:
     row = line["row"]
-    ulid.number(line["at"])
     ulid.number(line["by"])
-    if not isinstance(row, dict) or not isinstance(row["id"], str) or not isinstance(line["table"], str):
+    if ulid.seconds(line["at"]) > LATEST:
+        # Every later stamp would have to exceed it, until there is none left.
+        raise ValueError("a change says that it is from the year 3000 or later")
+    texts = (line["at"], line["by"], line["table"], row["id"])
+    if not isinstance(row, dict) or not all(isinstance(text, str) for text in texts):
         raise ValueError("a line is no row")
+    # What has no bytes in UTF-8 could not be looked for, not even to put it aside.
+    "".join(texts).encode()
     return Change(line["table"], row["id"], line["at"], line["by"], row)
 
 
 def _line(value: object) -> bytes:
-    # Not ensure_ascii=False: a lone surrogate in a person's text has no bytes in UTF-8.
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        # A lone surrogate in a person's text has no bytes in UTF-8, but an escape in JSON.
+        return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def _words(error: Exception) -> str:

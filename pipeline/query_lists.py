@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.cleaning import clean
 from pipeline.errors import QueryFileError
+from pipeline.naming import free_name
 from pipeline.query_files import ImportedQueries, read_queries
 from pipeline.records import QuerySet, Split
 from pipeline.store import Store
@@ -54,16 +55,13 @@ class QueryLists:
         if len(name) > 120:
             raise QueryFileError("The name of a list takes at most 120 characters.")
         splits = divide([query.split for query in found], hold_out)
-        items = [(clean(query.text), split, _cleaned(query.metadata)) for query, split in zip(found, splits, strict=True)]
-        name = self._free_name(name)
+        items = [
+            (clean(query.text), split, _cleaned(query.metadata)) for query, split in zip(found, splits, strict=True)
+        ]
+        name = free_name(name, {query_set.name for query_set in self.all()})
         list_id = self._store.queries.add_set(name, items)
         test = splits.count(Split.TEST)
         return AddedList(list_id, name, len(splits) - test, test, found.duplicates)
-
-    def _free_name(self, name: str) -> str:
-        taken = {query_set.name for query_set in self.all()}
-        names = [name] + [f"{name} ({n})" for n in range(2, len(taken) + 3)]
-        return next(candidate for candidate in names if candidate not in taken)
 
 
 def _cleaned(metadata: Mapping[str, str]) -> dict[str, str]:

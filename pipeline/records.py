@@ -196,7 +196,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One model answering one set of queries, or one split of it."""
+    """One model answering one set of queries, or one split of it. ``reused`` of the ``done`` were answered before."""
 
     id: str
     model_id: str
@@ -209,6 +209,7 @@ class Run:
     failed: int
     created_at: float
     error: str = ""
+    reused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

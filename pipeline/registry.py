@@ -11,6 +11,7 @@ from pipeline.errors import ModelError
 from pipeline.models import Answerer, SyncAnswerer
 from pipeline.models.extractive import ExtractiveAnswerer, ExtractiveWeights, base
 from pipeline.models.openai_chat import ChatModel
+from pipeline.naming import free_name
 from pipeline.prompts import get_template
 from pipeline.records import Model, id_of
 from pipeline.retrieval import LexicalIndex
@@ -40,7 +41,12 @@ class Registry:
         wanted = self._settings.openai_model
         if self.endpoint and wanted and wanted not in known:
             # Whatever the endpoint calls it and whoever has that name already: the app must start.
-            self._add(self._free_name(wanted), "openai", self._chat_config(wanted, None), "answer-review")
+            self._add(
+                free_name(wanted, {model.name for model in self.all()}, "{name} {n}"),
+                "openai",
+                self._chat_config(wanted, None),
+                "answer-review",
+            )
 
     def all(self) -> list[Model]:
         """Return all models, oldest first."""
@@ -95,11 +101,6 @@ class Registry:
         model = Model(model_id, name, provider, config, template, created_at=now())
         self._store.models.add(model)
         return model
-
-    def _free_name(self, name: str) -> str:
-        taken = {model.name for model in self.all()}
-        names = [name] + [f"{name} {n}" for n in range(2, len(taken) + 2)]
-        return next(candidate for candidate in names if candidate not in taken)
 
     def _make(self, model: Model) -> Answerer:
         if model.provider == "extractive":

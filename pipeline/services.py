@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from filelock import FileLock
@@ -22,6 +23,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store, open_store
 from pipeline.tasks import ReviewDesk
 
+log = logging.getLogger(__name__)
 # A Space is killed 10 s after it was told to stop. The rest of the stop takes up to 3 s.
 SEND_SECONDS = 6.0
 
@@ -55,13 +57,17 @@ class Services:
 
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
-        # Connections belong to the loop that opened them: they are closed there, before it ends.
-        self.background.submit(close_clients()).result(1)
-        self.background.close(1.0)
-        # Last, so that it sends what the others wrote when they stopped.
-        self.backup.stop(SEND_SECONDS)
-        self.store.close()
-        self.claim.release()
+        try:
+            # Connections belong to the loop that opened them: they are closed there, before it ends.
+            self.background.submit(close_clients()).result(1.0)
+        except TimeoutError:
+            log.warning("Connections to model endpoints were still busy and are dropped.")
+        finally:
+            self.background.close(1.0)
+            # Last, so that it sends what the others wrote when they stopped.
+            self.backup.stop(SEND_SECONDS)
+            self.store.close()
+            self.claim.release()
 
 
 def open_services(settings: Settings, report: Report = lambda progress: None) -> Services:

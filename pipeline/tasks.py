@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.cleaning import clean, normal
 from pipeline.errors import RecordError
 from pipeline.generation import Generation
+from pipeline.naming import free_name
 from pipeline.prompts import Template, get_template
 from pipeline.records import Record, Response, ResponseStatus
 from pipeline.store import Store
@@ -27,7 +29,7 @@ MAX_WORK_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A record as one person sees it: with their own response, never that of others."""
+    """A record as one person sees it: with their own response, never that of others, and its place in their own order."""
 
     record: Record
     template: Template
@@ -76,7 +78,8 @@ class ReviewDesk:
                 "There is no answered train query in this run: test queries are kept for Compare. "
                 "Run a list with train queries first."
             )
-        name = self._free_name(self._store.queries.set_name(run.query_set_id))
+        taken = {dataset.name for dataset in self.datasets()}
+        name = free_name(self._store.queries.set_name(run.query_set_id), taken)
         return self.dataset(self._store.reviews.add_dataset(name, template, run_id, items))
 
     def datasets(self) -> list[Dataset]:
@@ -92,25 +95,36 @@ class ReviewDesk:
         record = self._store.reviews.record(record_id)
         dataset = self.dataset(record.dataset_id)
         response = self._store.reviews.response(record_id, annotator_id)
-        return Card(record, get_template(dataset.template), response, record.position + 1, dataset.size)
+        number = self.order(record.dataset_id, annotator_id).index(record_id) + 1
+        return Card(record, get_template(dataset.template), response, number, dataset.size)
+
+    def order(self, dataset_id: str, annotator_id: str) -> list[str]:
+        """Return the ids of a dataset's records in an order of this person's own, which never changes.
+
+        So people who begin together, and keep step, do not all do the same records.
+        """
+        ids = self._store.reviews.record_ids(dataset_id)
+        return sorted(ids, key=lambda record_id: hashlib.sha256(f"{annotator_id}{record_id}".encode()).digest())
 
     def next_record(self, dataset_id: str, annotator_id: str, after: str | None = None) -> str | None:
-        """Return the next record that waits for this person, searching on from ``after`` and round; None when done.
+        """Return the next record that waits for this person in their order, from ``after`` on and round; None when done.
 
-        Own drafts come in their place. A record that somebody else began less than five minutes ago is offered only
-        when nothing else is left.
+        Own drafts come in their place, and first where nothing was done just before. A record that somebody else began
+        less than five minutes ago is offered only when nothing else is left.
         """
         mine, others = self._by_record(dataset_id, annotator_id)
-        ids = self._store.reviews.record_ids(dataset_id)
+        ids = self.order(dataset_id, annotator_id)
         start = ids.index(after) + 1 if after in ids else 0
         waiting = [record_id for record_id in ids[start:] + ids[:start] if _waits(record_id, mine, others)]
+        if after not in ids:
+            # What waits and is one's own already is a draft.
+            waiting.sort(key=lambda record_id: record_id not in mine)
         free = [record_id for record_id in waiting if record_id in mine or not _reserved(others.get(record_id, []))]
         return next(iter(free or waiting), None)
 
-    def neighbour(self, record_id: str, step: int) -> str | None:
-        """Return the record ``step`` places further in the dataset's order, or None at its ends."""
-        record = self._store.reviews.record(record_id)
-        ids = self._store.reviews.record_ids(record.dataset_id)
+    def neighbour(self, record_id: str, annotator_id: str, step: int) -> str | None:
+        """Return the record ``step`` places further in this person's order, or None at its ends."""
+        ids = self.order(self._store.reviews.record(record_id).dataset_id, annotator_id)
         place = ids.index(record_id) + step
         return ids[place] if 0 <= place < len(ids) else None
 
@@ -170,11 +184,6 @@ class ReviewDesk:
             else:
                 others.setdefault(response.record_id, []).append(response)
         return mine, others
-
-    def _free_name(self, name: str) -> str:
-        taken = {dataset.name for dataset in self.datasets()}
-        names = [name] + [f"{name} ({n})" for n in range(2, len(taken) + 3)]
-        return next(candidate for candidate in names if candidate not in taken)
 
 
 def check_values(values: Mapping[str, object]) -> dict[str, object]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from pipeline.spreadsheets import to_csv
 from pipeline.store.comparisons import StoredVote
 from pipeline.store.members import AUTOMATIC
 
 COLUMNS = ("query", "model_a", "model_b", "outcome", "annotator", "seconds", "reason", "correction", "voted_at")
-# A cell that begins with one of these may be run as a formula by a spreadsheet (OWASP ASVS 5.0, 1.2.10), some of which
-# also take the wide forms.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
 def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: Mapping[str, str]) -> str:
@@ -23,11 +19,8 @@ def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: M
     """
     people = dict.fromkeys(vote.annotator_id for vote in votes if vote.annotator_id != AUTOMATIC)
     pseudonyms = {AUTOMATIC: "automatic", **{person: f"annotator-{n}" for n, person in enumerate(people, 1)}}
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    for vote in votes:
-        cells = (
+    rows = (
+        (
             queries[vote.query_id],
             models[vote.left_model_id],
             models[vote.right_model_id],
@@ -38,9 +31,6 @@ def votes_csv(votes: Sequence[StoredVote], models: Mapping[str, str], queries: M
             vote.correction,
             datetime.fromtimestamp(vote.created_at, UTC).isoformat(timespec="seconds"),
         )
-        writer.writerow([_harmless(cell) for cell in cells])
-    return file.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+        for vote in votes
+    )
+    return to_csv(COLUMNS, rows)

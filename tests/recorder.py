@@ -46,10 +46,15 @@ class Recorder:
         with contextlib.suppress(OSError), contextlib.closing(source), contextlib.closing(target):
             while data := source.recv(65536):
                 if record:
-                    with self._lock:
-                        self._parts.append(data)
-                else:
-                    # Compressed answers could not be searched: the request's wish for them gets another name.
-                    for name in (b"Accept-Encoding", b"accept-encoding"):
-                        data = data.replace(name, b"X-Ignored-Coded")
+                    self._answer(data, target)
+                    continue
+                # Compressed answers could not be searched: the request's wish for them gets another name.
+                for name in (b"Accept-Encoding", b"accept-encoding"):
+                    data = data.replace(name, b"X-Ignored-Coded")
                 target.sendall(data)
+
+    def _answer(self, data: bytes, client: socket.socket) -> None:
+        """Keep what the server sent, and pass it on."""
+        with self._lock:
+            self._parts.append(data)
+        client.sendall(data)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv-test"
+VERSION_SECONDS = 30
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -50,22 +51,29 @@ def chromium(python: Path) -> str:
             return found
     subprocess.run([str(python), "-m", "playwright", "install", "chromium"], check=False)
     ask = "from playwright.sync_api import sync_playwright as p; m = p().start(); print(m.chromium.executable_path); m.stop()"
-    path = subprocess.run([str(python), "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
-    if Path(path).exists():
+    path = subprocess.run([str(python), "-c", ask], check=False, capture_output=True, text=True).stdout.strip()
+    if starts(path):
         return path
     sys.exit(
-        "The browser tests need Chromium, and it could neither be found nor installed. Install it (on Debian or Ubuntu: "
+        "The browser tests need a Chromium that starts, and none could be found or installed. Install it (on Debian or Ubuntu: "
         "sudo apt-get install chromium; elsewhere: .venv-test/bin/python -m playwright install --with-deps chromium), or "
         "set PAIRLOOP_TEST_CHROMIUM to the path of a Chromium or Chrome, and run this again."
     )
 
 
 def installed() -> str:
-    """Return the path of a Chromium that is on this machine, or ""."""
-    named = os.environ.get("PAIRLOOP_TEST_CHROMIUM", "")
-    if named and Path(named).exists():
-        return named
-    return next((path for name in NAMES if (path := shutil.which(name))), "")
+    """Return the path of a Chromium that is on this machine and starts, or ""."""
+    there = [os.environ.get("PAIRLOOP_TEST_CHROMIUM"), *map(shutil.which, NAMES)]
+    return next((path for path in there if path and starts(path)), "")
+
+
+def starts(path: str) -> bool:
+    """Say whether a browser says its version: some are a script that only tells how to install one, others miss a library."""
+    try:
+        asked = subprocess.run([path, "--version"], check=False, capture_output=True, timeout=VERSION_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ class AppProcess:
         """Start another app over a folder and a port, and wait for its end."""
         environment = {**self._environment, "PAIRLOOP_HOME": str(home), "PAIRLOOP_PORT": str(port)}
         command = [sys.executable, "app.py"]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def stop(self, timeout: float = 15) -> int:
         """Send SIGTERM and return the exit status."""

@@ -55,7 +55,12 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     listed = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.M | re.S)[1]
     declared = set(re.findall(r'^  "([\w-]+)', listed, re.M))
-    modules = {"python-docx": "docx", "python-pptx": "pptx", "llama-index-core": "llama_index", "markdown-it-py": "markdown_it"}
+    modules = {
+        "python-docx": "docx",
+        "python-pptx": "pptx",
+        "llama-index-core": "llama_index",
+        "markdown-it-py": "markdown_it",
+    }
     wanted = {modules.get(name, name.replace("-", "_")) for name in declared} - {"cryptography"}  # pypdf's own need
     found = set()
     for file in [ROOT / "app.py", *ROOT.glob("components/**/*.py"), *ROOT.glob("pipeline/**/*.py")]:

@@ -16,15 +16,18 @@ RANKS = {
     "pipeline.ulid": 0,
     "pipeline.cleaning": 1,
     "pipeline.home": 1,
+    "pipeline.naming": 1,
     "pipeline.settings": 1,
     "pipeline.records": 2,
     "pipeline.background": 3,
     "pipeline.prompts": 3,
+    "pipeline.agreement": 3,
     "pipeline.ranking": 3,
     "pipeline.documents": 3,
     "pipeline.export": 3,
     "pipeline.batch": 3,
     "pipeline.retrieval": 3,
+    "pipeline.spreadsheets": 3,
     "pipeline.store": 3,
     "pipeline.journal": 3,
     "pipeline.query_files": 4,
@@ -40,6 +43,7 @@ RANKS = {
     "pipeline.finetune.embedded": 5,
     "pipeline.tasks": 6,
     "pipeline.comparisons": 6,
+    "pipeline.run_files": 7,
     "pipeline.finetune.tuner": 7,
     "pipeline.example": 7,
     "pipeline.services": 8,
@@ -92,7 +96,9 @@ def test_only_the_store_speaks_sql():
 
 
 def reads_environment(file: Path) -> bool:
-    names = {node.attr for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)}
+    names = {
+        node.attr for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
+    }
     return bool(names & {"environ", "getenv"}) or any(name in ("os.environ", "os.getenv") for name in imports(file))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ def open_workspace(home: Path, **settings) -> Services:
 def add_model(services: Services, name: str, parent: str | None = None) -> Model:
     """Register an embedded model under a name."""
     config = services.registry.all()[0].config
-    model = Model(new_id(), name, "extractive", config, "answer-review", parent_id=parent, created_at=1.0)
+    model = Model(new_id(), name, "extractive", config, "answer-review", parent_id=parent, created_at=time.time())
     services.store.models.add(model)
     return model
 

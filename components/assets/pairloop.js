@@ -1,29 +1,65 @@
-// What Gradio has no option for: keys, citations that light their source, the document drawer, and typed text that is never lost.
+// What Gradio has no option for: keys, citations that light their source, the document drawer, typed text that is never lost, and
+// clicks that are always answered.
 // Keeps what is not saved yet in the session storage of this browser tab, and nothing else.
 (() => {
   const KEYS = {
     edit: {'Ctrl+Enter': 'edit-submit', '[': 'edit-back', ']': 'edit-next'},
     compare: {'1': 'vote-a', '2': 'vote-b', '3': 'vote-tie', '4': 'vote-bad', 'z': 'vote-undo'},
   };
-  // Gradio's page closes its stream of answers when none is due. An event that is sent while that word is on its way is answered
-  // into a closed stream: the page would wait for ever. Where that can have happened, one more event opens the stream again.
-  const answers = {open: 0, joined: false};
+  // Gradio's page believes its stream of answers open until it reads that the server has closed it, and the server closes it whenever
+  // no answer is due. The answer to an event that is sent while that word is on its way would have no reader, and the page would wait
+  // for ever. So the page reads of the end only when every event that it sent is answered; until then the stream is opened again.
+  const due = new Set();
+  const early = new Set();
+  let endRead = null;
   const fetched = window.fetch;
-  window.fetch = async (input, init) => {
-    const address = String(input && input.url ? input.url : input);
-    if (address.includes('/queue/data') && init && init.signal) {
-      answers.open += 1;
-      answers.joined = false;
-      init.signal.addEventListener('abort', () => {
-        answers.open -= 1;
-        const missed = answers.joined;
-        answers.joined = false;
-        if (missed) setTimeout(() => { if (!answers.open && window.pairloopNudge) window.pairloopNudge(); }, 50);
-      }, {once: true});
+  const encoder = new TextEncoder();
+
+  const noteEvent = async (answer) => {
+    const {event_id: id} = await answer.clone().json().catch(() => ({}));
+    // Its answer may have come before the word that it was taken.
+    if (id && !early.delete(id)) due.add(id);
+    await endRead;
+  };
+
+  // Passes one stream of the server's on to the page; tells whether the server closed it, or else it broke off.
+  const passOn = async (stream, page) => {
+    const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (;;) {
+      const {done, value} = await reader.read();
+      if (done) return false;
+      const messages = (rest + value).split('\n\n');
+      rest = messages.pop();
+      for (const message of messages) {
+        const {msg, event_id: id} = JSON.parse(message.slice('data:'.length));
+        if (msg === 'close_stream') return true;
+        if (msg === 'process_completed' && !due.delete(id)) early.add(id);
+        if (msg === 'process_completed') await window.pairloopBackup.answered();
+        page.enqueue(encoder.encode(`${message}\n\n`));
+      }
     }
+  };
+
+  const keepOpen = (first, again) => new ReadableStream({
+    async start(page) {
+      let closed = await passOn(first, page).catch(() => false);
+      while (closed && due.size) closed = await passOn(await again(), page).catch(() => false);
+      // Gradio takes this for a lost connection and says so; with nothing due, it need not.
+      if (due.size) throw new Error('The connection to the server was lost before every answer had come.');
+      page.enqueue(encoder.encode('data: {"msg": "close_stream"}\n\n'));
+      page.close();
+      // What is taken from now on needs a new stream, which the page opens once it has read this.
+      endRead = new Promise((resolve) => { setTimeout(resolve, 50); });
+    },
+  });
+
+  window.fetch = async (input, init) => {
     const answer = await fetched(input, init);
-    if (address.includes('/queue/join') && answers.open) answers.joined = true;
-    return answer;
+    const {pathname} = new URL(input instanceof Request ? input.url : input, location.href);
+    if (pathname.endsWith('/queue/join')) await noteEvent(answer);
+    if (!pathname.endsWith('/queue/data') || !answer.ok) return answer;
+    return new Response(keepOpen(answer, () => fetched(input, init)), answer);
   };
 
   const visible = (element) => element && element.offsetParent !== null && !element.disabled;
@@ -142,7 +178,7 @@
 
   // Gradio refuses a whole upload because of one large file, in units of its own. Here that one is named and the others go in.
   const takeFiles = (event) => {
-    const block = event.target.closest && event.target.closest('#documents-upload, #runs-file');
+    const block = event.target.closest && event.target.closest('#documents-upload, #runs-file, #storage-import');
     const input = block && block.querySelector('input[type=file]');
     const limit = window.gradio_config && window.gradio_config.max_file_size;
     const files = [...((event.type === 'drop' ? event.dataTransfer : input) || {files: []}).files];
@@ -156,7 +192,8 @@
     note.className = 'pl-note pl-bad pl-too-large';
     note.setAttribute('role', 'alert');
     const names = large.map((file) => file.name).join(', ');
-    note.textContent = `× ${names} ${large.length > 1 ? 'are' : 'is'} larger than ${limit / 1e6} MB. Split the file, or start the app with a larger PAIRLOOP_MAX_UPLOAD_MB.`;
+    const advice = block.id === 'storage-import' ? 'Start' : 'Split the file, or start';
+    note.textContent = `× ${names} ${large.length > 1 ? 'are' : 'is'} larger than ${limit / 1e6} MB. ${advice} the app with a larger PAIRLOOP_MAX_UPLOAD_MB.`;
     const others = new DataTransfer();
     files.filter((file) => file.size <= limit).forEach((file) => others.items.add(file));
     input.files = others.files;
@@ -242,13 +279,32 @@
     const field = document.querySelector(selector);
     if (field && field.matches('textarea')) field.readOnly = on;
   });
+  // Whoever presses twice has not read what came after the first press: it takes no submit and no vote before it has stood there
+  // for a moment. A press that came too early is seen on the buttons; without one, nothing flickers. Keys arrive as clicks.
+  const REST_MS = 500;
+  const GIVE_UP_MS = 5000;
+  const resting = {};
+  const rest = (screen, time) => {
+    const {dataset} = document.getElementById(`${screen}-screen`);
+    clearTimeout(resting[screen]);
+    dataset.resting = '';
+    resting[screen] = setTimeout(() => { delete dataset.resting; delete dataset.early; }, time);
+  };
   document.addEventListener('click', (event) => {
     const screen = event.target.closest(ENDS) && Object.keys(FIELDS).find((name) => event.target.closest(`#${name}-screen`));
     if (!screen || !shownOn(screen)) return;
+    const {dataset} = document.getElementById(`${screen}-screen`);
+    if ('resting' in dataset) {
+      dataset.early = '';
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
     ending[screen] = shownOn(screen);
     lock(screen, true);
     // Without an answer, for instance when the connection is lost, work goes on where it was.
-    setTimeout(() => lock(screen, false), 5000);
+    rest(screen, GIVE_UP_MS);
+    setTimeout(() => lock(screen, false), GIVE_UP_MS);
   }, true);
 
   const shownBefore = {};
@@ -260,8 +316,9 @@
       delete ending[screen];
       lock(screen, false);
     }
-    if (ending[screen] && document.querySelector('.toast-body.error')) { delete ending[screen]; lock(screen, false); }
+    if (ending[screen] && document.querySelector('.toast-body.error')) { delete ending[screen]; lock(screen, false); rest(screen, 0); }
     if (shown === shownBefore[screen]) return;
+    if (shownBefore[screen]) rest(screen, shown ? REST_MS : 0);
     shownBefore[screen] = shown;
     if (!typed[shown]) return;
     // After Gradio has filled the fields with what the server knows.

@@ -17,6 +17,7 @@ from pipeline.tasks import ReviewDesk
 
 FOLDER = Path(__file__).parent
 QUERY_LIST = "Handbook example"
+TEMPLATE = "answer-review"
 
 
 class Example:
@@ -31,6 +32,7 @@ class Example:
         self._generation = generation
         self._reviews = reviews
         self._adding = threading.Lock()
+        self._reviewing = threading.Lock()
 
     @property
     def busy(self) -> bool:
@@ -62,13 +64,26 @@ class Example:
         return added
 
     def review(self) -> Dataset:
-        """Answer the example's train queries with the embedded model, and make a dataset to review of them."""
+        """Answer the example's train queries with the embedded model, and make a dataset to review of them, once.
+
+        A second click, and that of somebody else, leads to the dataset that there is.
+        """
+        with self._reviewing:
+            return self._reviewed() or self._review()
+
+    def _reviewed(self) -> Dataset | None:
+        runs = self._store.runs
+        example = self._store.queries.example_set()
+        datasets = [item for item in self._reviews.datasets() if item.template == TEMPLATE and item.run_id]
+        return next((item for item in datasets if runs.get(item.run_id).query_set_id == example), None)
+
+    def _review(self) -> Dataset:
         self.add()
         model, query_list = self._registry.all()[0].id, self._store.queries.example_set()
         tasks = self._generation.plan(query_list, Split.TRAIN)
         planned = self._generation.plan_run(model, query_list, Split.TRAIN, tasks)
         self._generation.background(self._generation.execute(planned)).result()
-        return self._reviews.create_dataset(planned.run_id, "answer-review")
+        return self._reviews.create_dataset(planned.run_id, TEMPLATE)
 
 
 def _files() -> list[Path]:

@@ -62,7 +62,7 @@ class TrainedWeights:
     Attributes:
         weights: the new weights.
         losses: the loss per example, with its share of the prior, before the first iteration and after each; it only
-            falls, and is empty where all examples are refusals.
+            falls.
         kept: sentences that people kept, over all examples that have some.
         not_kept: the other sentences of the same examples.
         accuracy: share of those examples whose best sentence is one that the person kept, after the training.
@@ -100,16 +100,18 @@ def train(examples: Sequence[TrainingExample], base: ExtractiveWeights, terms: T
         idf: the inverse document frequencies of that index.
 
     Raises:
-        TrainingError: fewer than ``FEWEST_EXAMPLES`` examples are of use.
+        TrainingError: fewer than ``FEWEST_EXAMPLES`` examples are of use, or all of them are refusals.
     """
     labelled = [_label(example, terms, idf) for example in examples]
     answered = [item for item in labelled if item.kept.any()]
     refused = [item for item in labelled if item.refused]
     if len(answered) + len(refused) < FEWEST_EXAMPLES:
         raise TrainingError(_too_few(len(answered) + len(refused), len(examples)))
-    features, losses = _fit_features(answered, base) if answered else (base.features, ())
+    if not answered:
+        raise TrainingError(_ONLY_REFUSALS)
+    features, losses = _fit_features(answered, base)
     weights = replace(base, features=features, threshold=_fit_threshold(answered, refused, base.threshold))
-    weights = _fit_length(answered, weights) if answered else weights
+    weights = _fit_length(answered, weights)
     kept = sum(int(item.kept.sum()) for item in answered)
     return TrainedWeights(
         weights=weights,
@@ -135,6 +137,13 @@ def _too_few(usable: int, given: int) -> str:
         f"Of {given} submitted answers {usable} do; it takes at least {FEWEST_EXAMPLES}. Review more records on Edit, "
         f"and use the sentences of the contexts where you can."
     )
+
+
+# The threshold lies between what people answered and what they refused: with one side alone the model would be its base.
+_ONLY_REFUSALS = (
+    "Every submitted answer that can be learned from says that the documents hold no answer. That alone teaches the embedded "
+    "model nothing: review records on Edit whose contexts do hold the answer, and keep the sentences that give it."
+)
 
 
 def _label(example: TrainingExample, terms: Terms, idf: Idf) -> _Labelled:

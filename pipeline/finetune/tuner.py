@@ -11,6 +11,7 @@ from pipeline.export import Problem, chat_row, chat_tokens, to_chat_jsonl, valid
 from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
 from pipeline.generation import Generation
 from pipeline.models.extractive import ExtractiveWeights
+from pipeline.naming import free_name
 from pipeline.prompts import get_template, render_messages
 from pipeline.records import JobState, Model, Record, Response, ResponseStatus, Split, new_id
 from pipeline.retrieval import LexicalIndex
@@ -134,9 +135,10 @@ class Tuner:
         trained = train(examples, weights, self._index.terms, self._index.idf)
         # Two jobs that end at the same time must not take the same name.
         with self._naming:
+            taken = {model.name for model in self._store.models.all()}
             model = Model(
                 id=new_id(),
-                name=self._free_name(),
+                name=free_name("extractive-tuned-1", taken, "extractive-tuned-{n}"),
                 provider=base.provider,
                 config=trained.weights.to_config(),
                 template=base.template,
@@ -144,15 +146,7 @@ class Tuner:
                 job_id=job_id,
                 created_at=now(),
             )
-            self._store.models.add(model)
-        metrics = _metrics(trained)
-        # The app may have been told to stop meanwhile, which noted the job as interrupted: it is done all the same.
-        self._store.training.finish(job_id, JobState.DONE, model_id=model.id, metrics=metrics, error="")
-
-    def _free_name(self) -> str:
-        names = {model.name for model in self._store.models.all()}
-        numbered = (f"extractive-tuned-{n}" for n in range(1, len(names) + 2))
-        return next(name for name in numbered if name not in names)
+            self._store.training.finish_with_model(job_id, model, _metrics(trained))
 
 
 def _row(record: Record, response: Response, template) -> Row:

@@ -16,9 +16,13 @@ COMMIT_BYTES = 40_000_000
 ROWS = 5_000
 
 
+# Rows are read in pieces: a few documents can be larger than a commit.
+PIECE = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one commit brings: its files, and the changes that are in them. ``full`` says that more is waiting."""
+    """What one commit brings: its files, and the changes that are in them. ``full`` says that more may be waiting."""
 
     files: dict[str, bytes]
     changes: tuple[Change, ...]
@@ -27,15 +31,24 @@ class Batch:
 
 def journal_batch(store: Store, scrub) -> Batch | None:
     """Return the oldest changes that the repo does not have, or None where there are none."""
-    changes = store.outbox.batch("repo", ROWS)
+    changes: list[Change] = []
+    lines: list[bytes] = []
+    size, full = 0, False
+    while not full and (piece := store.outbox.batch("repo", PIECE, skip=len(changes))):
+        for change, line in zip(piece, map(scrub, journal.write_lines(piece)), strict=True):
+            size += len(line)
+            full = bool(lines) and size > COMMIT_BYTES
+            if full:
+                break
+            changes.append(change)
+            lines.append(line)
+        full = full or len(changes) >= ROWS
     if not changes:
         return None
-    lines = [scrub(line) for line in journal.write_lines(changes)]
-    kept = _fitting(lines)
     day = time.strftime("%Y-%m-%d", time.gmtime())
     names = (f"journal/{day}/{store.replica}-{new_id()}.jsonl" for _ in iter(int, 1))
-    files = dict(zip(names, blocks(store.replica, lines[:kept]), strict=False))
-    return Batch(files, tuple(changes[:kept]), kept < len(changes) or len(changes) == ROWS)
+    files = dict(zip(names, blocks(store.replica, lines), strict=False))
+    return Batch(files, tuple(changes), full)
 
 
 def snapshot_files(store: Store, scrub) -> dict[str, bytes]:
@@ -62,13 +75,3 @@ def blocks(replica: str, lines: Iterable[bytes]) -> Iterator[bytes]:
 def _everything(store: Store) -> Iterator[Sequence[Change]]:
     yield from store.outbox.everything()
     yield store.merging.parked_changes()
-
-
-def _fitting(lines: Sequence[bytes]) -> int:
-    """Return how many lines go into one commit, at least one."""
-    size = 0
-    for number, line in enumerate(lines):
-        size += len(line)
-        if size > COMMIT_BYTES and number:
-            return number
-    return len(lines)

@@ -51,7 +51,7 @@ train/test border that a query is on is the column `split`. A table without rows
   annotator named a model, and the sides were drawn and balanced, so that for one person and one pair of models the counts
   of left and right never differ by more than one. `model_a` is what was on the left.
 - **Ties.** Identical answers were shown to nobody and count as a tie, once, with the annotator `automatic`. Pairloop's own
-  results count that tie once for every annotator who voted in the set.
+  results count that tie once for every annotator who judged the whole set.
 - **Counting.** The win rate is (wins + half of `tie` and `both_bad`) / votes. Votes on one query are not independent:
   compute intervals over queries. Where models are ranked, rank 1 is the best, and equal ranks are a tie.
 - **Still blind?** Who reads this repository can see which model wrote which answer, and should not vote any more.

@@ -6,10 +6,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import journal
+from pipeline.errors import StoreError
 from pipeline.hub.batches import ROWS, blocks
 from pipeline.hub.pulling import damaged
 from pipeline.hub.state import PlaceState
@@ -31,6 +32,7 @@ class FolderJournal:
     def __init__(self, store: Store, folder: Path, scrub: Callable[[bytes], bytes]) -> None:
         self._store = store
         self._folder = folder / "journal"
+        self._marker = self._folder / f"{store.replica}.here"
         self._scrub = scrub
         self._file: Path | None = None
         self._whole = 0
@@ -56,6 +58,9 @@ class FolderJournal:
 
     def start(self) -> None:
         """Begin to work beside the app."""
+        if not self._marker.exists():
+            # Another folder than before, or one that was emptied.
+            self._store.outbox.start_over("folder")
         self._store.database.when_changed(self._woken.set)
         self._woken.set()
         self._thread = threading.Thread(target=self._run, name="folder-journal", daemon=True)
@@ -79,6 +84,8 @@ class FolderJournal:
                 lines = [self._scrub(line) for line in journal.write_lines(changes)]
                 for block in blocks(self._store.replica, lines):
                     self._append(block)
+                # It says that this replica's changes are in this folder.
+                self._marker.touch()
                 self._store.outbox.arrived("folder", changes)
                 self._last = time.time()
 
@@ -106,17 +113,20 @@ class FolderJournal:
         except OSError as error:
             self._problem = f"{self._folder.parent} cannot be written ({error.strerror or error})."
             log.warning("Backup: %s", self._problem)
+        except StoreError as error:
+            self._problem = str(error)
+            log.warning("Backup: %s", self._problem)
         else:
             self._problem = ""
 
     def _append(self, block: bytes) -> None:
         path = self._current()
+        if path.exists() and path.stat().st_size != self._whole:
+            # A write that failed half-way has left a torn block: what comes after it could not be read.
+            self._file = None
+            path = self._current()
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
-            if file.tell() != self._whole:
-                # A write that failed half-way has left a torn block: what comes after it could not be read.
-                self._file = None
-                raise OSError(f"{path.name} is not as it was left; a new file is begun")
             file.write(block)
             file.flush()
             os.fsync(file.fileno())
@@ -136,10 +146,4 @@ class FolderJournal:
         if reading.problem:
             log.warning("The journal file %s cannot be used in full: %s", name, reading.problem)
         file = JournalFile("folder", name, len(data), reading.problem)
-        return sum(self._store.merging.merge(piece, "folder", file).applied for piece in _pieces(reading.changes))
-
-
-def _pieces(changes: tuple) -> Iterator[tuple]:
-    # At least one, so that an empty file is remembered too.
-    for start in range(0, max(len(changes), 1), ROWS * 4):
-        yield changes[start : start + ROWS * 4]
+        return self._store.merging.merge(reading.changes, "folder", file).applied

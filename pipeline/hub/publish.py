@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.export import chat_row
@@ -28,18 +28,25 @@ _LOSERS = {
 
 
 def published_files(
-    store: Store, repo_id: str, *, salt: str, licence: str = NO_LICENCE, show_names: bool = False
+    store: Store,
+    repo_id: str,
+    *,
+    salt: str,
+    licence: str = NO_LICENCE,
+    show_names: bool = False,
+    scrub: Callable[[str], str] = lambda text: text,
 ) -> dict[str, bytes]:
     """Return the published tables and the card by path in the repo; the same workspace gives the same bytes.
 
     Annotators are pseudonyms that stay the same as long as ``salt``, a secret of the workspace, does; ``show_names`` puts
-    the names that people gave themselves in their place. ``licence`` is an identifier of the Hub.
+    the names that people gave themselves in their place. ``licence`` is an identifier of the Hub. ``scrub`` takes secrets
+    out of a text.
     """
     rows = published_rows(store, salt, show_names)
     text = card(repo_id, {name: len(found) for name, found in rows.items()}, licence, show_names)
     # Rows are let go as soon as they are written: with their contexts they are the largest thing here.
-    files = {table.path: parquet(table, rows.pop(table.name)) for table in TABLES}
-    return {**files, "README.md": text.encode()}
+    files = {table.path: parquet(table, rows.pop(table.name), scrub) for table in TABLES}
+    return {**files, "README.md": scrub(text).encode()}
 
 
 def published_rows(store: Store, salt: str, show_names: bool = False) -> dict[str, list[Row]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,6 +13,7 @@ from pipeline import journal
 from pipeline.hub.repo import DatasetRepo
 from pipeline.store import Store
 from pipeline.store.journal_files import JournalFile
+from pipeline.store.merging import Merged
 
 log = logging.getLogger(__name__)
 READERS = 8
@@ -20,25 +22,42 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull brought: rows that are newer now, whether documents changed, and whether the repo has lost files."""
+    """What a pull brought: the commit that was read, rows that are newer now, and whether documents came or went."""
 
+    head: str
     applied: int
     documents: bool
-    lost: bool
 
 
-def pull(store: Store, repo: DatasetRepo, revision: str, report: Report = lambda done, total: None) -> Pulled:
-    """Merge every file of a commit that was not read before. ``report`` gets (files read, files to read).
+def pull(
+    store: Store,
+    repo: DatasetRepo,
+    alone: AbstractContextManager[object],
+    report: Report = lambda done, total: None,
+) -> Pulled:
+    """Merge every file of the newest commit that was not read before. ``report`` gets (files read, files to read).
+
+    Where files that were read before are gone, somebody has folded them, or has set the repo back: all that is there is
+    read again, and what is not found there waits to be sent. Meanwhile nothing may be sent: ``alone`` is held.
 
     A damaged file is remembered with what is wrong with it, and told in the log: its whole blocks are used, the rest is not.
 
     Raises:
         HubError: the repo cannot be read; what was read so far is kept.
     """
-    there = repo.files(revision)
+    # Known first: a file that this store commits meanwhile is not in the commit that is read, and not lost either.
     known = store.journal_files.of("repo")
-    new = sorted(set(there) - set(known), key=_order)
-    lost = _forget_vanished(store, known, there)
+    revision = repo.head()
+    there = repo.files(revision)
+    if set(known) <= set(there):
+        return _read(store, repo, revision, set(there) - set(known), report)
+    with alone:
+        store.outbox.start_over("repo")
+        return _read(store, repo, revision, set(there), report)
+
+
+def _read(store: Store, repo: DatasetRepo, revision: str, names: Collection[str], report: Report) -> Pulled:
+    new = sorted(names, key=_order)
     applied, documents = 0, False
     report(0, len(new))
     with ThreadPoolExecutor(READERS) as readers:
@@ -51,26 +70,15 @@ def pull(store: Store, repo: DatasetRepo, revision: str, report: Report = lambda
                 documents |= merged.documents
             report(start + len(some), len(new))
     again = store.merging.retry_parked()
-    return Pulled(applied + again.applied, documents or again.documents, lost)
+    return Pulled(revision, applied + again.applied, documents or again.documents)
 
 
-def _take_in(store: Store, name: str, data: bytes):
+def _take_in(store: Store, name: str, data: bytes) -> Merged:
     reading = journal.read_blocks(data)
     if reading.problem:
         log.warning("The journal file %s cannot be used in full: %s", name, reading.problem)
     file = JournalFile("repo", name, len(data), reading.problem)
     return store.merging.merge(reading.changes, "repo", file)
-
-
-def _forget_vanished(store: Store, known: Mapping[str, JournalFile], there: Mapping[str, int]) -> bool:
-    """Forget files that are gone; return whether they are gone without a snapshot in their place."""
-    vanished = [name for name in known if name not in there]
-    if not vanished:
-        return False
-    store.journal_files.forget("repo", vanished)
-    folded = any(name.startswith("snapshot/") and name not in known for name in there)
-    # Files that could not be used are nobody's only copy of anything.
-    return not folded and any(not known[name].problem for name in vanished)
 
 
 def _order(name: str) -> tuple[bool, str]:

@@ -12,7 +12,7 @@ from typing import Protocol
 from pipeline.errors import HubError
 
 # What makes a commit: connect, send up to 50 MB, wait for the Hub to write it.
-CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5.0, 30.0, 60.0
+CONNECT_SECONDS, READ_SECONDS, WRITE_SECONDS = 5.0, 60.0, 60.0
 FOLDERS = ("journal", "snapshot")
 
 
@@ -20,12 +20,11 @@ class DatasetRepo(Protocol):
     """What the synchronisation needs of a dataset repo. Every method raises HubError."""
 
     name: str
+    # Whether everybody can read it, as of the last look at its head.
+    public: bool
 
     def open(self) -> bool:
         """Make sure that the repo is there and can be written; return whether it was made just now."""
-
-    def is_public(self) -> bool:
-        """Say whether everybody can read it."""
 
     def head(self) -> str:
         """Return the id of the newest commit."""
@@ -52,6 +51,7 @@ class HubRepo:
         self._endpoint = endpoint
         self._token = token
         self._patience = patience
+        self.public = False
 
     def open(self) -> bool:
         """Make sure that the repo is there and can be written; return whether it was made just now."""
@@ -69,15 +69,12 @@ class HubRepo:
             self._api.auth_check(self.name, repo_type="dataset", write=True)
         return made
 
-    def is_public(self) -> bool:
-        """Say whether everybody can read it."""
-        with self._asking():
-            return not self._api.repo_info(self.name, repo_type="dataset").private
-
     def head(self) -> str:
         """Return the id of the newest commit."""
         with self._asking():
-            return str(self._api.repo_info(self.name, repo_type="dataset").sha)
+            info = self._api.repo_info(self.name, repo_type="dataset")
+            self.public = not info.private
+            return str(info.sha)
 
     def files(self, revision: str) -> dict[str, int]:
         """Return the journal and snapshot files of a commit with their sizes in bytes."""
@@ -90,7 +87,7 @@ class HubRepo:
                     self.name, folder, recursive=True, revision=revision, repo_type="dataset"
                 )
                 try:
-                    found |= {item.path: item.size for item in listed if hasattr(item, "size")}
+                    found |= {item.path: item.size for item in listed if item.path.endswith(".jsonl")}
                 except EntryNotFoundError:
                     continue
         return found
@@ -146,8 +143,14 @@ class HubRepo:
             raise self._refused(error) from error
         except httpx2.TimeoutException as error:
             raise HubError(f"{self._endpoint} did not answer in time.") from error
-        except (httpx2.HTTPError, ConnectionError, ValueError, KeyError) as error:
-            # ValueError and KeyError: an answer that is not the Hub's, for instance a page of a proxy.
+        except RuntimeError as error:
+            # What fails in the upload of one file comes wrapped, with the failure itself as the cause.
+            if isinstance(error.__cause__, HfHubHTTPError):
+                raise self._refused(error.__cause__) from error
+            reason = self._masked(f"{error} {error.__cause__ or ''}")
+            raise HubError(f"{self._endpoint} did not take a file ({reason[:200].strip()}).") from error
+        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+            # The last three: an answer that is not the Hub's, for instance a page of a proxy.
             reason = self._masked(str(error)) or type(error).__name__
             raise HubError(f"{self._endpoint} cannot be reached ({reason[:200]}).") from error
 
@@ -179,11 +182,15 @@ class HubRepo:
 @functools.cache
 def _api(endpoint: str, token: str, patience: float):
     import httpx2
-    from huggingface_hub import HfApi, set_client_factory
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub import HfApi, constants, set_client_factory
+    from huggingface_hub.utils import disable_progress_bars, logging
     from huggingface_hub.utils._http import hf_request_event_hook
 
     disable_progress_bars()
+    # It warns where a commit changes nothing, which is what a repeated one is meant to do.
+    logging.set_verbosity_error()
+    # Classic LFS is what the tests see. Xet, which the library would take for the tables, fails with no way back.
+    constants.HF_HUB_DISABLE_XET = True
     # The library's own client waits for ever.
     timeout = httpx2.Timeout(patience, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
     hooks = {"request": [hf_request_event_hook]}

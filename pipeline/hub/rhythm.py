@@ -20,6 +20,7 @@ class Rhythm:
         self._done: list[float] = []
         self._failures = 0
         self._not_before = float("-inf")
+        self._asked = float("-inf")
 
     @property
     def failures(self) -> int:
@@ -31,6 +32,10 @@ class Rhythm:
         if not self._done:
             return self._not_before
         return max(self._not_before, self._done[-1] + self._interval())
+
+    def asked_to_wait(self, now: float) -> float:
+        """Return for how many seconds more the other side has asked not to come again."""
+        return max(0.0, self._asked - now)
 
     def succeeded(self, now: float) -> None:
         """Note a commit."""
@@ -49,6 +54,7 @@ class Rhythm:
         if final:
             delay = LONGEST_DELAY
         # Jitter only adds: whoever was asked to wait 30 s must not come after 29.
+        self._asked = now + retry_after
         self._not_before = now + max(delay * (0.75 + 0.25 * self._chance()), retry_after)
 
     def _interval(self) -> float:

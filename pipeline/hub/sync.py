@@ -1,14 +1,17 @@
-"""HubSync: keeps the dataset repo in step with the store, in a thread of its own."""
+"""HubSync: keeps the dataset repo in step with the store, in threads of its own.
+
+One sends the journal; reading, publishing and folding are done beside it, so that none of them ever holds it up.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import HubError
+from pipeline.errors import HubError, StoreError
 from pipeline.hub.batches import Batch, journal_batch, snapshot_files
 from pipeline.hub.pulling import damaged, pull
 from pipeline.hub.repo import DatasetRepo
@@ -20,6 +23,9 @@ from pipeline.store.journal_files import JournalFile
 log = logging.getLogger(__name__)
 # So many journal files are folded into a snapshot.
 FOLD_FILES = 100
+ATTEMPTS = 4
+# The repo is not there, or not for this token.
+GONE = (401, 403, 404)
 IN_STEP = "in-step-with"
 
 
@@ -59,7 +65,6 @@ class HubSync:
         self._journal = Rhythm(pace.journal)
         self._tidying = Rhythm(pace.publish)
         self._opened = False
-        self._public = False
         self._head = ""
         self._sending: Batch | None = None
         self._published = ""
@@ -67,8 +72,10 @@ class HubSync:
         self._problem = ""
         self._notes: dict[str, str] = {}
         self._last: float | None = None
-        # One cycle at a time, whether the thread's own or one that somebody asked for.
-        self._cycling = threading.Lock()
+        # Each of the two at most once at a time, whether its turn has come or somebody asked for it.
+        self._sends = threading.Lock()
+        self._tidies = threading.Lock()
+        self._beside: threading.Thread | None = None
         self._woken = threading.Event()
         self._hurried = threading.Event()
         self._stopping = threading.Event()
@@ -81,6 +88,7 @@ class HubSync:
         """
         name = self._repo.name
         while True:
+            report(f"Restoring from {name}: opening it.")
             try:
                 self._open()
                 applied = self._pull(lambda done, total: report(f"Restoring from {name}: {done} of {total} files."))
@@ -95,6 +103,9 @@ class HubSync:
 
     def start(self) -> None:
         """Begin to work beside the app."""
+        if self._store.database.local(IN_STEP) != self._repo.name:
+            # What another repo has is not in this one; that is true before the Hub has answered for the first time.
+            self._store.outbox.start_over("repo")
         self._store.database.when_changed(self._woken.set)
         self._woken.set()
         self._thread = threading.Thread(target=self._run, name="hub-sync", daemon=True)
@@ -118,6 +129,9 @@ class HubSync:
         Raises:
             HubError: something of it could not be done; it is tried again later all the same.
         """
+        wait = self._journal.asked_to_wait(self._clock())
+        if wait > 0:
+            raise HubError(f"The Hub asks to wait for another {wait:.0f} s.", 429, wait)
         failures = self._cycle(at_once=True)
         if failures:
             raise failures[0]
@@ -131,7 +145,7 @@ class HubSync:
     def warnings(self) -> tuple[str, ...]:
         """Return what people should know beside the state, as sentences."""
         found = [*self._notes.values(), *damaged(list(self._store.journal_files.of("repo").values()))]
-        if self._public:
+        if self._repo.public:
             found.append(
                 f"The dataset repo {self._repo.name} is public: everybody can read people's names and answers. Make it private."
             )
@@ -144,7 +158,9 @@ class HubSync:
             hurried = self._hurried.is_set()
             if not self._stopping.is_set() and (hurried or self._clock() >= self._journal.due()):
                 self._hurried.clear()
-                self._cycle(at_once=hurried)
+                # In a hurry only what is nowhere else: more of it may come before the end, and must not wait for tables.
+                if not self._send() and not hurried:
+                    self._tidy_beside()
         self._cycle(at_once=True)
 
     def _pause(self) -> float:
@@ -155,19 +171,40 @@ class HubSync:
         return max(until_due, self._pace.journal)
 
     def _cycle(self, at_once: bool) -> list[HubError]:
-        """Do everything that is due; return what failed, the journal first."""
-        with self._cycling:
+        """Do everything that is due; return what failed. Without the journal nothing else is tried."""
+        failure = self._send(by_hand=at_once)
+        return [failure] if failure else self._tidy(at_once)
+
+    def _send(self, by_hand: bool = False) -> HubError | None:
+        """Commit all that waits; return why it could not be done. Attempts by hand do not make the next one come later."""
+        with self._sends:
             now = self._clock()
-            failure = self._attempt(self._send)
+            failure = self._attempt(self._push_all)
             self._problem = str(failure) if failure else ""
             if failure:
                 # The repo may be gone, or another one: the next attempt begins at the beginning.
-                self._opened = self._opened and failure.status not in (401, 403, 404)
-                self._journal.failed(now, failure.retry_after, failure.final)
-                return [failure]
-            self._journal.recovered()
+                self._opened = self._opened and failure.status not in GONE
+                if not (by_hand and self._journal.failures) or failure.retry_after:
+                    self._journal.failed(now, failure.retry_after, failure.final)
+            else:
+                self._journal.recovered()
+            return failure
+
+    def _tidy_beside(self) -> None:
+        if self._beside is None or not self._beside.is_alive():
+            self._beside = threading.Thread(target=self._tidy, args=(False,), name="hub-tables", daemon=True)
+            self._beside.start()
+
+    def _tidy(self, at_once: bool) -> list[HubError]:
+        """Take in the work of others, and where that is due publish and fold; return what failed."""
+        with self._tidies:
+            now = self._clock()
             tidy = at_once or now >= self._tidying.due()
             rest = [self._noted("Taking in the work of others", self._pull_if_moved)]
+            if rest[0] and rest[0].status in GONE:
+                # What was in the repo may be nowhere now: the next attempt to send begins at the beginning.
+                self._opened = False
+                self._problem = str(rest[0])
             if tidy and not rest[0]:
                 rest.append(self._noted("Refreshing the published tables", self._publish))
                 rest.append(self._noted("Folding old journal files", self._fold))
@@ -182,6 +219,14 @@ class HubSync:
         except HubError as error:
             log.warning("Backup: %s", error)
             return error
+        except StoreError as error:
+            log.warning("Backup: %s", error)
+            return HubError(str(error))
+        except Exception as error:  # noqa: BLE001
+            # The edge of the threads: without it one odd row or a full disk would end the back-up for good, unseen. It is
+            # told on every screen, stands in the log with its traceback, and is tried again.
+            log.exception("Backup: an unexpected error")
+            return HubError(f"An unexpected error ({type(error).__name__}); the log of the app says more.")
         return None
 
     def _noted(self, what: str, work: Callable[[], object]) -> HubError | None:
@@ -195,16 +240,15 @@ class HubSync:
         if self._opened:
             return
         made = self._repo.open()
-        self._public = self._repo.is_public()
         database = self._store.database
         if made or database.local(IN_STEP) != self._repo.name:
-            self._store.journal_files.forget("repo")
-            self._store.outbox.send_everything_again("repo")
+            self._store.outbox.start_over("repo")
             self._sending = None
+            self._head = ""
             database.set_local(IN_STEP, self._repo.name)
         self._opened = True
 
-    def _send(self) -> None:
+    def _push_all(self) -> None:
         self._open()
         while self._push():
             pass
@@ -232,39 +276,44 @@ class HubSync:
             self._pull()
 
     def _pull(self, report: Callable[[int, int], None] = lambda done, total: None) -> int:
-        head = self._repo.head()
-        pulled = pull(self._store, self._repo, head, report)
-        if pulled.lost:
-            log.warning("The dataset repo %s has lost journal files: everything is sent again.", self._repo.name)
-            self._store.outbox.send_everything_again("repo")
+        """Take in what is new; return how many rows are newer now."""
+        pulled = pull(self._store, self._repo, self._sends, report)
         if pulled.documents:
             self.on_documents()
-        self._head = head
+        self._head = pulled.head
         return pulled.applied
 
     def _publish(self) -> None:
         newest = self._store.outbox.newest()
         if newest == self._published:
             return
-        # On top of the commit that was read: what somebody else has published since then is not overwritten unread.
-        self._repo.commit("Refresh the published tables", self._tables(), parent=self._head)
+        self._commit_on_top("Refresh the published tables", self._tables())
         self._published = newest
         self._tidying.succeeded(self._clock())
 
     def _fold(self) -> None:
         """Fold the journal files that were read into one snapshot, where there are many."""
-        sound = self._sound_files()
+        sound = [name for name, file in self._store.journal_files.of("repo").items() if not file.problem]
         if sum(name.startswith("journal/") for name in sound) < self._pace.fold_files:
             return
-        # The tables may have been committed a moment ago. Whatever is folded must have been read.
-        self._pull_if_moved()
-        sound = self._sound_files()
         snapshot = snapshot_files(self._store, self._scrub)
-        self._repo.commit(f"Fold {len(sound)} journal files", snapshot, sound, parent=self._head)
-        self._store.journal_files.note(*(JournalFile("repo", name, len(data)) for name, data in snapshot.items()))
-        self._store.journal_files.forget("repo", sound)
+        self._commit_on_top(f"Fold {len(sound)} journal files", snapshot, sound)
+        made = [JournalFile("repo", name, len(data)) for name, data in snapshot.items()]
+        self._store.journal_files.replace("repo", sound, made)
         if self._pace.squash:
             self._repo.squash()
 
-    def _sound_files(self) -> list[str]:
-        return [name for name, file in self._store.journal_files.of("repo").items() if not file.problem]
+    def _commit_on_top(self, message: str, add: Mapping[str, bytes], delete: Sequence[str] = ()) -> None:
+        """Commit on top of what was read, so that what somebody else has committed since then is not overwritten unread.
+
+        This replica's own journal commits come in between too; they are in what is committed, or in no file that is
+        deleted. Only where rows of others came is it left for the next time, when it is made anew.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                self._repo.commit(message, add, delete, parent=self._head)
+                return
+            except HubError as error:
+                if error.status not in (409, 412) or self._pull():
+                    raise
+        raise HubError(f"Others are writing to {self._repo.name} all the time.")

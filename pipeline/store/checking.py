@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import typing
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table
 
-from pipeline.records import Change, JobState, Outcome, ResponseStatus, Split
-from pipeline.store.schema import comparison_sets, queries, responses, runs, training_jobs, votes
+from pipeline.records import Change, Context, JobState, Outcome, ResponseStatus, Section, Split
+from pipeline.store.schema import (
+    comparison_sets,
+    completions,
+    documents,
+    queries,
+    responses,
+    retrievals,
+    runs,
+    training_jobs,
+    training_rows,
+    votes,
+)
 
+Check = Callable[[object], bool]
 # Columns that take the words of an enumeration; whoever reads them would stumble over any other word.
 WORDS: dict[Column, type[StrEnum]] = {
     queries.c.split: Split,
@@ -18,34 +33,93 @@ WORDS: dict[Column, type[StrEnum]] = {
     training_jobs.c.state: JobState,
     votes.c.outcome: Outcome,
 }
+# SQLite's integers have 64 bits, and the years of Python's times four digits.
+LARGEST, LATEST = 2**63, 253_402_300_800
 STATES = ("preparing", "open", "failed", "interrupted")
 
 
 def problem_of(table: Table, change: Change) -> str:
     """Return why a row does not fit its table, or ""."""
-    unknown = sorted(set(change.row) - set(table.columns.keys()))
-    if unknown:
-        return f"has a column of a newer version: {', '.join(unknown)[:200]}"
-    if change.row.get("id") != change.row_id:
+    checks = _checks(table)
+    row = change.row
+    if not row.keys() <= checks.keys():
+        return f"has a column of a newer version: {', '.join(sorted(row.keys() - checks.keys()))[:200]}"
+    if row.get("id") != change.row_id:
         return "its id is not the row's"
-    wrong = [column.name for column in table.columns if not _fits(column, change.row.get(column.name))]
+    wrong = [name for name, (nullable, fits) in checks.items() if not _fits(row.get(name), nullable, fits)]
     return f"holds something else than it should in {', '.join(wrong)}" if wrong else ""
 
 
-def _fits(column: Column, value: object) -> bool:
-    if value is None:
-        return bool(column.nullable)
+def _fits(value: object, nullable: bool, fits: Check) -> bool:
+    return nullable if value is None else fits(value)
+
+
+# Of every row that comes from elsewhere every value is looked at: what is known beforehand is found out once.
+@functools.cache
+def _checks(table: Table) -> dict[str, tuple[bool, Check]]:
+    return {column.name: (bool(column.nullable), _check(column)) for column in table.columns}
+
+
+def _check(column: Column) -> Check:
     kind = column.type
     if isinstance(kind, JSON):
-        return isinstance(value, list | dict)
+        return SHAPES.get(column, _is_json)
     if isinstance(kind, Boolean):
-        return isinstance(value, bool)
+        return lambda value: isinstance(value, bool)
     if isinstance(kind, Integer | Float):
-        numbers = (int,) if isinstance(kind, Integer) else (int, float)
-        return isinstance(value, numbers) and not isinstance(value, bool)
+        types = int if isinstance(kind, Integer) else int | float
+        low, high = (0, LATEST) if column.name == "at" or column.name.endswith("_at") else (-LARGEST, LARGEST)
+        # NaN and the infinities, which JSON as Python reads it may hold, are in no range.
+        return lambda value: isinstance(value, types) and not isinstance(value, bool) and low <= value < high
+    words = STATES if column is comparison_sets.c.state else WORDS.get(column)
+    if words is None:
+        return _is_text
+    allowed = frozenset(map(str, words))
+    return lambda value: isinstance(value, str) and value in allowed
+
+
+def _is_json(value: object) -> bool:
+    return isinstance(value, list | dict)
+
+
+def _rows_of(record: type) -> Check:
+    """Return the check for a list of JSON rows, each of which makes one of these records."""
+    hints = typing.get_type_hints(record)
+
+    def fits(value: object) -> bool:
+        return isinstance(value, list) and all(_is_row(row, hints) for row in value)
+
+    return fits
+
+
+def _is_row(row: object, hints: Mapping[str, object]) -> bool:
+    if not isinstance(row, dict) or row.keys() != hints.keys():
+        return False
+    # JSON writes 1.0 as 1.0, but somebody else's JSON may not.
+    return all(isinstance(row[name], float | int if hint is float else hint) for name, hint in hints.items())
+
+
+def _maps_to(kind: type) -> Check:
+    return lambda value: isinstance(value, dict) and all(isinstance(item, kind) for item in value.values())
+
+
+SHAPES: dict[Column, Check] = {
+    documents.c.sections: _rows_of(Section),
+    retrievals.c.contexts: _rows_of(Context),
+    queries.c.metadata: _maps_to(str),
+    responses.c.values: _maps_to(object),
+    completions.c.citations: lambda value: isinstance(value, list) and all(isinstance(n, int) for n in value),
+    training_rows.c.messages: lambda value: isinstance(value, list) and all(map(_maps_to(str), value)),
+    comparison_sets.c.summary: _maps_to(int),
+}
+
+
+def _is_text(value: object) -> bool:
+    """Say whether this is a text that a database takes: without NUL, and without half a surrogate pair."""
     if not isinstance(value, str) or "\x00" in value:
         return False
-    if column is comparison_sets.c.state:
-        return value in STATES
-    words = WORDS.get(column)
-    return words is None or value in {word.value for word in words}
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,18 +1,30 @@
 """Rows that two replicas made before they met, and of which there may be only one.
 
-Each rule gives the same result on every replica, whichever meets the other first, and keeps both rows.
+Each rule gives the same result on every replica, whichever meets the other first, and keeps both rows. A resolver looks at
+changes that are newer than what is here, a reclaimer at older ones, some of which stand all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, Table, select
 
-from pipeline.records import Change
-from pipeline.store.outbox import BATCH, note
-from pipeline.store.schema import documents, members, models, votes
+from pipeline.records import Change, ResponseStatus
+from pipeline.store.outbox import BATCH, mark, note, rows_by_id
+from pipeline.store.rows import history_line
+from pipeline.store.schema import (
+    changes,
+    documents,
+    members,
+    models,
+    response_history,
+    responses,
+    votes,
+    workspace_values,
+)
 
 Resolver = Callable[[Connection, Sequence[Change]], list[Change]]
 
@@ -25,7 +37,7 @@ def resolve_models(connection: Connection, incoming: Sequence[Change]) -> list[C
     taken: set[str] = set()
     for row in everybody:
         if row["name"] in taken:
-            row["name"] = f"{row['name']} ({row['id'][-4:]})"[:120]
+            row["name"] = f"{row['name'][:113]} ({row['id'][-4:]})"
             if row["id"] in stored:
                 _change(connection, models, row["id"], name=row["name"])
         taken.add(row["name"])
@@ -36,7 +48,8 @@ def resolve_votes(connection: Connection, incoming: Sequence[Change]) -> list[Ch
     """Of two standing votes of one person on one comparison the first stands; the other is taken back, and kept."""
     new = {change.row_id: dict(change.row) for change in incoming}
     standing = [row for row in new.values() if row["undone_at"] is None]
-    stored = _standing_beside(connection, standing)
+    # Not those that come in themselves: somebody who took a vote back and voted again has one that stands.
+    stored = [row for row in _standing_beside(connection, standing) if row["id"] not in new]
     first: dict[tuple[object, object], str] = {}
     for row in sorted([*stored, *standing], key=lambda row: row["id"]):
         pair = row["comparison_id"], row["annotator_id"]
@@ -46,25 +59,43 @@ def resolve_votes(connection: Connection, incoming: Sequence[Change]) -> list[Ch
             row["undone_at"] = row["created_at"]
         else:
             _change(connection, votes, row["id"], undone_at=row["created_at"])
-    return [replace(change, row=new[change.row_id]) for change in incoming]
+    # Those that are taken back go in first, so that no two stand even for a moment: the database would refuse it.
+    return _in_order(incoming, new, lambda row: row["undone_at"] is None)
 
 
 def resolve_members(connection: Connection, incoming: Sequence[Change]) -> list[Change]:
-    """Keep a person who is here under another id as a person of their own, whom no cookie leads to."""
-    hashes = [change.row["token_hash"] for change in incoming if change.row.get("token_hash")]
-    owner: dict[object, str] = {}
+    """Let a cookie lead to the smallest id it has; who is here under another one stays, and no cookie leads there.
+
+    A name that somebody chose is not replaced by the one that everybody gets at first.
+    """
+    new = {change.row_id: dict(change.row) for change in incoming}
+    owners = _owners(connection, new)
+    for several in owners.values():
+        for row_id in sorted(several)[1:]:
+            if row_id in new:
+                new[row_id]["token_hash"] = None
+            else:
+                _change(connection, members, row_id, token_hash=None)
+    stored = rows_by_id(connection, members, list(new))
+    for row_id, row in new.items():
+        if row_id in stored and _is_guest(row) and not _is_guest(stored[row_id]):
+            row.update(stored[row_id])
+    return _in_order(incoming, new, lambda row: row.get("token_hash") is not None)
+
+
+def _owners(connection: Connection, new: Mapping[str, Mapping[str, object]]) -> dict[str, list[str]]:
+    """Return who is reached by the cookies of these people, these people themselves among them, by the cookie's hash."""
+    hashes = sorted({str(row["token_hash"]) for row in new.values() if row.get("token_hash")})
+    owners: dict[str, list[str]] = {}
     for start in range(0, len(hashes), BATCH):
-        query = select(members.c.id, members.c.token_hash).where(
-            members.c.token_hash.in_(hashes[start : start + BATCH])
-        )
-        owner.update({row.token_hash: row.id for row in connection.execute(query)})
-
-    def fitted(change: Change) -> Change:
-        if owner.get(change.row.get("token_hash"), change.row_id) == change.row_id:
-            return change
-        return replace(change, row={**change.row, "token_hash": None})
-
-    return [fitted(change) for change in incoming]
+        some = members.c.token_hash.in_(hashes[start : start + BATCH])
+        for row in connection.execute(select(members.c.id, members.c.token_hash).where(some)):
+            if row.id not in new:
+                owners.setdefault(row.token_hash, []).append(row.id)
+    for row_id, row in new.items():
+        if row.get("token_hash"):
+            owners.setdefault(str(row["token_hash"]), []).append(row_id)
+    return owners
 
 
 def retire_twins(connection: Connection) -> None:
@@ -76,7 +107,84 @@ def retire_twins(connection: Connection) -> None:
             _change(connection, documents, row.id, deleted_at=row.created_at)
 
 
-RESOLVERS: dict[Table, Resolver] = {models: resolve_models, votes: resolve_votes, members: resolve_members}
+def reclaim_members(connection: Connection, older: Sequence[Change]) -> list[Change]:
+    """Return the rows of people who had chosen a name that "Guest N" has taken the place of."""
+    stored = rows_by_id(connection, members, [change.row_id for change in older])
+    return [c for c in older if _is_guest(stored[c.row_id]) and not _is_guest(c.row)]
+
+
+def resolve_responses(connection: Connection, incoming: Sequence[Change]) -> list[Change]:
+    """A draft never takes the place of what was submitted or discarded; of two of these the older one becomes history."""
+    stored = rows_by_id(connection, responses, [change.row_id for change in incoming])
+    kept: list[Change] = []
+    for change in incoming:
+        here = stored.get(change.row_id)
+        if here is not None and not _is_draft(here):
+            if _is_draft(change.row):
+                kept.append(replace(change, row=here))
+                continue
+            _to_history(connection, here, _stamp_of(connection, change.row_id))
+        kept.append(change)
+    return kept
+
+
+def reclaim_responses(connection: Connection, older: Sequence[Change]) -> list[Change]:
+    """Return what was submitted or discarded and has a draft in its place here; beside another one it becomes history."""
+    stored = rows_by_id(connection, responses, [change.row_id for change in older])
+    kept: list[Change] = []
+    for change in older:
+        if _is_draft(change.row):
+            continue
+        if _is_draft(stored[change.row_id]):
+            kept.append(change)
+        elif _content(change.row) != _content(stored[change.row_id]):
+            _to_history(connection, change.row, (change.stamp, change.replica))
+    return kept
+
+
+RESOLVERS: dict[Table, Resolver] = {
+    models: resolve_models,
+    votes: resolve_votes,
+    members: resolve_members,
+    responses: resolve_responses,
+}
+RECLAIMERS: dict[Table, Resolver] = {members: reclaim_members, responses: reclaim_responses}
+# What was made first stays, whoever makes it again before the two meet.
+LOWEST_WINS = (workspace_values,)
+
+
+def _is_guest(row: Mapping[str, object]) -> bool:
+    return re.fullmatch(r"Guest \d+", str(row["name"])) is not None
+
+
+def _is_draft(row: Mapping[str, object]) -> bool:
+    return row["status"] == ResponseStatus.DRAFT.value
+
+
+def _content(row: Mapping[str, object]) -> tuple[object, object]:
+    return row["status"], row["values"]
+
+
+def _stamp_of(connection: Connection, response_id: str) -> tuple[str, str]:
+    mine = (changes.c.table_name == responses.name) & (changes.c.row_id == response_id)
+    line = connection.execute(select(changes.c.stamp, changes.c.replica).where(mine)).one()
+    return line.stamp, line.replica
+
+
+def _to_history(connection: Connection, row: Mapping[str, object], written: tuple[str, str]) -> None:
+    """Keep a version of a response, under the stamp it had: whoever else does the same has the same line."""
+    line = history_line(row)
+    if connection.scalar(select(response_history.c.id).where(response_history.c.id == line["id"])) is None:
+        connection.execute(response_history.insert().values(line))
+        mark(connection, response_history.name, [(str(line["id"]), *written)], None)
+
+
+def _in_order(
+    incoming: Sequence[Change], rows: Mapping[str, dict[str, object]], late: Callable[[Mapping[str, object]], bool]
+) -> list[Change]:
+    """Return the changes with these rows, the ``late`` ones last."""
+    changed = [replace(change, row=rows[change.row_id]) for change in incoming]
+    return sorted(changed, key=lambda change: late(change.row))
 
 
 def _standing_beside(connection: Connection, rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from pipeline import ulid
-from pipeline.errors import SettingsError
+from pipeline.errors import SettingsError, StoreError
 from pipeline.records import new_id
 from pipeline.store.schema import changes, local_values, parked_changes
 
@@ -41,12 +41,19 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open the one write transaction of this process."""
+        """Open the one write transaction of this process.
+
+        Raises:
+            StoreError: it cannot be written; nothing of the block was.
+        """
         options = {"pairloop_write": True, "pairloop_writer": self.writer}
         with self._lock:
             self.writer.noted = False
-            with self.engine.execution_options(**options).begin() as connection:
-                yield connection
+            try:
+                with self.engine.execution_options(**options).begin() as connection:
+                    yield connection
+            except OperationalError as error:
+                raise StoreError(f"This could not be saved ({error.orig}). Nothing of it was.") from error
             noted = self.writer.noted
         if noted:
             for tell in self._listeners:
@@ -131,9 +138,18 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.execution_options(pairloop_write=True).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    with engine.connect() as connection:
+        # SQLite changes a table by making it anew: rows that point at the old one must not stand in its way meanwhile.
+        # The pragma is ignored within a transaction, and this is the connection of the migrations alone.
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
+        connection = connection.execution_options(pairloop_write=True)
+        with connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise DatabaseError("PRAGMA foreign_key_check", None, ValueError(f"{len(broken)} rows point nowhere"))
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _set_pragmas(dbapi_connection, _record) -> None:

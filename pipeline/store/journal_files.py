@@ -49,10 +49,11 @@ class JournalFileStore:
             for file in files:
                 remember(connection, file)
 
-    def forget(self, place: Place, names: Collection[str] | None = None) -> None:
-        """Forget files of a place: these, or all."""
-        condition = journal_files.c.place == place
-        if names is not None:
-            condition &= journal_files.c.name.in_(names)
+    def replace(self, place: Place, gone: Collection[str], new: Collection[JournalFile]) -> None:
+        """Remember files in the place of others, which are folded into them."""
         with self._db.write() as connection:
-            connection.execute(delete(journal_files).where(condition))
+            for name in gone:
+                this = (journal_files.c.place == place) & (journal_files.c.name == name)
+                connection.execute(delete(journal_files).where(this))
+            for file in new:
+                remember(connection, file)

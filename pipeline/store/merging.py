@@ -5,6 +5,7 @@ What cannot be put in yet is parked, with the reason, and tried again at the nex
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,15 @@ from sqlalchemy.exc import IntegrityError
 
 from pipeline.records import Change
 from pipeline.store.checking import problem_of
-from pipeline.store.conflicts import RESOLVERS, retire_twins
+from pipeline.store.conflicts import LOWEST_WINS, RECLAIMERS, RESOLVERS, retire_twins
 from pipeline.store.engine import Database, writer_of
 from pipeline.store.journal_files import JournalFile, remember
 from pipeline.store.outbox import BATCH, Place, mark, note
-from pipeline.store.schema import TRAVELLING, changes, documents, parked_changes, retrievals, sides
+from pipeline.store.schema import TRAVELLING, changes, chunks, documents, parked_changes, retrievals, sides
 
+ROWS = 1_000
 # What was drawn or stored once is never replaced: somebody may be looking at it, and votes say themselves what was shown.
-WRITE_ONCE = (sides, retrievals)
+WRITE_ONCE = (sides, retrievals, *LOWEST_WINS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,23 @@ class Merging:
         self._db = database
 
     def merge(self, incoming: Sequence[Change], arrived_in: Place | None, file: JournalFile | None = None) -> Merged:
-        """Take in changes and note that ``file`` was read, in one transaction.
+        """Take in changes, and note that ``file`` was read when all of them are in.
 
-        ``arrived_in`` is the place that has these changes already, so that they are not sent there again.
+        ``arrived_in`` is the place that has these changes already, so that they are not sent there again. It is done in
+        pieces of one transaction each, so that nobody's submit waits for a large file; cut off in the middle, it is done
+        once more, and twice is the same as once.
         """
-        with self._db.write() as connection:
-            merged = _merge(connection, incoming, arrived_in)
-            if file is not None:
-                remember(connection, file)
-        return merged
+        merged: list[Merged] = []
+        for start in range(0, max(len(incoming), 1), ROWS):
+            last = start + ROWS >= len(incoming)
+            with self._db.write() as connection:
+                merged.append(_merge(connection, incoming[start : start + ROWS], arrived_in))
+                if file is not None and last:
+                    remember(connection, file)
+            if not last:
+                # The lock goes to whoever asks first, which would be this loop again.
+                time.sleep(0.001)
+        return _sum(merged)
 
     def retry_parked(self) -> Merged:
         """Take in what was parked and can be put in now."""
@@ -66,43 +76,61 @@ class Merging:
             if not lines:
                 return Merged()
             connection.execute(delete(parked_changes))
-            again = [Change(line.table_name, line.row_id, line.stamp, line.replica, line.row) for line in lines]
-            # Where it came from is not known any more; to send it once more than needed harms nobody.
-            return _merge(connection, again, None)
+            by_place: dict[Place | None, list[Change]] = {}
+            for line in lines:
+                # In both places: it is sent to the folder once more than needed, which harms nobody.
+                place: Place | None = "repo" if line.in_repo else "folder" if line.in_folder else None
+                by_place.setdefault(place, []).append(_change(line))
+            merged = [_merge(connection, again, place) for place, again in by_place.items()]
+        return _sum(merged)
 
     def parked(self) -> list[Parked]:
         """Return what waits, and for what."""
         with self._db.read() as connection:
-            lines = connection.execute(select(parked_changes)).all()
-            return [Parked(line.table_name, line.row_id, line.reason) for line in lines]
+            columns = parked_changes.c.table_name, parked_changes.c.row_id, parked_changes.c.reason
+            return [Parked(*line) for line in connection.execute(select(*columns))]
 
     def parked_changes(self) -> list[Change]:
         """Return the changes that wait, to be kept where everything is kept."""
         with self._db.read() as connection:
             lines = connection.execute(select(parked_changes)).all()
-            return [Change(line.table_name, line.row_id, line.stamp, line.replica, line.row) for line in lines]
+            return [_change(line) for line in lines]
+
+
+def _sum(merged: Sequence[Merged]) -> Merged:
+    return Merged(
+        sum(some.applied for some in merged),
+        sum(some.parked for some in merged),
+        any(some.documents for some in merged),
+    )
+
+
+def _change(line) -> Change:
+    return Change(line.table_name, line.row_id, line.stamp, line.replica, line.row)
 
 
 def _merge(connection: Connection, incoming: Sequence[Change], arrived_in: Place | None) -> Merged:
     # Rows may come before the rows that they point at; at the end all of them are there, or parked.
     connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-    known = {table.name: table for table in TRAVELLING}
     newest = _newest(incoming)
     if newest:
         writer_of(connection).stamps.see(max(change.stamp for change in newest))
-    parked = [(change, "made by a newer version of Pairloop") for change in newest if change.table not in known]
-    applied = 0
+    of_table: dict[str, list[Change]] = {}
+    for change in newest:
+        of_table.setdefault(change.table, []).append(change)
+    applied, parked = 0, []
     for table in TRAVELLING:
-        mine = [change for change in newest if change.table == table.name]
-        if mine:
+        if mine := of_table.pop(table.name, None):
             done, put_aside = _merge_table(connection, table, mine, arrived_in)
             applied += done
             parked += put_aside
-    _park(connection, parked)
-    touched = any(change.table == documents.name for change in newest)
-    if touched:
+    for strange in of_table.values():
+        parked += [(change, "made by a newer version of Pairloop") for change in strange]
+    _park(connection, parked, arrived_in)
+    tables = {change.table for change in newest}
+    if documents.name in tables:
         retire_twins(connection)
-    return Merged(applied, len(parked), touched)
+    return Merged(applied, len(parked), bool(tables & {documents.name, chunks.name}))
 
 
 def _newest(incoming: Iterable[Change]) -> list[Change]:
@@ -124,17 +152,31 @@ def _merge_table(
     newer = [change for change in incoming if stamps.get(change.row_id, "") < change.stamp]
     if table in WRITE_ONCE:
         newer = [change for change in newer if change.row_id not in stamps]
-    sound, parked = _sort_out(connection, table, newer)
+    older = [change for change in incoming if change.stamp < stamps.get(change.row_id, "")]
+    reclaimed = _reclaimed(connection, table, older)
+    sound, parked = _sort_out(connection, table, newer + reclaimed)
     resolve = RESOLVERS.get(table)
     resolved = resolve(connection, sound) if resolve else sound
     failed = _put(connection, table, resolved)
     kept = [change for change in resolved if change.row_id not in failed]
     mark(connection, table.name, [(c.row_id, c.stamp, c.replica) for c in kept], arrived_in)
-    # A row that had to be altered to fit is a change of this replica's own, which the others must hear of.
+    # A row that had to be altered to fit, or that stands against its stamp, is a change of this replica's own, which the
+    # others must hear of.
     before = {change.row_id: change.row for change in sound}
-    note(connection, table, [change.row_id for change in kept if change.row != before[change.row_id]])
+    again = {change.row_id for change in reclaimed} if table not in LOWEST_WINS else set()
+    note(connection, table, [c.row_id for c in kept if c.row != before[c.row_id] or c.row_id in again])
     reason = "another row has what only one row may have"
     return len(kept), parked + [(change, reason) for change in resolved if change.row_id in failed]
+
+
+def _reclaimed(connection: Connection, table: Table, older: Sequence[Change]) -> list[Change]:
+    """Return the changes that stand although this store has a newer one of the same row."""
+    if table in LOWEST_WINS:
+        return list(older)
+    reclaim = RECLAIMERS.get(table)
+    return (
+        reclaim(connection, [change for change in older if not problem_of(table, change)]) if reclaim and older else []
+    )
 
 
 def _stamps(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, str]:
@@ -178,12 +220,21 @@ def _missing_parents(connection: Connection, table: Table, incoming: Sequence[Ch
             wanted = {str(change.row[column.name]) for change in incoming if change.row.get(column.name) is not None}
             there = _ids(connection, target, sorted(wanted))
             if target is table:
-                there |= {change.row_id for change in incoming}
+                there |= _whole_lines(incoming, column.name, there)
             for change in incoming:
                 parent = change.row.get(column.name)
                 if parent is not None and parent not in there:
                     missing[change.row_id] = f"waits for {target.name} {parent}"
     return missing
+
+
+def _whole_lines(incoming: Sequence[Change], parent_column: str, there: set[str]) -> set[str]:
+    """Return the rows that come now with their parents, grandparents and so on, all of which come too or are there."""
+    parents = {change.row_id: change.row.get(parent_column) for change in incoming}
+    whole: set[str] = set()
+    while fresh := {i for i, parent in parents.items() if i not in whole and (not parent or parent in there | whole)}:
+        whole |= fresh
+    return whole
 
 
 def _ids(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
@@ -227,18 +278,20 @@ def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, ob
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=others), list(rows))
 
 
-def _park(connection: Connection, parked: Sequence[tuple[Change, str]]) -> None:
+def _park(connection: Connection, parked: Sequence[tuple[Change, str]], arrived_in: Place | None) -> None:
     for change, reason in parked:
         row = {
-            "table_name": change.table[:40],
+            "table_name": change.table,
             "row_id": change.row_id,
             "stamp": change.stamp,
             "replica": change.replica,
             "row": dict(change.row),
             "reason": reason,
+            "in_repo": arrived_in == "repo",
+            "in_folder": arrived_in == "folder",
         }
         statement = insert(parked_changes).values(row)
-        newer = {name: row[name] for name in ("stamp", "replica", "row", "reason")}
+        newer = {name: row[name] for name in ("stamp", "replica", "row", "reason", "in_repo", "in_folder")}
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["table_name", "row_id"], set_=newer, where=parked_changes.c.stamp <= change.stamp

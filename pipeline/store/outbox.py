@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from sqlalchemy import Connection, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from pipeline import ulid
 from pipeline.records import Change
 from pipeline.store.engine import Database, writer_of
-from pipeline.store.schema import TRAVELLING, changes, metadata
+from pipeline.store.schema import TRAVELLING, changes, journal_files, metadata, parked_changes
 
 Place = Literal["repo", "folder"]
 # SQLite takes a bounded number of variables in one statement.
@@ -62,35 +62,54 @@ class Outbox:
 
     def waiting(self, place: Place) -> Waiting:
         """Count the changes that have not arrived."""
-        query = select(func.count(), func.min(changes.c.stamp)).where(_missing(place))
+        count, first = 0, None
         with self._db.read() as connection:
-            count, first = connection.execute(query).one()
+            for table in (changes, parked_changes):
+                query = select(func.count(), func.min(table.c.stamp)).where(_missing(table, place))
+                more, oldest = connection.execute(query).one()
+                count += more
+                first = min(filter(None, (first, oldest)), default=None)
         return Waiting(count, ulid.seconds(first) if first else None)
 
-    def batch(self, place: Place, limit: int) -> list[Change]:
-        """Return the oldest ``limit`` changes that have not arrived, each with the row as it is now."""
-        query = select(changes).where(_missing(place)).order_by(changes.c.stamp).limit(limit)
+    def batch(self, place: Place, limit: int, skip: int = 0) -> list[Change]:
+        """Return the oldest ``limit`` changes that have not arrived, each with the row as it is now, after ``skip`` others.
+
+        What is parked is sent too, when nothing else waits: it is in no other place yet.
+        """
         with self._db.read() as connection:
-            return _with_rows(connection, connection.execute(query).all())
+            query = select(changes).where(_missing(changes, place)).order_by(changes.c.stamp)
+            found = _with_rows(connection, connection.execute(query.limit(limit).offset(skip)).all())
+            if found or skip:
+                return found
+            query = select(parked_changes).where(_missing(parked_changes, place)).order_by(parked_changes.c.stamp)
+            lines = connection.execute(query.limit(limit)).all()
+            return [Change(line.table_name, line.row_id, line.stamp, line.replica, line.row) for line in lines]
 
     def arrived(self, place: Place, sent: Sequence[Change]) -> None:
         """Note that changes have arrived. A row that was changed again since then goes on waiting."""
-        column = _column(place)
-        statement = (
-            update(changes)
-            .where(changes.c.table_name == bindparam("of"), changes.c.row_id == bindparam("id"))
-            .where(changes.c.stamp == bindparam("at"))
-            .values({column: True})
-        )
-        if sent:
-            values = [{"of": change.table, "id": change.row_id, "at": change.stamp} for change in sent]
-            with self._db.write() as connection:
+        if not sent:
+            return
+        values = [{"of": change.table, "which": change.row_id, "at": change.stamp} for change in sent]
+        with self._db.write() as connection:
+            for table in (changes, parked_changes):
+                statement = (
+                    update(table)
+                    .where(table.c.table_name == bindparam("of"), table.c.row_id == bindparam("which"))
+                    .where(table.c.stamp == bindparam("at"))
+                    .values({_column(table, place): True})
+                )
                 connection.execute(statement, values)
 
-    def send_everything_again(self, place: Place) -> None:
-        """Make every row wait: the place is another one than before, or has lost what it had."""
+    def start_over(self, place: Place) -> None:
+        """Forget what the place has: it is another one than before, or has lost something.
+
+        Everything waits from now on, until it is read there again or has been sent again. One transaction, so that
+        whatever happens in between, no change is taken to be where it is not.
+        """
         with self._db.write() as connection:
-            connection.execute(update(changes).values({_column(place): False}))
+            for table in (changes, parked_changes):
+                connection.execute(update(table).values({_column(table, place): False}))
+            connection.execute(delete(journal_files).where(journal_files.c.place == place))
 
     def everything(self) -> Iterable[list[Change]]:
         """Return the newest change of every row, in pieces, all of one moment."""
@@ -133,9 +152,9 @@ def _with_rows(connection: Connection, lines: Sequence) -> list[Change]:
     ]
 
 
-def _column(place: Place):
-    return changes.c.in_repo if place == "repo" else changes.c.in_folder
+def _column(table: Table, place: Place):
+    return table.c.in_repo if place == "repo" else table.c.in_folder
 
 
-def _missing(place: Place):
-    return _column(place).is_(False)
+def _missing(table: Table, place: Place):
+    return _column(table, place).is_(False)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from pipeline.records import Record, Response, ResponseStatus, Split, id_of, new_id
 from pipeline.store.engine import Database
-from pipeline.store.rows import change, contexts_from_json, found, now, put
+from pipeline.store.rows import change, contexts_from_json, found, history_line, now, put
 from pipeline.store.schema import (
     completions,
     datasets,
@@ -158,8 +158,10 @@ def _write(connection, before, record_id, annotator_id, status, values, seconds)
     change(connection, responses, before["id"], **changed, seconds=before["seconds"] + seconds)
     # Drafts replace each other many times a minute; only what was submitted or discarded is worth a line of history.
     if before["status"] != ResponseStatus.DRAFT.value:
-        line = {"id": new_id(), "response_id": before["id"], "status": before["status"], "at": before["updated_at"]}
-        put(connection, response_history, [{**line, "values": before["values"]}])
+        line = history_line(before)
+        there = select(response_history.c.id).where(response_history.c.id == line["id"])
+        if connection.scalar(there) is None:
+            put(connection, response_history, [line])
 
 
 def _record(row) -> Record:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, insert, select, true, update
 
 from pipeline.errors import NotFoundError
-from pipeline.records import Context, Section
+from pipeline.records import Context, Section, id_of
 from pipeline.store.outbox import note
 from pipeline.store.schema import changes
 
@@ -58,6 +58,18 @@ def found(row: Any, what: str) -> Any:
     if row is None:
         raise NotFoundError(f"This {what} is not in the workspace any more. Reload the page.")
     return row
+
+
+def history_line(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line of ``response_history`` for a version of a response: one id for one version, whoever writes it."""
+    parts = (response["id"], response["status"], repr(response["updated_at"]))
+    return {
+        "id": id_of("history", *parts),
+        "response_id": response["id"],
+        "status": response["status"],
+        "values": response["values"],
+        "at": response["updated_at"],
+    }
 
 
 def sections_to_json(sections: Sequence[Section]) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def answer_of(completion: Completion) -> Answer:
 
 
 def _run(row) -> Run:
-    names = ("id", "model_id", "query_set_id", "retriever", "total", "failed", "created_at", "error")
+    names = ("id", "model_id", "query_set_id", "retriever", "total", "failed", "created_at", "error", "reused")
     values = {name: row[name] for name in names}
     split = Split(row["split"]) if row["split"] else None
     return Run(state=JobState(row["state"]), split=split, done=row["reused"] + row["done"], **values)

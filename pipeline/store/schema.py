@@ -363,6 +363,8 @@ parked_changes = Table(
     Column("replica", String(26), nullable=False),
     Column("row", JSON, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("in_repo", Boolean, nullable=False),
+    Column("in_folder", Boolean, nullable=False),
     info=LOCAL,
 )
 

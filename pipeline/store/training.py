@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from pipeline.records import JobState, new_id
+from pipeline.records import JobState, Model, new_id
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, change_all, now, put, written_by
-from pipeline.store.schema import training_jobs, training_rows
+from pipeline.store.schema import models, training_jobs, training_rows
 
 INTERRUPTED = "The app was stopped while this job ran. Start it again."
 
@@ -65,9 +65,20 @@ class TrainingStore:
         return job_id
 
     def finish(self, job_id: str, state: JobState, **values: object) -> None:
-        """Store how a job ended: ``metrics``, ``model_id`` or ``error``."""
+        """Store how a job ended without a model: ``metrics`` or ``error``."""
         with self._db.write() as connection:
             change(connection, training_jobs, job_id, state=state.value, finished_at=now(), **values)
+
+    def finish_with_model(self, job_id: str, model: Model, metrics: Mapping[str, object]) -> None:
+        """Store a trained model and the end of its job in one transaction: neither is there without the other.
+
+        The app may have been told to stop meanwhile, which noted the job as interrupted: it is done all the same.
+        """
+        row = {name: getattr(model, name) for name in Model.__slots__}
+        ended = {"state": JobState.DONE.value, "error": "", "finished_at": now()}
+        with self._db.write() as connection:
+            put(connection, models, [{**row, "config": dict(model.config)}])
+            change(connection, training_jobs, job_id, **ended, model_id=model.id, metrics=dict(metrics))
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was."""

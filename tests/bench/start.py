@@ -37,7 +37,9 @@ def bare() -> float:
     """Start the bare app once; return seconds."""
     port = free_port()
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", BARE, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BARE, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     first_page(f"http://127.0.0.1:{port}/")
     seconds = time.perf_counter() - begun
     process.kill()

@@ -56,5 +56,3 @@ def picture():
         return lambda name: None
     PICTURES.mkdir(exist_ok=True)
     return lambda name: PICTURES / f"{name}.png"
-
-

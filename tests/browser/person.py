@@ -40,10 +40,19 @@ class Person:
         expect(self.find(f"#{tab.lower()}-screen")).to_be_visible(timeout=WAIT)
 
     def press(self, element_id: str) -> None:
-        """Click a button by its id."""
+        """Click a button by its id, as somebody does who has looked at the screen before."""
+        self.looks()
         target = self.find(f"#{element_id}")
         button = target if target.evaluate("e => e.tagName") == "BUTTON" else target.locator("button").first
         button.click()
+        # Where the screen changed in that moment, the press came too early: the buttons show it, and one presses again.
+        if self.page.locator("[data-early]").count():
+            self.looks()
+            button.click()
+
+    def looks(self) -> None:
+        """Wait until what came after a submit or a vote has stood there long enough to take the next one."""
+        expect(self.page.locator("[data-resting]")).to_have_count(0, timeout=WAIT)
 
     def sees(self, selector: str, text: str | re.Pattern, timeout: int = WAIT) -> None:
         """Wait until an element shows a text."""

@@ -77,7 +77,12 @@ def test_an_api_client_learns_no_model_before_the_reveal(workspace):
     with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app, Recorder(app.port) as recorder:
         client = Client(recorder.url)
         config = json.loads(client.get("/config"))
-        for path in ("/", "/gradio_api/info?all_endpoints=true", "/gradio_api/openapi.json", "/gradio_api/startup-events"):
+        for path in (
+            "/",
+            "/gradio_api/info?all_endpoints=true",
+            "/gradio_api/openapi.json",
+            "/gradio_api/startup-events",
+        ):
             client.get(path)
         by_name = {item["api_name"]: item for item in config["dependencies"] if item.get("api_name")}
         listed = client.call(by_name["load_comparisons"]["id"], [None])

@@ -164,6 +164,7 @@ def test_two_tabs_of_one_person_keep_both_answers(home, reviewer):
         other.wait_for_timeout(300)
     second = "document.querySelector('#edit-answer textarea').value === 'From the second tab.'"
     other.wait_for_function(second)
+    other.locator("[data-resting]").wait_for(state="detached")
     other.locator("#edit-submit").click()
     other.locator("#edit-record [data-shows]").wait_for()
     other.wait_for_function(f"!document.querySelector(`#edit-record [data-shows='{record}']`)")

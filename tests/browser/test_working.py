@@ -54,7 +54,9 @@ def test_a_draft_survives_a_reload_and_a_kill(tmp_path, open_person):
         app.start()
         # The page comes back by itself, to the tab that was open, with the draft.
         ada.sees("#header", "Kept on this machine only")
-        ada.page.wait_for_function("document.querySelector('#edit-answer textarea')?.value === 'Typed before the kill.'")
+        ada.page.wait_for_function(
+            "document.querySelector('#edit-answer textarea')?.value === 'Typed before the kill.'"
+        )
         ada.press("edit-submit")
         ada.sees("#edit-record", "Record 2 of 24")
         ada.sees("#edit-progress", "1 submitted")
@@ -71,13 +73,15 @@ def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open
             ada.find("#edit-answer textarea").click()
             ada.page.keyboard.press("Control+a")
             ada.page.keyboard.type(f"answer-to-{number}")
+            ada.looks()
             ada.page.keyboard.press("Control+Enter")
         ada.sees("#edit-progress", "12 submitted")
         app.stop()
     services = open_workspace(tmp_path / "home")
     dataset = services.reviews.datasets()[0]
-    positions = {record.id: record.position + 1 for record in services.store.reviews.records(dataset.id)}
     responses = services.store.reviews.responses(dataset.id)
+    order = services.reviews.order(dataset.id, responses[0].annotator_id)
+    positions = {record_id: number for number, record_id in enumerate(order, 1)}
     assert {positions[r.record_id]: r.values["answer"] for r in responses} == {
         n: f"answer-to-{n}" for n in range(1, 13)
     }

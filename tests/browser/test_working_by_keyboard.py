@@ -131,6 +131,7 @@ def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor):
 
 def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter):
     for number, key in enumerate("1234", start=1):
+        voter.looks()
         voter.page.keyboard.press(key)
         voter.sees("#compare-progress", f"{number} of 5")
     voter.page.keyboard.press("z")

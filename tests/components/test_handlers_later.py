@@ -11,7 +11,7 @@ from components import compare, header, results, tune
 from components import settings as settings_tab
 from pipeline.errors import ComparisonError, ModelError, NotFoundError, PipelineError, RecordError, TrainingError
 from pipeline.export import validate_chat_jsonl
-from pipeline.records import JobState
+from pipeline.records import JobState, Outcome, Split, Vote
 from pipeline.tasks import ANSWER
 from tests.components.screens import ADA, BO, NOBODY, choices, event, member, value
 from tests.material import TEST, TRAIN, open_copy, trained
@@ -174,6 +174,14 @@ class TestCompare:
                 handlers.create_comparison(*chosen)
         assert services.comparisons.sets() == []
 
+    def test_the_way_to_the_results_leads_to_the_comparison_that_was_judged(self, services, handlers, set_id):
+        models = add_model(services, "third"), add_model(services, "fourth")
+        newer = add_comparison(services, models, TEXTS)
+        judged = handlers.open_results(set_id, ADA)
+        assert (judged.tabs.selected, value(judged.chosen)) == ("results", set_id)
+        assert value(handlers.open_results(newer, ADA).chosen) == newer
+        assert "both by name" not in repr(choices(judged.chosen))
+
     def test_a_failed_preparation_names_no_model(self, services, handlers, set_id):
         services.store.comparisons.fail_set(set_id, "failed", "secret-one could not answer")
         shown = handlers.show_next(set_id, ADA)
@@ -230,6 +238,26 @@ class TestResults:
         assert len(rows) == 4 and {row["annotator"] for row in rows} == {"annotator-1"}
         page = Path(handlers.download_chart(set_id, ADA)).read_text(encoding="utf-8")
         assert "first-one better" in page and '<script src="http' not in page
+
+    def test_checks_call_no_probability_zero_and_count_only_votes_with_a_known_time(self):
+        def shown(*seconds):
+            return results.checks(
+                [Vote(str(n), "a", "b", Outcome.MODEL_A, "x", time) for n, time in enumerate(seconds)]
+            )
+
+        untimed = shown(*[None] * 40)
+        assert "p &lt; 0.001" in untimed and "0.000" not in untimed
+        assert "No vote has a known time" in untimed and "under 2 s" not in untimed
+        assert "None of 3 votes took under 2 s" in shown(2.0, 3.0, 4.0)
+        assert "None of 1 vote with a known time took under 2 s" in shown(2.0, None)
+        assert "1 of 2 votes with a known time took under 2 s" in shown(1.9, 3.0, None)
+
+    def test_queries_that_were_left_out_are_counted_with_the_reason(self, services):
+        twins = services.store.queries.add_set("Twins", [(text, Split.TEST, {}) for text in (*TRAIN[:2], TEST[0])])
+        one, two = add_model(services, "one").id, add_model(services, "two").id
+        preview = compare.CompareHandlers(services).preview_new(one, two, twins)
+        assert "1 test query." in preview and "2 more are barred: they are reviewed on Edit" in preview
+        assert "2 barred because they are reviewed on Edit" in results.prepared({"pairs": 1, "barred": 2})
 
     def test_results_without_votes_are_results_too(self, handlers, set_id):
         shown = handlers.reveal_results(set_id, ADA)

@@ -29,6 +29,7 @@ from pipeline.records import (
     Run,
     Split,
 )
+from pipeline.run_files import shown_rows
 from pipeline.store.documents import DocumentSummary
 from pipeline.store.training import TrainingJob
 
@@ -251,7 +252,7 @@ SCREENS = {
     "documents": lambda text: documents.table([DocumentSummary("d1", text, 5, 1, 0.0)]),
     "upload report": lambda text: documents.report([Added(text, 2), Added(text, problem=text)]),
     "run": lambda text: runs.progress(a_run(text), text, text),
-    "rows of a run": lambda text: runs.table([a_run_row(text), a_failed_row(text)]),
+    "rows of a run": lambda text: runs.table(shown_rows([a_run_row(text), a_failed_row(text)])),
     "training row": lambda text: tune.preview([a_tune_row(text)]),
     "jobs": lambda text: tune.jobs_html([a_job(text)], {"m": text}, {"j": 3}),
     "models": lambda text: settings_tab.models_html([a_model(text)], text),

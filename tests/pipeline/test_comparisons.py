@@ -9,6 +9,7 @@ from pipeline.errors import ComparisonError
 from pipeline.records import Outcome, Split
 from pipeline.store.members import AUTOMATIC
 from tests.material import finished
+from tests.pipeline.test_generation import until
 from tests.workspace import add_comparison, add_model, person
 
 TEXTS = [(f"Answer {n} in few words.", f"Answer {n}, and it goes on for longer.") for n in range(12)]
@@ -158,38 +159,25 @@ def test_identical_completions_are_one_tie_that_nobody_is_shown(services, pair):
     assert [(vote.annotator_id, vote.outcome) for vote in votes] == [(AUTOMATIC, Outcome.TIE)]
 
 
-def test_queries_in_the_training_data_are_barred_in_any_spelling(services):
-    from pipeline.store.training import TrainingRow
-
+def test_what_is_reviewed_on_edit_and_so_all_training_data_is_barred_in_any_spelling(services, pair):
     base = services.registry.all()[0]
     train = services.store.queries.add_set("train", [("How much is it?", Split.TRAIN, {})])
-    test = services.store.queries.add_set("test", [("how  much is IT?", Split.TEST, {}), ("Who?", Split.TEST, {})])
-    query = services.store.queries.in_set(train)[0]
-    me = person(services, "Ada")
-    dataset, response = _response_to(services, query, base, me)
-    row = TrainingRow(response.id, query.id, [{"role": "user", "content": "x"}])
-    job = services.store.training.start("embedded", dataset, base.id, [row])
-    child = add_model(services, "child", base.id)
-    from dataclasses import replace
-
-    grandchild = replace(child, id="g" * 26, name="grandchild", parent_id=child.id, job_id=job)
-    services.store.models.add(grandchild)
-    preview = services.comparisons.preview(grandchild.id, base.id, test)
+    run_id = services.generation.start_run(base.id, train)
+    finished(services, run_id)
+    # Edit shows the suggestion beside the name of the model that wrote it.
+    dataset = services.reviews.create_dataset(run_id, "answer-review")
+    assert services.store.reviews.records(dataset.id)[0].agent == base.name
+    items = [("how  much is IT", Split.TEST, {}), ("Who?", Split.TEST, {})]
+    test = services.store.queries.add_set("test", items)
+    preview = services.comparisons.preview(test)
     assert (preview.pairs, preview.barred) == (1, 1)
-    assert services.comparisons.preview(child.id, base.id, test).barred == 0
-
-
-def _response_to(services, query, model, me):
-    from pipeline.records import Answer
-    from pipeline.store.runs import NewRun, completion_of
-
-    retrieval = services.store.queries.add_retrievals("by hand", {query.id: []})[query.id]
-    run = services.store.runs.start(NewRun(model.id, query.query_set_id, None, "by hand", 1, 0))
-    completion = completion_of(Answer("It is 5."), run, model.id, query.id, retrieval.id)
-    services.store.runs.add_completion(completion)
-    dataset = services.store.reviews.add_dataset("d", "answer-review", run, [(query.id, completion.id)])
-    record = services.store.reviews.record_ids(dataset)[0]
-    return dataset, services.reviews.submit(record, me, {"answer": "It is 5."})
+    set_id = services.comparisons.create(pair[0].id, pair[1].id, test)
+    until(lambda: services.store.comparisons.set(set_id).state != "preparing")
+    compared = {item.query_id for item in services.store.comparisons.in_set(set_id)}
+    assert compared == {query.id for query in services.store.queries.in_set(test) if query.text == "Who?"}
+    only = services.store.queries.add_set("only", items[:1])
+    with pytest.raises(ComparisonError, match="reviewed on Edit"):
+        services.comparisons.create(pair[0].id, pair[1].id, only)
 
 
 def test_two_times_the_same_model_is_refused(services):
@@ -206,29 +194,51 @@ def test_a_list_without_test_queries_is_refused_with_what_to_do(services, pair):
 
 def test_the_name_shown_before_the_reveal_names_no_model(services, set_id):
     item = services.comparisons.sets()[0]
-    assert "model" not in services.comparisons.blind_name(item) and "both by name" not in services.comparisons.blind_name(item)
+    assert "model" not in services.comparisons.blind_name(
+        item
+    ) and "both by name" not in services.comparisons.blind_name(item)
 
 
-def test_test_queries_are_withheld_in_every_list_and_spelling_until_the_results_are_opened(services, set_id):
+def test_test_queries_are_withheld_in_every_list_and_spelling_until_the_results_are_opened(services, set_id, pair):
     desk, ada, bo = services.comparisons, person(services, "Ada"), person(services, "Bo")
     items = [
         (" query NUMBER 0? ", Split.TRAIN, {}),
         ("Query number 1?", Split.TEST, {}),
         ("Not compared?", Split.TEST, {}),
         ("Not compared?", Split.TRAIN, {}),
+        ("Never tested?", Split.TRAIN, {}),
     ]
     other = services.store.queries.in_set(services.store.queries.add_set("other", items))
 
-    def withheld(me):
-        return [query.id in desk.withheld(other, me) for query in other]
+    def withheld(me, model=pair[0]):
+        """Return for each query whether its answer is withheld; on Ask the same ones are refused."""
+        refused = []
+        for query in other:
+            try:
+                desk.refuse_withheld_query(f" {query.text.rstrip('?')}  ", model.id, me)
+                refused.append(False)
+            except ComparisonError as error:
+                assert "kept for Compare" in str(error)
+                refused.append(True)
+        assert refused == [query.id in desk.withheld(other, model.id, me) for query in other]
+        return refused
 
-    assert withheld(ada) == withheld(bo) == [True, True, True, False]
-    with pytest.raises(ComparisonError, match="judge them blind"):
-        desk.refuse_blind_query("  query number 0?", ada)
-    desk.refuse_blind_query("Not compared?", ada)
+    assert withheld(ada) == withheld(bo) == [True, True, True, True, False]
     desk.reveal(set_id, ada)
-    assert (withheld(ada), withheld(bo)) == ([False, False, True, False], [True, True, True, False])
-    desk.refuse_blind_query("Query number 0?", ada)
+    assert (withheld(ada), withheld(bo)) == ([False, False, True, True, False], [True, True, True, True, False])
+
+
+def test_answers_of_a_model_that_takes_part_in_no_opened_comparison_stay_withheld(services, set_id, pair):
+    desk, ada, new = services.comparisons, person(services, "Ada"), add_model(services, "the-next-one")
+    queries = services.store.queries.in_set(desk.sets()[0].query_set_id)
+    desk.reveal(set_id, ada)
+    assert [len(desk.withheld(queries, model.id, ada)) for model in (*pair, new)] == [0, 0, len(queries)]
+    with pytest.raises(ComparisonError, match="kept for Compare"):
+        desk.refuse_withheld_query(queries[0].text, new.id, ada)
+    second = add_comparison(services, (pair[1], new), TEXTS, [query.text for query in queries])
+    assert all(len(desk.withheld(queries, model.id, ada)) == len(queries) for model in (*pair, new))
+    desk.reveal(second, ada)
+    assert [len(desk.withheld(queries, model.id, ada)) for model in (*pair, new)] == [0, 0, 0]
 
 
 def test_the_error_of_a_set_names_no_model(services, pair, set_id):
@@ -245,7 +255,7 @@ def test_answers_are_withheld_elsewhere_from_those_who_still_judge_them(services
     finished(services, run_id)
     handlers = runs.RunsHandlers(services)
     ada, bo = request_of("a"), request_of("b")
-    assert handlers.show_run(run_id, ada).rows.count("Withheld until you open") == 12 * 2  # the cell and its hover text
+    assert handlers.show_run(run_id, ada).rows.count("kept for Compare") == 12 * 2  # the cell and its hover text
     services.comparisons.reveal(set_id, services.store.members.by_token("a" * 64))
-    assert "Withheld" not in handlers.show_run(run_id, ada).rows
-    assert "Withheld" in handlers.show_run(run_id, bo).rows
+    assert "kept for Compare" not in handlers.show_run(run_id, ada).rows
+    assert "kept for Compare" in handlers.show_run(run_id, bo).rows

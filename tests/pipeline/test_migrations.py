@@ -35,12 +35,33 @@ def test_the_first_schema_is_brought_up_with_its_rows(tmp_path):
         connection.execute(
             text("INSERT INTO query_sets (id, name, kind, created_at) VALUES ('s1', 'First list', 'list', 1.0)")
         )
+        for name, parent in (("base", "NULL"), ("tuned", "'base'")):
+            values = f"('{name}', '{name}', 'extractive', '{{}}', 'answer-review', {parent}, 1.0)"
+            connection.execute(
+                text(
+                    "INSERT INTO models (id, name, provider, config, template, parent_id, created_at) "
+                    f"VALUES {values}".replace(":", "\\:")
+                )
+            )
+        connection.execute(
+            text(
+                "INSERT INTO runs (id, model_id, query_set_id, retriever, state, total, reused, error, created_at) "
+                "VALUES ('r1', 'tuned', 's1', 'bm25', 'done', 1, 0, '', 1.0)"
+            )
+        )
     engine.dispose()
     database = open_database(tmp_path / "old.db")
     assert differences(database.engine) == []
     with database.read() as connection:
         assert connection.execute(text("SELECT name FROM members")).scalar() == "Ada"
         assert connection.execute(text("SELECT name FROM query_sets")).scalar() == "First list"
+        assert connection.execute(text("SELECT model_id FROM runs")).scalar() == "tuned"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        # What the first version wrote waits for a repo like everything that is written from now on.
+        waiting = connection.execute(text("SELECT table_name, row_id FROM changes WHERE in_repo = 0")).all()
+        assert set(waiting) == {
+            ("members", "m1"), ("query_sets", "s1"), ("models", "base"), ("models", "tuned"), ("runs", "r1"),
+        }  # fmt: skip
 
 
 def test_opening_twice_changes_nothing(tmp_path):

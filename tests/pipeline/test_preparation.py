@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline import ranking
 from pipeline.errors import ComparisonError
 from pipeline.records import JobState, Outcome
 from tests.material import TEST, Home, add_manual, add_queries, finished
@@ -79,6 +80,19 @@ def test_the_same_comparison_is_made_once_until_the_documents_change(home, tmp_p
     assert services.comparisons.create(one, two, list_id) != set_id
 
 
+def test_a_comparison_that_misses_a_query_can_be_made_again_and_finished_answers_are_kept(home, server):
+    services, list_id = home.services, add_queries(home.services)
+    server.fail(times=None, status=400, when=TEST[1])
+    first = ended(services, services.comparisons.create(*both(services), list_id))
+    assert (first.state, first.summary["pairs"], first.summary["failed"]) == ("open", 2, 1)
+    server.recover()
+    asked = len(server.chats)
+    again = ended(services, services.comparisons.create(*both(services), list_id))
+    assert again.id != first.id and (again.summary["pairs"], again.summary["failed"]) == (3, 0)
+    assert len(server.chats) == asked + 1
+    assert services.comparisons.create(*both(services), list_id) == again.id
+
+
 def test_stopping_the_app_leaves_the_preparation_interrupted(home, server):
     server.fail(times=None, stall=60)
     set_id = home.services.comparisons.create(*both(home.services), add_queries(home.services))
@@ -117,7 +131,30 @@ def test_a_run_goes_on_where_the_other_one_that_asked_was_cancelled(home, server
     assert (finished(services, second).done, len(server.chats)) == (1, 2)
 
 
-def test_identical_answers_are_a_tie_of_each_person_who_votes(services):
+def test_people_who_drop_in_for_one_vote_do_not_move_the_win_rate_by_ties_they_never_gave(services):
+    models = add_model(services, "first-model"), add_model(services, "second-model")
+    texts = [("Same.", "Same.")] * 10 + [(f"First {n}.", f"Second {n}.") for n in range(10)]
+    set_id, desk = add_comparison(services, models, texts), services.comparisons
+    lead, *others = [person(services, name) for name in ("Lead", "Ada", "Bo", "Cem", "Dana")]
+
+    def vote(me):
+        pair = desk.next_pair(set_id, me)
+        better = Outcome.MODEL_A if pair.text_a.startswith("First") else Outcome.MODEL_B
+        desk.vote(pair.comparison_id, me, better)
+
+    for _ in range(10):
+        vote(lead)
+    desk.reveal(set_id, lead)
+    alone = desk.results(set_id, lead)
+    for other in others:
+        vote(other)
+    results = desk.results(set_id, lead)
+    assert alone.automatic_ties == results.automatic_ties == 10
+    rates = [ranking.win_rate(some.votes, "first-model", "second-model").rate for some in (alone, results)]
+    assert rates[0] == 0.75 and rates[1] > rates[0]
+
+
+def test_identical_answers_are_a_tie_of_each_person_who_votes_on_all_others(services):
     models = add_model(services, "first-model"), add_model(services, "second-model")
     set_id = add_comparison(services, models, [("Same.", "Same."), ("This.", "That."), ("One.", "Two.")])
     desk, (ada, bo, lead) = services.comparisons, [person(services, name) for name in ("Ada", "Bo", "Lead")]

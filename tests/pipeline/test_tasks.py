@@ -39,13 +39,14 @@ def desk(services):
 
 
 @pytest.fixture
-def ids(services, dataset):
-    return services.store.reviews.record_ids(dataset.id)
+def ada(services):
+    return person(services, "Ada")
 
 
 @pytest.fixture
-def ada(services):
-    return person(services, "Ada")
+def ids(desk, dataset, ada):
+    """The records in Ada's order."""
+    return desk.order(dataset.id, ada)
 
 
 @pytest.fixture
@@ -96,7 +97,8 @@ def test_a_card_shows_the_record_with_ones_own_response_only(desk, ids, ada, bo)
     desk.submit(ids[1], bo, {ANSWER: "What Bo thinks."})
     card = desk.card(ids[1], ada)
     assert (card.response, card.number, card.total) == (None, 2, 5)
-    assert card.record.query == TRAIN[1] and card.template.name == "answer-review"
+    assert (card.record.id, card.record.query) == (ids[1], TRAIN[card.record.position])
+    assert card.template.name == "answer-review"
     assert desk.card(ids[1], bo).response.values == {ANSWER: "What Bo thinks."}
 
 
@@ -210,7 +212,17 @@ def test_working_time_adds_up_and_breaks_do_not_count(desk, ids, ada):
     assert desk.discard(ids[2], ada, {}, -3.0).seconds == 0.0
 
 
-def test_records_come_in_their_order_until_none_is_left(desk, dataset, ids, ada):
+def test_everybody_has_an_order_of_their_own_that_stays(services, desk, dataset):
+    people = [person(services, f"P{n}") for n in range(30)]
+    orders = [desk.order(dataset.id, me) for me in people]
+    assert orders == [desk.order(dataset.id, me) for me in people]
+    assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(services.store.reviews.record_ids(dataset.id)))}
+    # People who begin at the same time, and have submitted nothing yet, do not all get the same record.
+    assert len({desk.next_record(dataset.id, me) for me in people}) > 1
+    assert [desk.card(order[2], me).number for me, order in zip(people, orders, strict=True)] == [3] * 30
+
+
+def test_records_come_in_ones_own_order_until_none_is_left(desk, dataset, ids, ada):
     seen = []
     while (record_id := desk.next_record(dataset.id, ada)) is not None:
         seen.append(record_id)
@@ -231,6 +243,12 @@ def test_own_drafts_come_in_their_place(desk, dataset, ids, ada):
     assert desk.next_record(dataset.id, ada, after=ids[0]) == ids[1]
     desk.submit(ids[0], ada, {ANSWER: "Yes."})
     assert desk.next_record(dataset.id, ada) == ids[1]
+
+
+def test_whoever_comes_back_goes_on_with_their_draft_and_is_not_held_at_it(desk, dataset, ids, ada):
+    desk.save_draft(ids[3], ada, {ANSWER: "half"})
+    assert desk.next_record(dataset.id, ada) == ids[3]
+    assert desk.next_record(dataset.id, ada, after=ids[0]) == ids[1]
 
 
 def test_what_others_submitted_is_not_offered_and_what_they_discarded_is(services, desk, dataset, ids, ada, bo):
@@ -273,8 +291,8 @@ def test_two_people_on_one_record_are_both_kept(services, desk, dataset, ids, ad
 
 def test_back_and_next_walk_through_all_records_and_stop_at_the_ends(desk, ids, ada):
     desk.submit(ids[1], ada, {ANSWER: "Yes."})
-    assert [desk.neighbour(record_id, 1) for record_id in ids] == [*ids[1:], None]
-    assert [desk.neighbour(record_id, -1) for record_id in ids] == [None, *ids[:-1]]
+    assert [desk.neighbour(record_id, ada, 1) for record_id in ids] == [*ids[1:], None]
+    assert [desk.neighbour(record_id, ada, -1) for record_id in ids] == [None, *ids[:-1]]
 
 
 def test_progress_counts_every_record_once(desk, dataset, ids, ada, bo):

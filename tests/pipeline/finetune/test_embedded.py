@@ -212,13 +212,14 @@ def test_refusals_raise_the_threshold_and_answers_hold_it_down(small):
     assert both.refusals == 3
 
 
-def test_refusals_alone_leave_the_weights_of_sentences(small):
+def test_refusals_alone_make_no_model_that_would_be_its_base(small):
     refused = [replace(one, answer="Not in the documents.") for one in rows(small, FIRST)]
 
-    trained = learn(small, refused)
-
-    assert trained.weights == base()
-    assert (trained.losses, trained.refusals, trained.kept) == ((), 4, 0)
+    with pytest.raises(TrainingError, match="review records on Edit whose contexts do hold the answer"):
+        learn(small, refused)
+    useless = replace(refused[0], answer="Ask your dealer, please, by telephone.")
+    with pytest.raises(TrainingError, match="review records"):
+        learn(small, [*refused, useless])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

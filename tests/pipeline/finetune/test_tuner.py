@@ -188,6 +188,18 @@ def test_too_few_rows_end_the_job_with_a_sentence_and_without_a_model(services, 
     assert len(services.registry.all()) == 1
 
 
+def test_a_job_whose_end_cannot_be_stored_leaves_no_model_behind(services, dataset, records, ada):
+    submit_all(services, records, ada)
+    with services.store.database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE UPDATE ON training_jobs WHEN new.state = 'done' "
+            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+    job = trained(services, services.tuner.start(dataset.id, services.registry.all()[0].id))
+    assert (job.state, job.model_id) == (JobState.FAILED, None) and "log of the app" in job.error
+    assert [model.name for model in services.registry.all()] == ["extractive-base"]
+
+
 def test_jobs_that_run_at_the_same_time_make_models_of_different_names(services, dataset, records, ada):
     submit_all(services, records, ada)
     base, started, gate = services.registry.all()[0].id, [], threading.Barrier(6)

@@ -263,7 +263,8 @@ def test_sft_rows_are_those_of_the_training_file_and_the_corrections(loaded, wor
     rows = rows_of(loaded, "sft")
     reviews = [row for row in rows if row["source"] == "review"]
     expected = workspace.services.tuner.chat_jsonl(workspace.dataset.id).splitlines()
-    assert [row["messages"] for row in reviews] == [json.loads(line)["messages"] for line in expected]
+    written = [json.loads(line)["messages"] for line in expected]
+    assert sorted((row["messages"] for row in reviews), key=json.dumps) == sorted(written, key=json.dumps)
     assert {row["split"] for row in reviews} == {"train"} and {row["record_id"] for row in reviews} == {
         record.id for record in workspace.records[:2]
     }

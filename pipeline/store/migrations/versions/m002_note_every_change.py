@@ -74,5 +74,7 @@ def _local_tables() -> None:
         sa.Column("replica", sa.String(length=26), nullable=False),
         sa.Column("row", sa.JSON(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("in_repo", sa.Boolean(), nullable=False),
+        sa.Column("in_folder", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("table_name", "row_id", name=op.f("pk_parked_changes")),
     )

@@ -1,0 +1,101 @@
+// What the page says about the back-up stays true: the server is asked every two seconds, and after everything that a person does.
+(() => {
+  const EVERY_MS = 2000;
+  const SOON_MS = 300;
+  const GIVE_UP_MS = 5000;
+  const HOLD_MS = 500;
+  const LOST = {kind: 'lost', text: '! No connection to Pairloop: what you change now is not saved', title: 'Pairloop does not answer.', notes: 0};
+  const UNSURE = {kind: 'checking', text: '… Checking what is backed up', title: '', notes: 0};
+  const plain = window.fetch;
+  let known = UNSURE;
+  let told = '';
+  let asked = 0;
+  let heard = 0;
+  let waiting = 0;
+  let leaving = false;
+
+  const set = (element, name, value) => { if (element[name] !== value) element[name] = value; };
+  const draw = () => {
+    // Until something was heard, what the server has put into the page is newer.
+    if (!heard) return;
+    document.querySelectorAll('[data-backup]').forEach((element) => {
+      // In Settings stand the sentences, in the header the one line with the sentences behind it.
+      const long = 'backupTitle' in element.dataset;
+      set(element, 'textContent', (long && known.title) || known.text);
+      if (!long) set(element, 'title', known.title);
+      if (element.dataset.backup !== known.kind) element.dataset.backup = known.kind;
+    });
+  };
+
+  const show = (state) => {
+    const before = known;
+    known = state;
+    draw();
+    if (state.kind === 'checking') return;
+    // A screen reader hears of another state, and not of every second that passes.
+    const teller = document.querySelector('[data-backup-told]');
+    if (teller && told && told !== state.kind) teller.textContent = state.text;
+    told = state.kind;
+    const changed = before.kind !== state.kind || before.notes !== state.notes;
+    if (changed && before.kind !== 'checking' && state.kind !== 'lost' && window.pairloopStorage) window.pairloopStorage();
+  };
+
+  const ask = async () => {
+    const number = asked += 1;
+    waiting += 1;
+    let state = LOST;
+    try {
+      const address = new URL('backup', document.baseURI);
+      address.searchParams.set('zone', -new Date().getTimezoneOffset());
+      const answer = await plain(address, {cache: 'no-store', signal: AbortSignal.timeout(GIVE_UP_MS)});
+      if (answer.ok) state = await answer.json();
+    } catch { /* No answer: that is what is shown. */ }
+    waiting -= 1;
+    if (leaving) return;
+    // An answer that was overtaken by a later one tells of the past.
+    if (number > heard) { heard = number; show(state); }
+  };
+
+  window.fetch = async (input, init) => {
+    const {pathname} = new URL(input instanceof Request ? input.url : input, location.href);
+    try {
+      return await plain(input, init);
+    } finally {
+      if (pathname.endsWith('/queue/join')) { ask(); setTimeout(ask, SOON_MS); }
+    }
+  };
+
+  window.pairloopBackup = {
+    // What the server has just answered may have changed something. Before the page shows that answer, it does not go on saying
+    // that everything is backed up.
+    answered: async () => {
+      if (known.kind !== 'backed_up') { ask(); return; }
+      let over = false;
+      const asking = ask().then(() => { over = true; });
+      await Promise.race([asking, new Promise((resolve) => { setTimeout(resolve, HOLD_MS); })]);
+      if (!over) show(UNSURE);
+    },
+  };
+
+  // A request that ends because the page is left is no lost connection.
+  addEventListener('pagehide', () => { leaving = true; });
+  addEventListener('pageshow', () => { leaving = false; });
+  const look = () => { if (document.visibilityState === 'visible' && !waiting) ask(); };
+  setInterval(look, EVERY_MS);
+  document.addEventListener('visibilitychange', look);
+  look();
+  // The header is drawn by Gradio, and drawn anew when somebody takes another name.
+  new MutationObserver(draw).observe(document.documentElement, {childList: true, subtree: true});
+
+  const openStorage = () => {
+    const tab = [...document.querySelectorAll('#tabs button[role=tab]')].find((button) => button.textContent.trim() === 'Settings');
+    if (tab) tab.click();
+    const reach = (tries) => {
+      const title = document.getElementById('storage-title');
+      if (title && title.offsetParent) { title.scrollIntoView({block: 'start'}); title.focus({preventScroll: true}); return; }
+      if (tries) setTimeout(() => reach(tries - 1), 50);
+    };
+    reach(40);
+  };
+  document.addEventListener('click', (event) => { if (event.target.closest('[data-open-backup]')) openStorage(); });
+})();

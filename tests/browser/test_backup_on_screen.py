@@ -1,0 +1,333 @@
+"""What people see of the back-up: a header that never claims too much, Settings, a restore, and the workspace as a file."""
+
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.hub_server import HubServer
+from tests.servers import AppProcess
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+REPO = "team/feedback"
+STATE = "button.pl-state"
+BACKED_UP = "✓ All changes backed up"
+
+# Notes what the header shows at the moment at which the page shows that one more answer is stored.
+WATCH = """() => {
+    window.claims = [];
+    new MutationObserver(() => {
+        const done = document.querySelector('#edit-progress')?.textContent.match(/(\\d+) submitted/)?.[1];
+        if (!done || done === window.done) return;
+        window.done = done;
+        window.claims.push(document.querySelector('button.pl-state').textContent);
+    }).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
+}"""
+
+
+@pytest.fixture
+def hub():
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path, hub):
+    """Start an app with the repo over a folder of this name; stopped at the end."""
+    running = []
+
+    def start_(home="home", token="hf_write_token", **more) -> AppProcess:
+        repo = {"PAIRLOOP_DATASET_REPO": REPO, "HF_TOKEN": token, "HF_ENDPOINT": hub.url, "PAIRLOOP_SYNC_SECONDS": "1"}
+        client = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        app = AppProcess(tmp_path / home, **{**repo, **client, "PAIRLOOP_EXAMPLE": "0", **more})
+        running.append(app)
+        return app
+
+    yield start_
+    hub.heal()
+    for app in running:
+        app.__exit__()
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A folder with the example's 24 records to review, and three pairs to judge."""
+    services = open_workspace(tmp_path / "home", example=True)
+    services.example.review()
+    models = add_model(services, "fennec"), add_model(services, "lemur")
+    add_comparison(services, models, [(f"Answer {n}.", f"Another answer {n}.") for n in range(3)])
+    services.close()
+
+
+def in_repo(hub, text: str) -> bool:
+    return any(text.encode() in data for name, data in hub.files(REPO).items() if name.startswith("journal/"))
+
+
+def backed_up(person) -> None:
+    expect(person.find(STATE)).to_have_text(re.compile(f"^{BACKED_UP}"), timeout=30_000)
+
+
+def loaded(person) -> None:
+    """Wait for the parts of Gradio's page that come after the rest: cut off while it loads, it has other troubles."""
+    person.page.wait_for_timeout(3000)
+
+
+def submit(person, text: str, done: int) -> None:
+    person.type_into("edit-answer", text)
+    person.press("edit-submit")
+    person.sees("#edit-progress", f"{done} submitted")
+
+
+def test_what_waits_is_told_and_then_that_all_is_backed_up(workspace, start, hub, open_person):
+    # A minute between commits: time enough to look.
+    with start(PAIRLOOP_SYNC_SECONDS="60") as app:
+        ada = open_person(app.url, path="/?tab=edit")
+        ada.sees("#edit-record", "of 24")
+        backed_up_or_waiting = re.compile(r"^(✓ All changes backed up|\d[\d,]* changes? not yet in the dataset repo)")
+        expect(ada.find(STATE)).to_have_text(backed_up_or_waiting)
+        submit(ada, "Written down.", 1)
+        expect(ada.find(STATE)).to_have_text(
+            re.compile(r"^\d+ changes? not yet in the dataset repo · last backup \d+ s ago")
+        )
+        assert "the oldest since" in ada.find(STATE).get_attribute("title")
+        assert not in_repo(hub, "Written down.")
+        # On every tab, and by keyboard to the details.
+        ada.go("Tune")
+        ada.sees(STATE, "not yet in the dataset repo")
+        ada.find(STATE).focus()
+        ada.page.keyboard.press("Enter")
+        ada.sees(".pl-backup", re.compile(r"not yet in the dataset repo team/feedback, the oldest since \d\d:\d\d\."))
+        assert ada.page.evaluate("document.activeElement.id") == "storage-title"
+        ada.press("storage-sync")
+        ada.sees("#storage-synced", "Everything is in the dataset repo")
+        backed_up(ada)
+        assert in_repo(hub, "Written down.")
+
+
+def test_a_submit_and_a_vote_are_never_called_backed_up_before_the_repo_has_them(workspace, start, hub, open_person):
+    with start() as app:
+        ada = open_person(app.url, path="/?tab=edit")
+        ada.sees("#edit-record", "of 24")
+        backed_up(ada)
+        ada.page.evaluate(WATCH)
+        # A commit takes a second, so that there is a time in which the store has the answer and the repo has not.
+        hub.fail(times=None, path="/commit/", hang=1)
+        for number in range(1, 5):
+            submit(ada, f"Answer of hers {number}.", number)
+            truthful(ada, hub, f"Answer of hers {number}.")
+        claims = ada.page.evaluate("window.claims")
+        assert len(claims) >= 4
+        assert not [text for text in claims[-4:] if "not yet in the dataset repo" not in text]
+        ada.go("Compare")
+        ada.type_into("vote-reason", "A marked reason.")
+        backed_up(ada)
+        ada.press("vote-a")
+        ada.sees("#compare-progress", "1 of 3")
+        truthful(ada, hub, "A marked reason.")
+
+
+def truthful(person, hub, text: str) -> None:
+    """Hold what the header says against what the repo has, until it says that all is backed up."""
+    deadline = time.monotonic() + 30
+    while not (claimed := person.find(STATE).inner_text()).startswith(BACKED_UP):
+        assert time.monotonic() < deadline, claimed
+    assert in_repo(hub, text)
+
+
+def test_a_failing_hub_is_told_with_its_reason_and_so_is_the_recovery(workspace, start, hub, open_person):
+    with start() as app:
+        ada = open_person(app.url, path="/?tab=edit")
+        ada.sees("#edit-record", "of 24")
+        backed_up(ada)
+        hub.fail(times=None, status=503)
+        submit(ada, "While it is down.", 1)
+        failing = (
+            r"^! Backup failing: The Hub answered with error 503 .*· \d+ changes? waiting since \d\d:\d\d · next try"
+        )
+        expect(ada.find(STATE)).to_have_text(re.compile(failing), timeout=30_000)
+        # Told to a screen reader once, and not at every second.
+        told = ada.find("[data-backup-told]").text_content()
+        assert told.startswith("! Backup failing")
+        ada.go("Settings")
+        ada.press("storage-sync")
+        ada.sees("#storage-synced", "× The Hub answered with error 503")
+        expect(ada.find("#storage-sync")).to_have_text("Sync now")
+        hub.heal()
+        ada.press("storage-sync")
+        ada.sees("#storage-synced", "Everything is in the dataset repo")
+        backed_up(ada)
+        assert in_repo(hub, "While it is down.")
+
+
+def test_without_an_answer_of_the_app_nothing_is_called_saved(workspace, start, open_person):
+    with start() as app:
+        ada = open_person(app.url)
+        backed_up(ada)
+        loaded(ada)
+        app.kill()
+        expect(ada.find(STATE)).to_have_text(
+            "! No connection to Pairloop: what you change now is not saved", timeout=10_000
+        )
+        app.start()
+        backed_up(ada)
+
+
+def test_after_a_kill_and_with_an_empty_disk_everything_is_back_and_the_restore_is_seen(
+    workspace, start, hub, open_person, chromium
+):
+    with start() as app:
+        ada = open_person(app.url, path="/?tab=edit")
+        ada.sees("#edit-record", "of 24")
+        submit(ada, "Sent before the fire.", 1)
+        ada.type_into("edit-answer", "Half a thought")
+        ada.sees("#edit-status", "Draft saved")
+        record = ada.find("#edit-record [data-shows]").get_attribute("data-shows")
+        ada.page.wait_for_timeout(500)
+        backed_up(ada)
+        cookies = ada.context.cookies()
+        app.kill()
+    hub.fail(times=None, path="/resolve/", hang=3)
+    second = start("empty")
+    starting = threading.Thread(target=second.start)
+    starting.start()
+    told = healthz(second)
+    assert told.startswith("Restoring from team/feedback: 0 of")
+    context = chromium.new_context()
+    context.add_cookies([{**cookie, "domain": "127.0.0.1"} for cookie in cookies])
+    page = context.new_page()
+    page.goto(f"{second.url}/?tab=edit")
+    expect(page.locator("#text")).to_contain_text("Restoring from team/feedback")
+    page.evaluate("window.restoring = true")
+    hub.heal()
+    # The page goes on to the app by itself, and to the tab that it was opened for.
+    expect(page.locator("#edit-record")).to_contain_text("of 24", timeout=60_000)
+    starting.join()
+    expect(page.locator("#edit-progress")).to_contain_text("1 submitted")
+    expect(page.locator("#edit-answer textarea")).to_have_value("Half a thought")
+    assert page.locator("#edit-record [data-shows]").get_attribute("data-shows") == record
+    expect(page.locator(STATE)).to_have_text(re.compile(f"^{BACKED_UP}"), timeout=30_000)
+    context.close()
+
+
+def healthz(app, seconds: float = 30) -> str:
+    """Wait for the health check of an app that restores, and return what it says."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{app.url}/healthz", timeout=5)
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            if "Restoring" in (said := error.read().decode()):
+                return said
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the app did not say that it restores")
+
+
+def test_a_restore_that_the_hub_holds_up_says_so_and_ends_at_once_when_it_is_told_to(workspace, start, hub):
+    with start():
+        time.sleep(3)
+    hub.fail(times=None, status=503)
+    app = start("empty")
+    starting = threading.Thread(target=_start_and_be_stopped, args=(app,))
+    starting.start()
+    deadline = time.monotonic() + 30
+    while "is held up" not in healthz(app):
+        assert time.monotonic() < deadline
+    begun = time.monotonic()
+    assert app.stop() == 0
+    assert time.monotonic() - begun < 3
+    assert "was stopped before it had opened the workspace" in app.log.read_text()
+    starting.join()
+
+
+def _start_and_be_stopped(app):
+    with pytest.raises(AssertionError, match="the app ended"):
+        app.start()
+
+
+def test_a_stop_sends_what_waits_and_ends_in_time_even_when_the_hub_hangs(workspace, start, hub, open_person):
+    with start(PAIRLOOP_SYNC_SECONDS="600") as app:
+        ada = open_person(app.url, path="/?tab=edit")
+        ada.sees("#edit-record", "of 24")
+        submit(ada, "The last words.", 1)
+        assert not in_repo(hub, "The last words.")
+        assert app.stop() == 0
+        assert in_repo(hub, "The last words.")
+        app.start()
+        page = open_person(app.url, path="/?tab=edit")
+        page.sees("#edit-record", "of 24")
+        hub.fail(times=None, hang=40)
+        submit(page, "Words that stay here.", 1)
+        begun = time.monotonic()
+        assert app.stop() == 0
+        assert time.monotonic() - begun < 10
+
+
+def test_a_token_that_may_only_read_is_told_in_words(workspace, start, hub, open_person):
+    hub.add_repo(REPO, private=True)
+    with start(token="hf_read_token") as app:
+        ada = open_person(app.url)
+        expect(ada.find(STATE)).to_have_text(
+            re.compile("^! Backup failing: HF_TOKEN may not write to the dataset repo")
+        )
+        ada.find(STATE).click()
+        ada.sees(".pl-backup", "give the token write access to it")
+        assert "hf_read_token" not in ada.page.content()
+
+
+def test_without_a_repo_the_header_says_where_everything_is(tmp_path, open_person):
+    with AppProcess(tmp_path / "local", PAIRLOOP_EXAMPLE="0") as app:
+        ada = open_person(app.url)
+        expect(ada.find(STATE)).to_have_text("● Kept on this machine only")
+        ada.find(STATE).click()
+        ada.sees("#storage-places", "PAIRLOOP_DATASET_REPO")
+        expect(ada.find("#storage-sync")).to_be_disabled()
+        ada.sees("#storage-synced", "There is no dataset repo to sync with yet.")
+    with AppProcess(tmp_path / "folder", PAIRLOOP_EXAMPLE="0", PAIRLOOP_DATA_DIR=str(tmp_path / "volume")) as app:
+        bo = open_person(app.url)
+        expect(bo.find(STATE)).to_have_text(re.compile(r"^● Kept on this machine and in .*volume$"))
+        loaded(bo)
+
+
+def test_a_workspace_goes_from_one_app_to_another_as_a_file(workspace, tmp_path, open_person):
+    file = tmp_path / "taken.jsonl.gz"
+    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as app:
+        ada = open_person(app.url, path="/?tab=settings")
+        ada.press("storage-download")
+        ada.sees("#storage-confirm", "the results of 1 comparison")
+        ada.press("storage-cancel")
+        expect(ada.find("#storage-confirm")).to_be_hidden()
+        ada.press("storage-download")
+        ada.sees("#storage-confirm", "0 of 3 pairs")
+        with ada.page.expect_download() as download:
+            ada.press("storage-go-on")
+        download.value.save_as(file)
+        ada.sees("#storage-made", "pairloop-workspace.jsonl.gz is made")
+        # Nobody who has the file votes on.
+        ada.go("Compare")
+        ada.sees("#compare-nothing", "opened the results")
+    with AppProcess(tmp_path / "other", PAIRLOOP_EXAMPLE="0") as app:
+        bo = open_person(app.url, path="/?tab=settings")
+        bo.upload("storage-import", file)
+        bo.sees("#storage-imported", "new or newer here now")
+        bo.sees("#settings-models", "fennec")
+        bo.upload("storage-import", file)
+        bo.sees("#storage-imported", "nothing has changed")
+        wrong = tmp_path / "wrong.jsonl.gz"
+        wrong.write_text("not a workspace")
+        bo.upload("storage-import", wrong)
+        bo.sees("#storage-imported", "This is no workspace file")
+        wrong.write_bytes(b"0" * 25_100_000)
+        bo.upload("storage-import", wrong)
+        bo.sees(
+            ".pl-too-large", "wrong.jsonl.gz is larger than 25 MB. Start the app with a larger PAIRLOOP_MAX_UPLOAD_MB."
+        )
+        bo.go("Edit")
+        bo.sees("#edit-record", "of 24")

@@ -1,0 +1,60 @@
+"""A click is answered whenever it comes, also when Gradio's stream of answers is about to end."""
+
+import socket
+import time
+
+import pytest
+
+from tests.recorder import Recorder
+from tests.servers import AppProcess
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+
+LATE = 1.0
+
+
+class LateEnds(Recorder):
+    """Brings the word that a stream of answers has ended late, as a network may: clicks in the meantime come too late for it."""
+
+    def _answer(self, data: bytes, client: socket.socket) -> None:
+        before, end, after = data.partition(b"close_stream")
+        super()._answer(before, client)
+        if end:
+            time.sleep(LATE)
+            super()._answer(end + after, client)
+
+
+@pytest.fixture
+def line(tmp_path):
+    """The app with one comparison, behind such a network."""
+    services = open_workspace(tmp_path / "home")
+    models = tuple(add_model(services, name) for name in ("fennec", "lemur"))
+    add_comparison(services, models, [(f"Answer {n}.", f"Another answer {n}.") for n in range(3)])
+    services.close()
+    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as app, LateEnds(app.port) as late:
+        yield late
+
+
+def test_a_click_while_the_stream_of_answers_ends_is_answered(line, open_person):
+    person = open_person(line.url)
+    # Opening the tab is two events, the second sent when the first is answered; the click is the third.
+    person.go("Results")
+    person.sees("#results-screen", "3 of 3 pairs left to judge", timeout=10_000)
+    person.press("results-reveal")
+    person.sees("#results-headline", "no votes on", timeout=10_000)
+
+
+def test_no_stream_stays_open_when_everything_is_answered(line, open_person):
+    person = open_person(line.url)
+    streams = []
+    person.page.on("request", lambda request: streams.append(request) if "/queue/data" in request.url else None)
+    over = []
+    for event in ("requestfinished", "requestfailed"):
+        person.page.on(event, lambda request: over.append(request) if "/queue/data" in request.url else None)
+    person.go("Results")
+    person.sees("#results-screen", "3 of 3 pairs left to judge", timeout=10_000)
+    person.page.wait_for_timeout(3000 * LATE)
+    # A browser has six connections to one server: streams that nobody needs would soon take them all.
+    assert streams
+    assert len(over) >= len(streams)

@@ -1,0 +1,79 @@
+"""A press that comes too soon after another one: what nobody can have read yet takes no vote and no submit."""
+
+import re
+
+import pytest
+
+from tests.servers import AppProcess
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+
+# Presses a button, and the same or another key or button again when the next record or pair has been there for a while.
+TWICE = """async ([screen, press, then, pause]) => {
+    const shown = () => document.querySelector(`#${screen}-screen [data-shows]`)?.dataset.shows;
+    const before = shown();
+    const act = (what) => what.length > 1
+        ? document.getElementById(what).click()
+        : document.body.dispatchEvent(new KeyboardEvent('keydown', {key: what, bubbles: true, cancelable: true}));
+    act(press);
+    const end = performance.now() + 30000;
+    while (shown() === before) {
+        if (performance.now() > end) throw new Error('nothing came after the first press');
+        await new Promise(requestAnimationFrame);
+    }
+    await new Promise((go) => setTimeout(go, pause));
+    act(then);
+}"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """An app with the example's records to review, a comparison of two pairs and a newer one of six."""
+    home = tmp_path_factory.mktemp("twice") / "home"
+    services = open_workspace(home, example=True)
+    services.example.review()
+    models = add_model(services, "one"), add_model(services, "two")
+    for count in (2, 6):
+        add_comparison(services, models, [(f"Answer {n}.", f"Another answer {n}.") for n in range(count)])
+    services.close()
+    with AppProcess(home) as process:
+        yield process
+
+
+@pytest.mark.parametrize("pause", [0, 200, 300])
+@pytest.mark.parametrize(("press", "then"), [("vote-a", "vote-a"), ("1", "1"), ("vote-b", "4")])
+def test_a_second_press_gives_no_vote_on_a_pair_that_nobody_has_read(running, open_person, press, then, pause):
+    voter = open_person(running.url, path="/?tab=compare")
+    voter.sees("#compare-progress", "0 of 6")
+    voter.page.evaluate(TWICE, ["compare", press, then, pause])
+    voter.find("#compare-screen[data-early]").wait_for()
+    voter.looks()
+    voter.page.wait_for_timeout(500)
+    voter.sees("#compare-progress", "1 of 6")
+    voter.press("vote-tie")
+    voter.sees("#compare-progress", "2 of 6")
+
+
+@pytest.mark.parametrize("press", ["edit-submit", "edit-discard"])
+def test_a_second_press_ends_no_record_that_nobody_has_read(running, open_person, press):
+    ada = open_person(running.url, path="/?tab=edit")
+    ada.sees("#edit-progress", "0 submitted · 0 discarded")
+    ada.page.evaluate(TWICE, ["edit", press, press, 200])
+    ada.looks()
+    ada.page.wait_for_timeout(500)
+    ada.sees("#edit-progress", re.compile("1 submitted · 0 discarded|0 submitted · 1 discarded"))
+    ada.press(press)
+    ada.sees("#edit-progress", re.compile("2 submitted · 0 discarded|0 submitted · 2 discarded"))
+
+
+def test_see_the_results_opens_those_of_the_comparison_that_was_judged(running, open_person):
+    ada = open_person(running.url, path="/?tab=compare")
+    ada.sees("#compare-progress", "0 of 6")
+    ada.choose("compare-chosen", re.compile("Comparison 1"))
+    for done in range(2):
+        ada.sees("#compare-progress", f"{done} of 2")
+        ada.press("vote-tie")
+    ada.press("compare-results")
+    ada.sees("#results-screen", "You have judged every pair")
+    assert ada.find("#results-chosen input").input_value().startswith("Comparison 1 ")

@@ -1,0 +1,211 @@
+"""The workspace as one file: there and back, twice is once, and a file that is no good takes nothing in."""
+
+import gzip
+import random
+import time
+
+import pytest
+
+from pipeline import archive, journal
+from pipeline.archive import read_archive, write_archive
+from pipeline.backup import Backup
+from pipeline.errors import BackupError
+from pipeline.records import Change, ResponseStatus, new_id
+from pipeline.settings import Settings
+from pipeline.store import open_store
+from pipeline.store.members import AUTOMATIC
+from tests.backing import answer, work
+from tests.backing import rows_of as all_rows_of
+from tests.material import reviewable
+from tests.workspace import add_comparison, add_model, person
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = open_store(tmp_path / "pairloop.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def full(services, tmp_path):
+    """A workspace in which somebody has reviewed, drafted, voted and taken a vote back."""
+    dataset = reviewable(services, tmp_path)
+    ada = person(services, "Ada")
+    records = services.store.reviews.record_ids(dataset.id)
+    answer(services.store, records[0], ada, '北码头 \u2028 "quoted"')
+    answer(services.store, records[1], ada, "half a sen", ResponseStatus.DRAFT)
+    set_id = add_comparison(services, (add_model(services, "one"), add_model(services, "two")), [("A.", "B.")] * 2)
+    pair = services.comparisons.next_pair(set_id, ada)
+    services.comparisons.vote(pair.comparison_id, ada, "model_a", "because", "Better.")
+    services.comparisons.undo(set_id, ada)
+    return services.store
+
+
+def rows_of(store):
+    """Return all rows but that of the member of automatic ties: every store makes it, and the one made last stands."""
+    rows = all_rows_of(store)
+    rows["members"].pop(AUTOMATIC, None)
+    return rows
+
+
+def refused(store, path, words):
+    before = rows_of(store)
+    with pytest.raises(BackupError, match=words) as error:
+        read_archive(store, path)
+    assert "Nothing was taken in" in str(error.value)
+    assert rows_of(store) == before and store.merging.parked() == []
+
+
+def write(path, *changes, replica=None):
+    with gzip.open(path, "wb") as file:
+        file.write(journal.write_block(replica or new_id(), journal.write_lines(changes)))
+    return path
+
+
+def a_list(row_id="q", name="n", stamp=None, **more):
+    row = {"id": row_id, "name": name, "kind": "list", "created_at": 1.0, **more}
+    return Change("query_sets", row_id, stamp or new_id(), new_id(), row)
+
+
+def test_everything_comes_into_an_empty_workspace_and_twice_is_once(full, store, tmp_path):
+    write_archive(full, tmp_path / "workspace.jsonl.gz")
+    first = read_archive(store, tmp_path / "workspace.jsonl.gz")
+    rows = rows_of(full)
+    assert rows_of(store) == rows
+    assert first.rows == sum(map(len, all_rows_of(full).values())) and first.parked == 0
+    assert first.applied >= first.rows - 1
+    second = read_archive(store, tmp_path / "workspace.jsonl.gz")
+    assert (second.applied, second.parked) == (0, 0) and rows_of(store) == rows
+
+
+def test_what_was_imported_waits_for_the_repo_like_work_of_ones_own(full, store, tmp_path):
+    write_archive(full, tmp_path / "workspace.jsonl.gz")
+    read_archive(store, tmp_path / "workspace.jsonl.gz")
+    assert store.outbox.waiting("repo").count == sum(map(len, all_rows_of(store).values()))
+
+
+def test_a_used_workspace_keeps_what_it_has_and_takes_the_newer_state_of_each_row(full, store, tmp_path):
+    write_archive(full, tmp_path / "first.gz")
+    read_archive(store, tmp_path / "first.gz")
+    ada = next(member for member, name in full.members.names().items() if name == "Ada")
+    store.members.rename(ada, "Ada here")
+    full.members.rename(ada, "Ada there, later")
+    own, theirs = work(store, name="mine"), work(full, name="theirs")
+    write_archive(full, tmp_path / "second.gz")
+    for _ in range(2):
+        read_archive(store, tmp_path / "second.gz")
+        assert store.members.name(ada) == "Ada there, later"
+        assert {own, theirs} <= {item.id for item in store.queries.sets()}
+    store.members.rename(ada, "Ada here, last")
+    read_archive(store, tmp_path / "second.gz")
+    assert store.members.name(ada) == "Ada here, last"
+    write_archive(store, tmp_path / "back.gz")
+    read_archive(full, tmp_path / "back.gz")
+    assert rows_of(full) == rows_of(store)
+
+
+def test_a_file_of_ones_own_changes_nothing(full, tmp_path):
+    before = rows_of(full)
+    write_archive(full, tmp_path / "own.gz")
+    assert read_archive(full, tmp_path / "own.gz").applied == 0
+    assert rows_of(full) == before
+
+
+def test_an_empty_file_and_one_without_rows_are_refused(store, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    refused(store, tmp_path / "empty", "it is empty")
+    (tmp_path / "nothing").write_bytes(gzip.compress(b""))
+    refused(store, tmp_path / "nothing", "it is empty")
+
+
+@pytest.mark.parametrize(
+    "content", [b"PK\x03\x04 a spreadsheet", b"query,split\nWhere?,train\n", b"\x1f\x8b", bytes(1000)]
+)
+def test_a_foreign_file_is_refused(store, tmp_path, content):
+    (tmp_path / "foreign").write_bytes(content)
+    refused(store, tmp_path / "foreign", "no workspace file")
+
+
+@pytest.mark.parametrize("content", [b"query,split\n", b'{"pairloop": 99}\n', b"[]\n", b"\x00" * 50])
+def test_a_packed_foreign_file_is_refused(store, tmp_path, content):
+    (tmp_path / "foreign.gz").write_bytes(gzip.compress(content))
+    refused(store, tmp_path / "foreign.gz", "no workspace file")
+
+
+def test_a_file_that_is_cut_or_damaged_anywhere_is_refused_whole(full, store, tmp_path):
+    write_archive(full, tmp_path / "whole.gz")
+    whole = (tmp_path / "whole.gz").read_bytes()
+    dice = random.Random(1)
+    for _ in range(25):
+        place = dice.randrange(11, len(whole) - 1)
+        (tmp_path / "cut.gz").write_bytes(whole[:place])
+        refused(store, tmp_path / "cut.gz", "no workspace file")
+        damaged = whole[:place] + bytes([whole[place] ^ (1 << dice.randrange(8))]) + whole[place + 1 :]
+        (tmp_path / "damaged.gz").write_bytes(damaged)
+        refused(store, tmp_path / "damaged.gz", "no workspace file")
+
+
+def test_a_row_that_was_altered_inside_is_refused_with_all_others(full, store, tmp_path):
+    write_archive(full, tmp_path / "whole.gz")
+    altered = gzip.decompress((tmp_path / "whole.gz").read_bytes()).replace(b"Ada", b"Eve")
+    (tmp_path / "altered.gz").write_bytes(gzip.compress(altered))
+    refused(store, tmp_path / "altered.gz", "checksum")
+
+
+def test_a_file_that_unpacks_to_more_than_the_limit_is_refused_before_it_fills_the_memory(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 3_000_000)
+    with gzip.open(tmp_path / "bomb.gz", "wb") as file:
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+    assert (tmp_path / "bomb.gz").stat().st_size < 300_000
+    refused(store, tmp_path / "bomb.gz", "too large")
+
+
+def test_a_file_from_the_future_is_refused_and_one_of_a_clock_that_is_a_little_fast_is_not(store, tmp_path):
+    file = write(tmp_path / "now.gz", a_list())
+    day = 24 * 3600.0
+    assert read_archive(store, file, now=lambda: time.time() - 0.9 * day).applied == 1
+    with pytest.raises(BackupError, match="from the future"):
+        read_archive(store, file, now=lambda: time.time() - 1.1 * day)
+
+
+def test_what_cannot_be_used_yet_is_counted_kept_and_exported_again(store, tmp_path):
+    strange = a_list("strange", colour="red")
+    unknown = Change("feelings", "f", new_id(), new_id(), {"id": "f", "mood": "good"})
+    wrong = a_list("wrong", name=5)
+    file = write(tmp_path / "newer.gz", a_list("good"), strange, unknown, wrong)
+    for applied in (1, 0):
+        imported = read_archive(store, file)
+        assert (imported.rows, imported.applied, imported.parked) == (4, applied, 3)
+    write_archive(store, tmp_path / "again.gz")
+    reading = journal.read_blocks(gzip.decompress((tmp_path / "again.gz").read_bytes()))
+    assert {
+        change.row_id: dict(change.row) for change in reading.changes if change.row_id in ("strange", "f", "wrong")
+    } == {change.row_id: dict(change.row) for change in (strange, unknown, wrong)}
+    assert not reading.problem
+
+
+def test_rows_in_any_order_find_their_parents(full, store, tmp_path):
+    changes = [change for piece in full.outbox.everything() for change in piece]
+    random.Random(3).shuffle(changes)
+    assert read_archive(store, write(tmp_path / "shuffled.gz", *changes)).parked == 0
+    assert rows_of(store) == rows_of(full)
+
+
+def test_secrets_that_somebody_pasted_are_not_in_the_file(full, tmp_path):
+    key = 'sk-marked-"key"-\\with-odd-signs-ä'
+    work(full, name=f"Why does {key} not work?")
+    backup = Backup(full, Settings(home=tmp_path, openai_api_key=key))
+    backup.write_file(tmp_path / "workspace.gz")
+    data = gzip.decompress((tmp_path / "workspace.gz").read_bytes())
+    assert b"sk-marked" not in data and b"[secret removed]" in data
+    assert not journal.read_blocks(data).problem
+
+
+@pytest.mark.parametrize("word", ["test", "none", "a", "EMPTY", "id", "list"])
+def test_a_key_that_is_only_a_word_for_an_endpoint_without_keys_damages_nothing(full, store, tmp_path, word):
+    backup = Backup(full, Settings(home=tmp_path, openai_api_key=word))
+    backup.write_file(tmp_path / "workspace.gz")
+    assert read_archive(store, tmp_path / "workspace.gz").parked == 0
+    assert rows_of(store) == rows_of(full)
