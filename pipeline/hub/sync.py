@@ -162,6 +162,9 @@ class HubSync:
                 if not self._send() and not hurried:
                     self._tidy_beside()
         self._cycle(at_once=True)
+        # A call that outlived the server may have written something while the tables were made.
+        if self._store.outbox.waiting("repo").count:
+            self._send()
 
     def _pause(self) -> float:
         """Return how long to wait where nobody changes anything: for the next commit, else for other replicas' work."""

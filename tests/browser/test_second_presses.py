@@ -1,4 +1,4 @@
-"""A press that comes too soon after another one: what nobody can have read yet takes no vote and no submit."""
+"""What a press does: a second one that comes too soon takes no vote and no submit, and one that leads on leads to the right place."""
 
 import re
 
@@ -77,3 +77,20 @@ def test_see_the_results_opens_those_of_the_comparison_that_was_judged(running, 
     ada.press("compare-results")
     ada.sees("#results-screen", "You have judged every pair")
     assert ada.find("#results-chosen input").input_value().startswith("Comparison 1 ")
+
+
+def test_send_to_edit_opens_the_dataset_that_it_made(running, open_person):
+    ada = open_person(running.url, path="/?tab=edit")
+    ada.sees("#edit-query-rating", "How relevant is the query")
+    assert ada.find("#edit-dataset input").input_value() == "Handbook example (24)"
+    ada.go("Ask")
+    ada.choose("runs-list", re.compile("Handbook example"))
+    ada.press("runs-start")
+    ada.sees("#runs-progress", "40 of 40 · done")
+    with ada.page.expect_download() as download:
+        ada.press("runs-download")
+    assert download.value.suggested_filename == "pairloop-run.csv"
+    ada.choose("runs-template", re.compile("Argilla"))
+    ada.press("runs-send")
+    ada.sees("#edit-query-rating", "Rate the relevance of the user question")
+    assert ada.find("#edit-dataset input").input_value() == "Handbook example (2) (24)"
