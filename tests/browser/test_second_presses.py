@@ -1,4 +1,4 @@
-"""What a press does: a second one that comes too soon takes no vote and no submit, and one that leads on leads to the right place."""
+"""What a press does: a second one that comes too soon ends nothing, and one that leads on leads to the right place."""
 
 import re
 

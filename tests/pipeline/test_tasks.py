@@ -56,7 +56,7 @@ def bo(services):
 
 def history(services):
     with services.store.database.read() as connection:
-        query = select(response_history).order_by(response_history.c.id)
+        query = select(response_history).order_by(response_history.c.at)
         return [(row["status"], row["values"][ANSWER]) for row in connection.execute(query).mappings()]
 
 
