@@ -242,7 +242,7 @@ def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, 
         shows_errors(handlers.add_list),
         [panel.typed, panel.file, panel.name, panel.hold_out],
         [panel.report, panel.query_list, panel.typed, panel.file, panel.name],
-        api_visibility="private",
+        **quiet,
     )
     opened = [edit_tab.dataset, edit_tab.record_id, tabs]
     panel.send.click(

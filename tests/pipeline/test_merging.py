@@ -183,7 +183,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     count=st.integers(2, 3),
     steps=st.lists(st.tuples(st.integers(0, 2), STEPS), max_size=25),
