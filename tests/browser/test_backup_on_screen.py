@@ -196,7 +196,7 @@ def test_after_a_kill_and_with_an_empty_disk_everything_is_back_and_the_restore_
     starting = threading.Thread(target=second.start)
     starting.start()
     told = healthz(second)
-    assert told.startswith("Restoring from team/feedback: 0 of")
+    assert told.startswith("Restoring from team/feedback: ")
     context = chromium.new_context()
     context.add_cookies([{**cookie, "domain": "127.0.0.1"} for cookie in cookies])
     page = context.new_page()
