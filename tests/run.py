@@ -25,7 +25,13 @@ def main() -> int:
         sys.exit(f"Pairloop needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     python = install()
     environment = {**os.environ, "PAIRLOOP_TEST_CHROMIUM": chromium(python)}
-    return subprocess.call([str(python), "-m", "pytest", *sys.argv[1:]], cwd=ROOT, env=environment)
+    return subprocess.call([str(python), "-m", "pytest", *(sys.argv[1:] or everything())], cwd=ROOT, env=environment)
+
+
+def everything() -> list[str]:
+    """Return pytest's arguments for all tests: files side by side, since many of them wait for a browser or a clock."""
+    workers = max(2, min(4, os.cpu_count() or 2))
+    return ["-n", str(workers), "--dist", "loadfile"]
 
 
 def install() -> Path:
