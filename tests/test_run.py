@@ -1,14 +1,11 @@
 """Which browser the tests take: one that starts, in the order of the ways to get one."""
 
-import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from tests import run
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="writes scripts with a first line that names the shell")
 
 
 @pytest.fixture

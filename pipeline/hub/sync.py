@@ -66,6 +66,7 @@ class HubSync:
         self._tidying = Rhythm(pace.publish)
         self._opened = False
         self._head = ""
+        self._unindexed = False
         self._sending: Batch | None = None
         self._published = ""
         # The journal counts as the back-up; what is wrong with reading, publishing and folding is told beside it.
@@ -281,9 +282,12 @@ class HubSync:
     def _pull(self, report: Callable[[int, int], None] = lambda done, total: None) -> int:
         """Take in what is new; return how many rows are newer now."""
         pulled = pull(self._store, self._repo, self._sends, report)
-        if pulled.documents:
-            self.on_documents()
         self._head = pulled.head
+        self._unindexed = self._unindexed or pulled.documents
+        if self._unindexed:
+            # Where it fails it is done with the next pull: the index must not stay behind the store.
+            self.on_documents()
+            self._unindexed = False
         return pulled.applied
 
     def _publish(self) -> None:

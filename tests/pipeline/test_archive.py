@@ -10,10 +10,11 @@ from pipeline import archive, journal
 from pipeline.archive import read_archive, write_archive
 from pipeline.backup import Backup
 from pipeline.errors import BackupError
-from pipeline.records import Change, ResponseStatus, new_id
+from pipeline.records import Change, JobState, ResponseStatus, new_id
 from pipeline.settings import Settings
 from pipeline.store import open_store
 from pipeline.store.members import AUTOMATIC
+from pipeline.store.runs import NewRun
 from tests.backing import answer, work
 from tests.backing import rows_of as all_rows_of
 from tests.material import reviewable
@@ -103,6 +104,18 @@ def test_a_used_workspace_keeps_what_it_has_and_takes_the_newer_state_of_each_ro
     write_archive(store, tmp_path / "back.gz")
     read_archive(full, tmp_path / "back.gz")
     assert rows_of(full) == rows_of(store)
+
+
+def test_what_was_under_way_elsewhere_is_not_under_way_here(full, store, tmp_path):
+    run = full.runs.latest()[0]
+    list_id = work(full)
+    run_id = full.runs.start(NewRun(run.model_id, list_id, None, "r", 3, 0))
+    write_archive(full, tmp_path / "w.gz")
+    for _ in range(2):
+        read_archive(store, tmp_path / "w.gz")
+        assert store.runs.get(run_id).state is JobState.INTERRUPTED
+    read_archive(full, tmp_path / "w.gz")
+    assert full.runs.get(run_id).state is JobState.RUNNING
 
 
 def test_a_file_of_ones_own_changes_nothing(full, tmp_path):
