@@ -140,7 +140,11 @@ def test_a_file_comes_into_an_empty_workspace_once(harbour, tmp_path):
     other.close()
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b""), gzip.compress(b'{"rows": 1}\n')])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b""), gzip.compress(b'{"rows": 1}\n')],
+    ids=["empty", "no gzip", "nothing packed", "foreign"],
+)
 def test_what_is_no_workspace_file_is_refused_in_words(handlers, tmp_path, content):
     file = tmp_path / "wrong.jsonl.gz"
     file.write_bytes(content)
