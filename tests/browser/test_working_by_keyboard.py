@@ -136,6 +136,9 @@ def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter):
         voter.sees("#compare-progress", f"{number} of 5")
     voter.page.keyboard.press("z")
     voter.sees("#compare-progress", "3 of 5")
+    # One at a time: a second press while the first is still being answered is dropped.
+    voter.looks()
+    voter.page.wait_for_timeout(300)
     voter.page.keyboard.press("Z")
     voter.sees("#compare-progress", "2 of 5")
     store = open_store(running.home / "pairloop.db")
