@@ -72,7 +72,6 @@ class SentToEdit(NamedTuple):
     """Output order after a dataset was made."""
 
     dataset: gr.Dropdown
-    record_id: str
     tabs: gr.Tabs
 
 
@@ -153,10 +152,9 @@ class RunsHandlers:
         """Make a dataset from the run's train queries and open it on Edit."""
         if not run_id:
             raise RecordError("Run a list of queries first.")
-        dataset = self._services.reviews.create_dataset(run_id, template)
+        dataset = self._services.datasets.create_of_run(run_id, template)
         gr.Info(f"{_html.esc(dataset.name)}: {dataset.size} records to review.")
-        # Without a record: one of another dataset is on the screen, perhaps.
-        return SentToEdit(self._edit.load_datasets(dataset.id), "", gr.Tabs(selected="edit"))
+        return SentToEdit(self._edit.load_datasets(dataset.id), gr.Tabs(selected="edit"))
 
     def _lists(self, chosen: str | None) -> gr.Dropdown:
         lists = self._services.query_lists.all()
@@ -244,7 +242,7 @@ def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, 
         [panel.report, panel.query_list, panel.typed, panel.file, panel.name],
         **quiet,
     )
-    opened = [edit_tab.dataset, edit_tab.record_id, tabs]
+    opened = [edit_tab.dataset, tabs]
     panel.send.click(
         shows_errors(handlers.send_to_edit), [panel.run_id, panel.template], opened, api_visibility="private"
     )

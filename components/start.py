@@ -62,8 +62,8 @@ class StartHandlers:
         if services.example.busy:
             documents = "the example is being indexed …"
         runs = services.store.runs.latest(1000)
-        datasets = services.reviews.datasets()
-        progress = [services.reviews.progress(dataset.id, me) for dataset in datasets[:20]]
+        datasets = services.datasets.all()
+        progress = [services.annotation.progress(dataset.id, me) for dataset in datasets[:20]]
         waiting = sum(p.pending + p.drafts for p in progress)
         sets = [item for item in services.comparisons.sets() if item.state == "open"]
         # Opening the results ended this person's voting: pairs that they left there wait for nobody.

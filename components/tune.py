@@ -84,7 +84,11 @@ class TuneHandlers:
 
     def load_choices(self, dataset_id: str | None, base_id: str | None) -> Choices:
         """Return the datasets and the models that can be tuned; choices that still exist are kept."""
-        datasets = [(f"{dataset.name} ({dataset.size})", dataset.id) for dataset in self._services.reviews.datasets()]
+        datasets = [
+            (f"{dataset.name} ({dataset.size})", dataset.id)
+            for dataset in self._services.datasets.all()
+            if dataset.run_id
+        ]
         bases = [(model.name, model.id) for model in self._tuner.bases()]
         return Choices(dropdown(datasets, dataset_id), dropdown(bases, base_id))
 

@@ -263,8 +263,12 @@ class ComparisonDesk:
         What is reviewed on Edit is read there beside the name of the model that wrote it. All that a model was trained
         on was reviewed before.
         """
-        reviews = self._store.reviews
-        reviewed = {normal(record.query) for dataset in reviews.datasets() for record in reviews.records(dataset.id)}
+        datasets = self._store.datasets
+        reviewed = {
+            normal(str(record.fields.get(dataset.settings.query_field, "")))
+            for dataset in datasets.all()
+            for record in datasets.records(dataset.id)
+        }
         queries = self._store.queries.in_set(query_set_id, Split.TEST)
         usable = [query for query in queries if normal(query.text) not in reviewed]
         return usable, len(queries) - len(usable)

@@ -213,24 +213,45 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A proposed value for a question: from ``agent``, with a score or one for each label."""
+
+    question: str
+    value: object
+    agent: str = ""
+    score: float | list[float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """One item of a dataset to review: a query, its contexts and the suggested answer."""
+    """One item of a dataset to annotate: ``fields`` are shown, ``suggestions`` prefill, ``metadata`` say what is known of it.
+
+    A record that was made of a run has the query, its contexts and the completion behind it; others have none of these.
+    """
 
     id: str
     dataset_id: str
     position: int
-    query_id: str
-    completion_id: str
-    query: str
-    contexts: tuple[Context, ...]
-    suggestion: str
-    agent: str
-    split: Split
+    fields: Mapping[str, object]
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    suggestions: Mapping[str, Suggestion] = field(default_factory=dict)
+    external_id: str | None = None
+    query_id: str | None = None
+    completion_id: str | None = None
+    query: str = ""
+    contexts: tuple[Context, ...] = ()
+    completion: str = ""
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One person's answers to a record; ``values`` maps question names to values."""
+    """One person's answers to a record; ``values`` maps question names to values.
+
+    ``marks`` are relevant passages and unsupported spans, ``reason`` says why it was discarded. ``edits`` were typed into a
+    submitted or discarded response since, and stand only when they are submitted. ``prefilled`` and ``guidelines_version`` say
+    what it was given under; None where that is not known.
+    """
 
     id: str
     record_id: str
@@ -239,6 +260,12 @@ class Response:
     values: Mapping[str, object]
     seconds: float = 0.0
     updated_at: float = 0.0
+    created_at: float = 0.0
+    marks: Mapping[str, object] = field(default_factory=dict)
+    reason: str = ""
+    edits: Mapping[str, object] | None = None
+    prefilled: bool | None = None
+    guidelines_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from filelock import FileLock
 from pipeline.background import Background
 from pipeline.backup import Backup, Report
 from pipeline.comparisons import ComparisonDesk
+from pipeline.datasets import DatasetDesk
 from pipeline.example import Example
 from pipeline.finetune.tuner import Tuner
 from pipeline.generation import Generation
@@ -21,7 +22,7 @@ from pipeline.registry import Registry
 from pipeline.retrieval import LexicalIndex, Retriever
 from pipeline.settings import Settings
 from pipeline.store import Store, open_store
-from pipeline.tasks import ReviewDesk
+from pipeline.tasks import AnnotationDesk
 
 log = logging.getLogger(__name__)
 # A Space is killed 10 s after it was told to stop. The rest of the stop takes up to 3 s.
@@ -39,7 +40,8 @@ class Services:
     example: Example
     registry: Registry
     generation: Generation
-    reviews: ReviewDesk
+    datasets: DatasetDesk
+    annotation: AnnotationDesk
     tuner: Tuner
     comparisons: ComparisonDesk
     background: Background
@@ -85,8 +87,8 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     generation = Generation(store, library, retriever, registry.answerer, background, settings.concurrency)
     library.sync_index()
     registry.ensure_defaults()
-    reviews = ReviewDesk(store, generation)
-    example = Example(store, library, registry, generation, reviews)
+    datasets = DatasetDesk(store, generation)
+    example = Example(store, library, registry, generation, datasets)
     return Services(
         settings=settings,
         store=store,
@@ -94,7 +96,8 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         example=example,
         registry=registry,
         generation=generation,
-        reviews=reviews,
+        datasets=datasets,
+        annotation=AnnotationDesk(store),
         query_lists=QueryLists(store),
         tuner=Tuner(store, index, generation),
         comparisons=ComparisonDesk(store, generation),

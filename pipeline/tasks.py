@@ -1,48 +1,68 @@
-"""Who reviews which record next, and what becomes of their answers."""
+"""Who annotates which record next, and what becomes of their answers."""
 
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from pipeline.cleaning import clean, normal
+from pipeline.annotation.settings import DatasetSettings, FieldKind
+from pipeline.annotation.values import Marks, check_marks, check_values
 from pipeline.errors import RecordError
-from pipeline.generation import Generation
-from pipeline.naming import free_name
-from pipeline.prompts import Template, get_template
+from pipeline.filters import ALL, RecordFilter, matching
 from pipeline.records import Record, Response, ResponseStatus
 from pipeline.store import Store
-from pipeline.store.reviews import Dataset
-from pipeline.store.rows import now
+from pipeline.store.datasets import Dataset
+from pipeline.store.responses import PREFETCHED_SECONDS, RESERVED_SECONDS, Given, Version
 
-QUERY_RATING = "query_rating"
-CONTEXT_RATING = "context_rating"
-ANSWER = "answer"
-RATINGS = (1, 2, 3, 4, 5)
-MAX_ANSWER_CHARACTERS = 50_000
-# A draft younger than this keeps its record from being offered to others.
-RESERVED_SECONDS = 300.0
 # Longer stays on one record are breaks, not work.
 MAX_WORK_SECONDS = 600.0
+MAX_REASON = 2_000
+# Orders of people that are kept at hand, each as long as its dataset.
+KEPT_ORDERS = 200
+PENDING = "pending"
+Queue = Literal["pending", "draft", "submitted", "discarded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A record as one person sees it: with their own response, never that of others, and its place in their own order."""
+    """A record as one person sees it: without hidden metadata, and with their own response, never that of others.
+
+    ``number`` of ``total`` is its place in their order. Where ``prefilled`` is False, suggestions are not shown until the
+    person has answered. ``closed`` says that others have given all the responses that the record needs.
+    """
 
     record: Record
-    template: Template
+    settings: DatasetSettings
     response: Response | None
     number: int
     total: int
+    prefilled: bool
+    closed: bool
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """The answers that the form is filled with: what was typed last, else the suggestions."""
+        if self.response is None:
+            return {name: item.value for name, item in self.record.suggestions.items()}
+        return self.response.edits["values"] if self.response.edits else self.response.values
+
+    @property
+    def marks(self) -> Mapping[str, object]:
+        """The marks that the form is filled with."""
+        if self.response is None:
+            return {}
+        return self.response.edits["marks"] if self.response.edits else self.response.marks
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How many records wait for this person, and what this person did with the others.
 
-    ``others`` counts records that somebody else has answered.
+    ``others`` counts records that others have done without this person.
     """
 
     pending: int
@@ -53,172 +73,266 @@ class Progress:
     total: int
 
 
-class ReviewDesk:
-    """The *answer review*: datasets, records and responses."""
+class AnnotationDesk:
+    """Hands records to people and takes their responses."""
 
-    def __init__(self, store: Store, generation: Generation) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._generation = generation
-
-    def create_dataset(self, run_id: str, template: str) -> Dataset:
-        """Make a dataset from the answered train queries of a run; the answers become suggestions.
-
-        A train query that is a test query in another list is left out: it would be read in the open and trained on.
-
-        Raises:
-            RecordError: the run has no answered train query.
-        """
-        get_template(template)
-        run = self._store.runs.get(run_id)
-        rows = [row for row in self._generation.rows(run) if row.completion and not row.completion.error]
-        held_out = {normal(text) for text in self._store.queries.test_texts()}
-        items = [(row.query.id, row.completion.id) for row in rows if normal(row.query.text) not in held_out]
-        if not items:
-            raise RecordError(
-                "There is no answered train query in this run: test queries are kept for Compare. "
-                "Run a list with train queries first."
-            )
-        taken = {dataset.name for dataset in self.datasets()}
-        name = free_name(self._store.queries.set_name(run.query_set_id), taken)
-        return self.dataset(self._store.reviews.add_dataset(name, template, run_id, items))
-
-    def datasets(self) -> list[Dataset]:
-        """Return the datasets, newest first."""
-        return self._store.reviews.datasets()
-
-    def dataset(self, dataset_id: str) -> Dataset:
-        """Return one dataset."""
-        return self._store.reviews.dataset(dataset_id)
+        self._orders: OrderedDict[tuple[str, str], tuple[int, list[str], dict[str, int]]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def card(self, record_id: str, annotator_id: str) -> Card:
-        """Return a record as this person sees it."""
-        record = self._store.reviews.record(record_id)
-        dataset = self.dataset(record.dataset_id)
-        response = self._store.reviews.response(record_id, annotator_id)
-        number = self.order(record.dataset_id, annotator_id).index(record_id) + 1
-        return Card(record, get_template(dataset.template), response, number, dataset.size)
+        """Return a record as this person sees it.
+
+        Raises:
+            NotFoundError: there is no such record.
+        """
+        record = self._store.datasets.record(record_id)
+        dataset = self._store.datasets.get(record.dataset_id)
+        settings = dataset.settings
+        response = self._store.responses.get(record_id, annotator_id)
+        prefilled = is_prefilled(settings, record_id)
+        ended = response is not None and response.status is not ResponseStatus.DRAFT
+        shown = {name: value for name, value in record.metadata.items() if _is_visible(settings, name)}
+        suggestions = record.suggestions if prefilled or ended else {}
+        known = {name: item for name, item in suggestions.items() if settings.question(name)}
+        _, places = self._order(record.dataset_id, annotator_id)
+        return Card(
+            record=replace(record, metadata=shown, suggestions=known),
+            settings=settings,
+            response=response,
+            number=places[record_id] + 1,
+            total=len(places),
+            prefilled=prefilled,
+            closed=not ended and self._is_closed(dataset, record_id, annotator_id),
+        )
 
     def order(self, dataset_id: str, annotator_id: str) -> list[str]:
         """Return the ids of a dataset's records in an order of this person's own, which never changes.
 
         So people who begin together, and keep step, do not all do the same records.
         """
-        ids = self._store.reviews.record_ids(dataset_id)
-        return sorted(ids, key=lambda record_id: hashlib.sha256(f"{annotator_id}{record_id}".encode()).digest())
+        return list(self._order(dataset_id, annotator_id)[0])
 
-    def next_record(self, dataset_id: str, annotator_id: str, after: str | None = None) -> str | None:
-        """Return the next record that waits for this person in their order, from ``after`` on and round; None when done.
+    def next_record(
+        self,
+        dataset_id: str,
+        annotator_id: str,
+        after: str | None = None,
+        wanted: RecordFilter = ALL,
+        seconds: float = RESERVED_SECONDS,
+        without: str | None = None,
+    ) -> str | None:
+        """Return the next record that waits for this person, and keep it for them; None when there is none.
 
-        Own drafts come in their place, and first where nothing was done just before. A record that somebody else began
-        less than five minutes ago is offered only when nothing else is left.
+        They come in this person's order, from ``after`` on and round, but for ``without``. Own drafts come in their place,
+        and first where nothing was done just before. Records that as many others work on as are needed are left out.
         """
-        mine, others = self._by_record(dataset_id, annotator_id)
-        ids = self.order(dataset_id, annotator_id)
-        start = ids.index(after) + 1 if after in ids else 0
-        waiting = [record_id for record_id in ids[start:] + ids[:start] if _waits(record_id, mine, others)]
-        if after not in ids:
-            # What waits and is one's own already is a draft.
-            waiting.sort(key=lambda record_id: record_id not in mine)
-        free = [record_id for record_id in waiting if record_id in mine or not _reserved(others.get(record_id, []))]
-        return next(iter(free or waiting), None)
+        dataset = self._store.datasets.get(dataset_id)
+        ids, places = self._order(dataset_id, annotator_id)
+        start = places[after] + 1 if after in places else 0
+        candidates = ids[start:] + ids[:start]
+        if after not in places:
+            drafts = self.queue(dataset_id, annotator_id, ResponseStatus.DRAFT.value)
+            candidates = [*drafts, *candidates]
+        if not wanted.empty:
+            fits = self._matching(dataset_id, wanted)
+            candidates = [record_id for record_id in candidates if record_id in fits]
+        if without is not None:
+            candidates = [record_id for record_id in candidates if record_id != without]
+        return self._store.responses.claim(candidates, annotator_id, dataset.settings.distribution, seconds)
+
+    def prefetch(self, record_id: str, annotator_id: str, wanted: RecordFilter = ALL) -> str | None:
+        """Return the record that will come after this one, kept for this person for a minute; None when there is none."""
+        dataset_id = self._store.datasets.dataset_of(record_id)
+        return self.next_record(dataset_id, annotator_id, record_id, wanted, PREFETCHED_SECONDS, without=record_id)
+
+    def keep(self, record_id: str, annotator_id: str) -> bool:
+        """Keep a record for this person while they work on it; say whether it has a place for them."""
+        dataset = self._store.datasets.get(self._store.datasets.dataset_of(record_id))
+        claimed = self._store.responses.claim(
+            [record_id], annotator_id, dataset.settings.distribution, RESERVED_SECONDS
+        )
+        return claimed is not None
+
+    def release(self, record_id: str, annotator_id: str) -> None:
+        """Free a record that was kept for this person, for instance one that was fetched ahead."""
+        self._store.responses.release(record_id, annotator_id)
+
+    def queue(self, dataset_id: str, annotator_id: str, queue: Queue, wanted: RecordFilter = ALL) -> list[str]:
+        """Return the ids of the records in one of a person's queues, in their order.
+
+        Pending are those without a response of this person that others have not done.
+        """
+        ids, _ = self._order(dataset_id, annotator_id)
+        mine = self._store.responses.of_person(dataset_id, annotator_id)
+        if queue == PENDING:
+            distribution = self._store.datasets.get(dataset_id).settings.distribution
+            closed = self._store.responses.closed_to(dataset_id, annotator_id, distribution)
+            found = [record_id for record_id in ids if record_id not in mine and record_id not in closed]
+        else:
+            found = [record_id for record_id in ids if mine.get(record_id) == queue]
+        if wanted.empty:
+            return found
+        fits = self._matching(dataset_id, wanted)
+        return [record_id for record_id in found if record_id in fits]
 
     def neighbour(self, record_id: str, annotator_id: str, step: int) -> str | None:
         """Return the record ``step`` places further in this person's order, or None at its ends."""
-        ids = self.order(self._store.reviews.record(record_id).dataset_id, annotator_id)
-        place = ids.index(record_id) + step
+        ids, places = self._order(self._store.datasets.dataset_of(record_id), annotator_id)
+        place = places[record_id] + step
         return ids[place] if 0 <= place < len(ids) else None
 
-    def save_draft(self, record_id: str, annotator_id: str, values: Mapping[str, object]) -> Response:
-        """Keep what a person has typed so far."""
-        return self._save(record_id, annotator_id, ResponseStatus.DRAFT, values, 0.0)
-
-    def is_kept(self, card: Card, values: Mapping[str, object]) -> bool:
-        """Say whether ``values`` are what is stored for this card, or the untouched suggestion where nothing is."""
-        stored = card.response.values if card.response else {ANSWER: card.record.suggestion}
-        return check_values(values) == dict(stored)
-
-    def submit(self, record_id: str, annotator_id: str, values: Mapping[str, object], seconds: float = 0.0) -> Response:
-        """Submit a response.
+    def save_draft(
+        self, record_id: str, annotator_id: str, values: Mapping[str, object], marks: Marks | None = None
+    ) -> Response:
+        """Keep what a person has typed so far. What they have submitted stands until it is submitted again.
 
         Raises:
-            RecordError: the answer is missing, or a value is not allowed.
+            RecordError: a value is not allowed.
         """
-        if not str(values.get(ANSWER) or "").strip():
-            raise RecordError("Write an answer before you submit, or discard the record.")
-        return self._save(record_id, annotator_id, ResponseStatus.SUBMITTED, values, seconds)
+        dataset, given = self._given(record_id, values, marks or {}, submitted=False)
+        saved = self._store.responses.save_draft(record_id, annotator_id, given)
+        # A draft is a sign of life. Where others have taken the last place, it is kept all the same.
+        self._store.responses.claim([record_id], annotator_id, dataset.settings.distribution, RESERVED_SECONDS)
+        return saved
+
+    def is_kept(self, card: Card, values: Mapping[str, object], marks: Marks | None = None) -> bool:
+        """Say whether these are what is stored for this card, or the untouched suggestions where nothing is."""
+        checked = check_values(card.settings, values, submitted=False)
+        stored = check_values(card.settings, _known(card.settings, card.values), submitted=False)
+        return _without_blank(checked) == _without_blank(stored) and dict(marks or {}) == dict(card.marks)
+
+    def submit(
+        self,
+        record_id: str,
+        annotator_id: str,
+        values: Mapping[str, object],
+        seconds: float = 0.0,
+        marks: Marks | None = None,
+    ) -> Response:
+        """Submit a response. Once more with the same values it changes nothing.
+
+        Raises:
+            RecordError: a required answer is missing, or a value is not allowed; or others have taken the last place of the
+                record in the meantime, and what was given is kept as a draft.
+        """
+        dataset, given = self._given(record_id, values, marks or {}, submitted=True, seconds=seconds)
+        distribution = dataset.settings.distribution
+        return self._store.responses.end(record_id, annotator_id, ResponseStatus.SUBMITTED, given, distribution)
 
     def discard(
-        self, record_id: str, annotator_id: str, values: Mapping[str, object], seconds: float = 0.0
+        self,
+        record_id: str,
+        annotator_id: str,
+        values: Mapping[str, object],
+        seconds: float = 0.0,
+        marks: Marks | None = None,
+        reason: str = "",
     ) -> Response:
         """Discard a record for this person; what was typed is kept with it."""
-        return self._save(record_id, annotator_id, ResponseStatus.DISCARDED, values, seconds)
+        if len(reason) > MAX_REASON:
+            raise RecordError(f"A reason has at most {MAX_REASON:,} characters.")
+        dataset, given = self._given(record_id, values, marks or {}, submitted=False, seconds=seconds)
+        given = replace(given, reason=reason.strip())
+        distribution = dataset.settings.distribution
+        return self._store.responses.end(record_id, annotator_id, ResponseStatus.DISCARDED, given, distribution)
+
+    def take_back(self, record_id: str, annotator_id: str) -> Response:
+        """Take back a submit or a discard: what was given is a draft again.
+
+        Raises:
+            RecordError: there is nothing to take back.
+        """
+        return self._store.responses.reopen(record_id, annotator_id)
+
+    def history(self, record_id: str, annotator_id: str) -> list[Version]:
+        """Return what this person had submitted or discarded before, newest first."""
+        response = self._store.responses.get(record_id, annotator_id)
+        return self._store.responses.history(response.id) if response else []
 
     def progress(self, dataset_id: str, annotator_id: str) -> Progress:
         """Count a dataset's records from one person's view."""
-        mine, others = self._by_record(dataset_id, annotator_id)
-        ids = self._store.reviews.record_ids(dataset_id)
-        count = {status: sum(r.status is status for r in mine.values()) for status in ResponseStatus}
-        untouched = [record_id for record_id in ids if record_id not in mine]
-        done_by_others = sum(_submitted(others.get(record_id, [])) for record_id in untouched)
+        dataset = self._store.datasets.get(dataset_id)
+        own, others = self._store.responses.counts(dataset_id, annotator_id, dataset.settings.distribution)
         return Progress(
-            pending=len(untouched) - done_by_others,
-            drafts=count[ResponseStatus.DRAFT],
-            submitted=count[ResponseStatus.SUBMITTED],
-            discarded=count[ResponseStatus.DISCARDED],
-            others=done_by_others,
-            total=len(ids),
+            pending=dataset.size - sum(own.values()) - others,
+            drafts=own.get(ResponseStatus.DRAFT, 0),
+            submitted=own.get(ResponseStatus.SUBMITTED, 0),
+            discarded=own.get(ResponseStatus.DISCARDED, 0),
+            others=others,
+            total=dataset.size,
         )
 
-    def _save(self, record_id, annotator_id, status, values, seconds) -> Response:
-        checked = check_values(values)
-        self._store.reviews.record(record_id)
-        work = min(max(seconds, 0.0), MAX_WORK_SECONDS)
-        return self._store.reviews.save_response(record_id, annotator_id, status, checked, work)
+    def _given(
+        self, record_id: str, values: Mapping[str, object], marks: Marks, submitted: bool, seconds: float = 0.0
+    ) -> tuple[Dataset, Given]:
+        record = self._store.datasets.record(record_id)
+        dataset = self._store.datasets.get(record.dataset_id)
+        settings = dataset.settings
+        passages = record.fields.get(settings.contexts_field)
+        given = Given(
+            values=check_values(settings, values, submitted),
+            marks=check_marks(settings, marks, len(passages) if passages else 0, marked_text(settings, record)),
+            seconds=min(max(seconds, 0.0), MAX_WORK_SECONDS),
+            prefilled=bool(record.suggestions) and is_prefilled(settings, record_id),
+            guidelines_version=settings.guidelines_version,
+        )
+        return dataset, given
 
-    def _by_record(self, dataset_id, annotator_id) -> tuple[dict[str, Response], dict[str, list[Response]]]:
-        mine: dict[str, Response] = {}
-        others: dict[str, list[Response]] = {}
-        for response in self._store.reviews.responses(dataset_id):
-            if response.annotator_id == annotator_id:
-                mine[response.record_id] = response
-            else:
-                others.setdefault(response.record_id, []).append(response)
-        return mine, others
+    def _is_closed(self, dataset: Dataset, record_id: str, annotator_id: str) -> bool:
+        others = [r for r in self._store.responses.of_record(record_id) if r.annotator_id != annotator_id]
+        distribution = dataset.settings.distribution
+        submitted = sum(response.status is ResponseStatus.SUBMITTED for response in others)
+        discarded = sum(response.status is ResponseStatus.DISCARDED for response in others)
+        retired = distribution.discard_quorum is not None and discarded >= distribution.discard_quorum
+        return submitted >= distribution.min_submitted or retired
 
+    def _matching(self, dataset_id: str, wanted: RecordFilter) -> set[str]:
+        dataset = self._store.datasets.get(dataset_id)
+        return {record.id for record in matching(dataset.settings, self._store.datasets.records(dataset_id), wanted)}
 
-def check_values(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of a response, checked: ratings are 1 to 5 or missing, the answer is text.
-
-    Raises:
-        RecordError: a value is not allowed.
-    """
-    unknown = set(values) - {QUERY_RATING, CONTEXT_RATING, ANSWER}
-    if unknown:
-        raise RecordError(f"This dataset has no question named {', '.join(sorted(unknown))}.")
-    checked: dict[str, object] = {}
-    for name in (QUERY_RATING, CONTEXT_RATING):
-        value = values.get(name)
-        if value is not None and (isinstance(value, bool) or value not in RATINGS):
-            raise RecordError(f"A rating is a number from 1 to 5, not {value!r}.")
-        if value is not None:
-            checked[name] = value
-    answer = values.get(ANSWER)
-    if not isinstance(answer, str | None):
-        raise RecordError("An answer is text.")
-    if len(answer or "") > MAX_ANSWER_CHARACTERS:
-        raise RecordError(f"This answer has {len(answer or ''):,} characters; {MAX_ANSWER_CHARACTERS:,} are the limit.")
-    return {**checked, ANSWER: clean(answer or "")}
-
-
-def _submitted(responses: Sequence[Response]) -> bool:
-    return any(response.status is ResponseStatus.SUBMITTED for response in responses)
+    def _order(self, dataset_id: str, annotator_id: str) -> tuple[list[str], dict[str, int]]:
+        ids, key = self._store.datasets.record_ids(dataset_id), (dataset_id, annotator_id)
+        with self._lock:
+            known = self._orders.get(key)
+            if known is None or known[0] != len(ids):
+                ordered = _in_order_of(annotator_id, ids)
+                known = len(ids), ordered, {record_id: place for place, record_id in enumerate(ordered)}
+            self._orders[key] = known
+            self._orders.move_to_end(key)
+            while len(self._orders) > KEPT_ORDERS:
+                self._orders.popitem(last=False)
+        return known[1], known[2]
 
 
-def _reserved(responses: Sequence[Response]) -> bool:
-    return any(now() - response.updated_at < RESERVED_SECONDS for response in responses)
+def _in_order_of(annotator_id: str, ids: Sequence[str]) -> list[str]:
+    return sorted(ids, key=lambda record_id: hashlib.sha256(f"{annotator_id}{record_id}".encode()).digest())
 
 
-def _waits(record_id: str, mine: Mapping[str, Response], others: Mapping[str, Sequence[Response]]) -> bool:
-    if record_id in mine:
-        return mine[record_id].status is ResponseStatus.DRAFT
-    return not _submitted(others.get(record_id, []))
+def is_prefilled(settings: DatasetSettings, record_id: str) -> bool:
+    """Say whether a record is shown with its suggestions: the same for everybody, for the set share of the records."""
+    drawn = int.from_bytes(hashlib.sha256(f"prefill{record_id}".encode()).digest()[:8], "big") / 2**64
+    return drawn >= settings.unprefilled
+
+
+def marked_text(settings: DatasetSettings, record: Record) -> str:
+    """Return the text in which unsupported spans are marked: a field's, or the one that was suggested for a question."""
+    field = settings.field(settings.mark_spans)
+    if field is not None and field.kind in (FieldKind.TEXT, FieldKind.MARKDOWN):
+        return str(record.fields.get(field.name) or "")
+    suggestion = record.suggestions.get(settings.mark_spans)
+    return str(suggestion.value) if suggestion else ""
+
+
+def _is_visible(settings: DatasetSettings, name: str) -> bool:
+    found = settings.metadata_property(name)
+    return found is not None and found.visible
+
+
+def _known(settings: DatasetSettings, values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if settings.question(name)}
+
+
+def _without_blank(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value != ""}

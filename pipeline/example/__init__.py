@@ -6,14 +6,14 @@ import hashlib
 import threading
 from pathlib import Path
 
+from pipeline.datasets import DatasetDesk
 from pipeline.generation import Generation
 from pipeline.library import Added, Library
 from pipeline.query_files import read_queries
 from pipeline.records import Split
 from pipeline.registry import Registry
 from pipeline.store import Store
-from pipeline.store.reviews import Dataset
-from pipeline.tasks import ReviewDesk
+from pipeline.store.datasets import Dataset
 
 FOLDER = Path(__file__).parent
 QUERY_LIST = "Handbook example"
@@ -24,13 +24,13 @@ class Example:
     """Puts the example into a workspace."""
 
     def __init__(
-        self, store: Store, library: Library, registry: Registry, generation: Generation, reviews: ReviewDesk
+        self, store: Store, library: Library, registry: Registry, generation: Generation, datasets: DatasetDesk
     ) -> None:
         self._store = store
         self._library = library
         self._registry = registry
         self._generation = generation
-        self._reviews = reviews
+        self._datasets = datasets
         self._adding = threading.Lock()
         self._reviewing = threading.Lock()
 
@@ -74,7 +74,7 @@ class Example:
     def _reviewed(self) -> Dataset | None:
         runs = self._store.runs
         example = self._store.queries.example_set()
-        datasets = [item for item in self._reviews.datasets() if item.template == TEMPLATE and item.run_id]
+        datasets = [item for item in self._datasets.all() if item.template == TEMPLATE and item.run_id]
         return next((item for item in datasets if runs.get(item.run_id).query_set_id == example), None)
 
     def _review(self) -> Dataset:
@@ -83,7 +83,7 @@ class Example:
         tasks = self._generation.plan(query_list, Split.TRAIN)
         planned = self._generation.plan_run(model, query_list, Split.TRAIN, tasks)
         self._generation.background(self._generation.execute(planned)).result()
-        return self._reviews.create_dataset(planned.run_id, TEMPLATE)
+        return self._datasets.create_of_run(planned.run_id, TEMPLATE)
 
 
 def _files() -> list[Path]:

@@ -12,13 +12,12 @@ from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
 from pipeline.generation import Generation
 from pipeline.models.extractive import ExtractiveWeights
 from pipeline.naming import free_name
-from pipeline.prompts import get_template, render_messages
+from pipeline.prompts import Template, get_template, render_messages
 from pipeline.records import JobState, Model, Record, Response, ResponseStatus, Split, new_id
 from pipeline.retrieval import LexicalIndex
 from pipeline.store import Store
 from pipeline.store.rows import now
 from pipeline.store.training import INTERRUPTED, TrainingJob, TrainingRow
-from pipeline.tasks import ANSWER
 
 Messages = list[dict[str, str]]
 
@@ -29,12 +28,8 @@ class Row:
 
     record: Record
     response: Response
+    answer: str
     messages: Messages
-
-    @property
-    def answer(self) -> str:
-        """The answer that the person submitted."""
-        return str(self.response.values[ANSWER])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +56,27 @@ class Tuner:
         self._naming = threading.Lock()
 
     def data_card(self, dataset_id: str) -> DataCard:
-        """Return a dataset's training rows with their counts and checks."""
-        template = get_template(self._store.reviews.dataset(dataset_id).template)
-        records = {record.id: record for record in self._store.reviews.records(dataset_id)}
-        responses = self._store.reviews.responses(dataset_id)
+        """Return a dataset's training rows with their counts and checks.
+
+        Raises:
+            TrainingError: the dataset was not made of a run.
+        """
+        dataset = self._store.datasets.get(dataset_id)
+        if dataset.run_id is None:
+            raise TrainingError(
+                "This dataset was not made of a run: its records have no query, contexts and prompt to train on."
+            )
+        template, question = get_template(dataset.template), dataset.settings.answer_question
+        records = {record.id: record for record in self._store.datasets.records(dataset_id)}
+        responses = self._store.responses.of_dataset(dataset_id)
         submitted = [response for response in responses if response.status is ResponseStatus.SUBMITTED]
         train_side = [r for r in submitted if records[r.record_id].split is Split.TRAIN]
-        rows = tuple(_row(records[response.record_id], response, template) for response in train_side)
+        rows = tuple(_row(records[r.record_id], r, template, question) for r in train_side)
         return DataCard(
             rows=rows,
             queries=len({row.record.query_id for row in rows}),
             tokens=sum(chat_tokens(row.messages) for row in rows),
-            unchanged=sum(row.answer.split() == row.record.suggestion.split() for row in rows),
+            unchanged=sum(row.answer.split() == row.record.completion.split() for row in rows),
             drafts=sum(response.status is ResponseStatus.DRAFT for response in responses),
             discarded=sum(response.status is ResponseStatus.DISCARDED for response in responses),
             test_rows=len(submitted) - len(train_side),
@@ -149,9 +153,10 @@ class Tuner:
             self._store.training.finish_with_model(job_id, model, _metrics(trained))
 
 
-def _row(record: Record, response: Response, template) -> Row:
+def _row(record: Record, response: Response, template: Template, question: str) -> Row:
     messages = render_messages(template, record.query, record.contexts)
-    return Row(record, response, chat_row(messages, str(response.values[ANSWER]))["messages"])
+    answer = str(response.values[question])
+    return Row(record, response, answer, chat_row(messages, answer)["messages"])
 
 
 def _jsonl(rows: tuple[Row, ...]) -> str:

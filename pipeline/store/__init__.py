@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.store.comparisons import ComparisonStore
+from pipeline.store.datasets import DatasetStore
 from pipeline.store.documents import DocumentStore
 from pipeline.store.engine import Database, open_database
 from pipeline.store.journal_files import JournalFileStore
@@ -15,7 +16,7 @@ from pipeline.store.models import ModelStore
 from pipeline.store.outbox import Outbox
 from pipeline.store.published import PublishedStore
 from pipeline.store.queries import QueryStore
-from pipeline.store.reviews import ReviewStore
+from pipeline.store.responses import ResponseStore
 from pipeline.store.runs import RunStore
 from pipeline.store.training import TrainingStore
 from pipeline.store.values import ValueStore
@@ -31,7 +32,8 @@ class Store:
         self.queries = QueryStore(database)
         self.models = ModelStore(database)
         self.runs = RunStore(database)
-        self.reviews = ReviewStore(database)
+        self.datasets = DatasetStore(database)
+        self.responses = ResponseStore(database)
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
         self.values = ValueStore(database)

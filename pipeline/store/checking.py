@@ -9,15 +9,22 @@ from enum import StrEnum
 
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table
 
+from pipeline.annotation.plain import from_plain
+from pipeline.errors import RecordError
 from pipeline.records import Change, Context, JobState, Outcome, ResponseStatus, Section, Split
 from pipeline.store.schema import (
+    adjudications,
     comparison_sets,
     completions,
+    datasets,
     documents,
     queries,
+    records,
+    response_history,
     responses,
     retrievals,
     runs,
+    suggestions,
     training_jobs,
     training_rows,
     votes,
@@ -35,7 +42,10 @@ WORDS: dict[Column, type[StrEnum]] = {
 }
 # SQLite's integers have 64 bits, and the years of Python's times four digits.
 LARGEST, LATEST = 2**63, 253_402_300_800
-STATES = ("preparing", "open", "failed", "interrupted")
+STATES = {
+    comparison_sets.c.state: ("preparing", "open", "failed", "interrupted"),
+    datasets.c.state: ("draft", "published"),
+}
 
 
 def problem_of(table: Table, change: Change) -> str:
@@ -71,11 +81,23 @@ def _check(column: Column) -> Check:
         low, high = (0, LATEST) if column.name == "at" or column.name.endswith("_at") else (-LARGEST, LARGEST)
         # NaN and the infinities, which JSON as Python reads it may hold, are in no range.
         return lambda value: isinstance(value, types) and not isinstance(value, bool) and low <= value < high
-    words = STATES if column is comparison_sets.c.state else WORDS.get(column)
+    words = STATES.get(column, WORDS.get(column))
     if words is None:
         return _is_text
     allowed = frozenset(map(str, words))
     return lambda value: isinstance(value, str) and value in allowed
+
+
+def _is_settings(value: object) -> bool:
+    try:
+        from_plain(value)
+    except RecordError:
+        return False
+    return True
+
+
+def _is_answer(value: object) -> bool:
+    return isinstance(value, str | int | list) and not isinstance(value, bool)
 
 
 def _is_json(value: object) -> bool:
@@ -111,6 +133,16 @@ SHAPES: dict[Column, Check] = {
     completions.c.citations: lambda value: isinstance(value, list) and all(isinstance(n, int) for n in value),
     training_rows.c.messages: lambda value: isinstance(value, list) and all(map(_maps_to(str), value)),
     comparison_sets.c.summary: _maps_to(int),
+    datasets.c.settings: _is_settings,
+    records.c.fields: _maps_to(object),
+    records.c.metadata: _maps_to(object),
+    suggestions.c.value: _is_answer,
+    suggestions.c.score: lambda value: isinstance(value, int | float | list) and not isinstance(value, bool),
+    responses.c.marks: _maps_to(object),
+    responses.c.edits: lambda value: _maps_to(object)(value) and {"values", "marks"} <= value.keys(),
+    response_history.c.values: _maps_to(object),
+    response_history.c.marks: _maps_to(object),
+    adjudications.c.values: _maps_to(object),
 }
 
 

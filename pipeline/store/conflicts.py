@@ -13,18 +13,10 @@ from dataclasses import replace
 from sqlalchemy import Connection, Table, select
 
 from pipeline.records import Change, ResponseStatus
+from pipeline.store.local_schema import changes
 from pipeline.store.outbox import BATCH, mark, note, rows_by_id
 from pipeline.store.rows import history_line
-from pipeline.store.schema import (
-    changes,
-    documents,
-    members,
-    models,
-    response_history,
-    responses,
-    votes,
-    workspace_values,
-)
+from pipeline.store.schema import documents, members, models, response_history, responses, votes, workspace_values
 
 Resolver = Callable[[Connection, Sequence[Change]], list[Change]]
 
@@ -114,13 +106,13 @@ def reclaim_members(connection: Connection, older: Sequence[Change]) -> list[Cha
 
 
 def resolve_responses(connection: Connection, incoming: Sequence[Change]) -> list[Change]:
-    """A draft never takes the place of what was submitted or discarded; of two of these the older one becomes history."""
+    """A draft takes the place of what was submitted or discarded only where that was taken back; what was replaced is history."""
     stored = rows_by_id(connection, responses, [change.row_id for change in incoming])
     kept: list[Change] = []
     for change in incoming:
         here = stored.get(change.row_id)
         if here is not None and not _is_draft(here):
-            if _is_draft(change.row):
+            if _is_draft(change.row) and not _is_taken_back(here, change.row):
                 kept.append(replace(change, row=here))
                 continue
             _to_history(connection, here, _stamp_of(connection, change.row_id))
@@ -135,9 +127,10 @@ def reclaim_responses(connection: Connection, older: Sequence[Change]) -> list[C
     for change in older:
         if _is_draft(change.row):
             continue
-        if _is_draft(stored[change.row_id]):
+        here = stored[change.row_id]
+        if _is_draft(here) and not _is_taken_back(change.row, here):
             kept.append(change)
-        elif _content(change.row) != _content(stored[change.row_id]):
+        elif _content(change.row) != _content(here):
             _to_history(connection, change.row, (change.stamp, change.replica))
     return kept
 
@@ -159,6 +152,12 @@ def _is_guest(row: Mapping[str, object]) -> bool:
 
 def _is_draft(row: Mapping[str, object]) -> bool:
     return row["status"] == ResponseStatus.DRAFT.value
+
+
+def _is_taken_back(ended: Mapping[str, object], draft: Mapping[str, object]) -> bool:
+    """Say whether a draft is what became of a submitted or discarded response when its author took it back."""
+    reopened = draft.get("reopened_at")
+    return reopened is not None and reopened >= ended["updated_at"]
 
 
 def _content(row: Mapping[str, object]) -> tuple[object, object]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from pipeline import ulid
 from pipeline.errors import SettingsError, StoreError
 from pipeline.records import new_id
-from pipeline.store.schema import changes, local_values, parked_changes
+from pipeline.store.local_schema import changes, local_values, parked_changes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

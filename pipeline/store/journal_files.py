@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from pipeline.store.engine import Database
+from pipeline.store.local_schema import journal_files
 from pipeline.store.outbox import Place
-from pipeline.store.schema import journal_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ from pipeline.store.checking import problem_of
 from pipeline.store.conflicts import LOWEST_WINS, RECLAIMERS, RESOLVERS, retire_twins
 from pipeline.store.engine import Database, writer_of
 from pipeline.store.journal_files import JournalFile, remember
+from pipeline.store.local_schema import changes, parked_changes
 from pipeline.store.outbox import BATCH, Place, mark, note
-from pipeline.store.schema import TRAVELLING, changes, chunks, documents, parked_changes, retrievals, sides
+from pipeline.store.schema import TRAVELLING, chunks, documents, retrievals, sides
 
 ROWS = 1_000
 # What was drawn or stored once is never replaced: somebody may be looking at it, and votes say themselves what was shown.

@@ -17,7 +17,8 @@ from sqlalchemy.dialects.sqlite import insert
 from pipeline import ulid
 from pipeline.records import Change
 from pipeline.store.engine import Database, writer_of
-from pipeline.store.schema import TRAVELLING, changes, journal_files, metadata, parked_changes
+from pipeline.store.local_schema import changes, journal_files, parked_changes
+from pipeline.store.schema import TRAVELLING, metadata
 
 Place = Literal["repo", "folder"]
 # SQLite takes a bounded number of variables in one statement.

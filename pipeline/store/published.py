@@ -139,10 +139,10 @@ def _shown() -> tuple:
 def _with_record(query):
     return (
         query.join(datasets, records.c.dataset_id == datasets.c.id)
-        .join(queries, records.c.query_id == queries.c.id)
-        .join(completions, records.c.completion_id == completions.c.id)
-        .join(models, completions.c.model_id == models.c.id)
-        .join(retrievals, completions.c.retrieval_id == retrievals.c.id)
+        .outerjoin(queries, records.c.query_id == queries.c.id)
+        .outerjoin(completions, records.c.completion_id == completions.c.id)
+        .outerjoin(models, completions.c.model_id == models.c.id)
+        .outerjoin(retrievals, completions.c.retrieval_id == retrievals.c.id)
     )
 
 
@@ -162,7 +162,7 @@ def _with_completions(query, **references):
 def _plain(row: Mapping[str, Any]) -> Row:
     values = {name: _time(value) if name.endswith("_at") else value for name, value in row.items()}
     if "contexts" in values:
-        values["contexts"] = [_context(context) for context in values["contexts"]]
+        values["contexts"] = [_context(context) for context in values["contexts"] or []]
     return values
 
 
@@ -197,7 +197,8 @@ def _completion(row: Row) -> Row:
 def _response(row: Row) -> Row:
     values = row["values"]
     given = {name: values.get(name) for name in ("query_rating", "context_rating", "answer")}
-    return {**row, **given, "edited": (given["answer"] or "").split() != row["suggestion"].split()}
+    edited = None if row["suggestion"] is None else (given["answer"] or "").split() != row["suggestion"].split()
+    return {**row, **given, "edited": edited}
 
 
 def _side(row: Row, name: str) -> Row:

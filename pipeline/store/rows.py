@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Table, insert, select, true, u
 
 from pipeline.errors import NotFoundError
 from pipeline.records import Context, Section, id_of
+from pipeline.store.local_schema import changes
 from pipeline.store.outbox import note
-from pipeline.store.schema import changes
 
 
 def now() -> float:
@@ -69,6 +69,8 @@ def history_line(response: Mapping[str, Any]) -> dict[str, Any]:
         "status": response["status"],
         "values": response["values"],
         "at": response["updated_at"],
+        "marks": response.get("marks"),
+        "reason": response.get("reason"),
     }
 
 

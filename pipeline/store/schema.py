@@ -1,6 +1,6 @@
 """The tables of the live store, as SQLAlchemy Core. Migrations in ``migrations/`` lead here; a test compares the two.
 
-Rows are never deleted. Tables marked as local stay on this machine; the rows of all others travel to the dataset repo.
+Rows are never deleted, and travel to the dataset repo. Tables that stay on this machine are in ``local_schema``.
 """
 
 from __future__ import annotations
@@ -165,8 +165,24 @@ datasets = Table(
     metadata,
     _id(),
     Column("name", String(200), nullable=False),
+    # Of the prompt that the answers were made with and training rows are made with; "" where records are from elsewhere.
     Column("template", String(80), nullable=False),
     _ref("run_id", "runs", nullable=True),
+    _time("created_at"),
+    # Fields, questions and the rest (pipeline.annotation.settings); of the first version's datasets those of the template.
+    Column("settings", JSON(none_as_null=True), nullable=True),
+    # "draft" while its settings are being made, "published" (or nothing) when people may work on it.
+    Column("state", String(20), nullable=True),
+)
+
+# Every wording of the guidelines that a response may have been given under.
+guideline_versions = Table(
+    "guideline_versions",
+    metadata,
+    _id(),
+    _ref("dataset_id", "datasets"),
+    Column("version", Integer, nullable=False),
+    Column("text", Text, nullable=False),
     _time("created_at"),
 )
 
@@ -176,9 +192,28 @@ records = Table(
     _id(),
     _ref("dataset_id", "datasets"),
     Column("position", Integer, nullable=False),
-    _ref("query_id", "queries"),
-    _ref("completion_id", "completions"),
+    # Of records that are made of a run; what is shown of them is the query, its contexts and the completion.
+    _ref("query_id", "queries", nullable=True),
+    _ref("completion_id", "completions", nullable=True),
+    Column("external_id", String(400), nullable=True),
+    Column("fields", JSON(none_as_null=True), nullable=True),
+    Column("metadata", JSON(none_as_null=True), nullable=True),
+    _time("created_at", nullable=True),
     UniqueConstraint("dataset_id", "query_id"),
+)
+Index("ix_records_dataset_position", records.c.dataset_id, records.c.position)
+
+# One for each record and question; those of a run's records are its completions.
+suggestions = Table(
+    "suggestions",
+    metadata,
+    _id(),
+    _ref("record_id", "records"),
+    Column("question", String(200), nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("score", JSON(none_as_null=True), nullable=True),
+    _time("created_at"),
 )
 
 responses = Table(
@@ -192,8 +227,20 @@ responses = Table(
     Column("seconds", Float, nullable=False),
     _time("created_at"),
     _time("updated_at"),
+    # Which passages are relevant, and spans that the contexts do not support.
+    Column("marks", JSON(none_as_null=True), nullable=True),
+    # What was typed into a submitted or discarded response since; it stands until it is submitted again.
+    Column("edits", JSON(none_as_null=True), nullable=True),
+    # Why it was discarded.
+    Column("reason", Text, nullable=True),
+    # Whether the record was shown with its suggestions, and under which guidelines.
+    Column("prefilled", Boolean, nullable=True),
+    Column("guidelines_version", Integer, nullable=True),
+    # When a submit or discard was taken back: only such a draft takes the place of what was submitted.
+    _time("reopened_at", nullable=True),
     UniqueConstraint("record_id", "annotator_id"),
 )
+Index("ix_responses_annotator_status", responses.c.annotator_id, responses.c.status, responses.c.record_id)
 
 response_history = Table(
     "response_history",
@@ -203,6 +250,22 @@ response_history = Table(
     Column("status", String(20), nullable=False),
     Column("values", JSON, nullable=False),
     _time("at"),
+    Column("marks", JSON(none_as_null=True), nullable=True),
+    Column("reason", Text, nullable=True),
+)
+
+# What an admin has decided where annotators disagree: one for each record.
+adjudications = Table(
+    "adjudications",
+    metadata,
+    _id(),
+    _ref("record_id", "records"),
+    _ref("member_id", "members"),
+    Column("values", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("withdrawn_at", nullable=True),
 )
 
 training_jobs = Table(
@@ -309,63 +372,4 @@ reveals = Table(
 # Values of the whole workspace, for instance what pseudonyms are made with.
 workspace_values = Table("workspace_values", metadata, _id(), Column("value", Text, nullable=False))
 
-LOCAL = {"local": True}
-
-# One line per row of every table that travels: its newest stamp, and where that state has arrived. It is the outbox, and
-# what decides which of two changes of one row is the newer one.
-changes = Table(
-    "changes",
-    metadata,
-    Column("table_name", String(40), primary_key=True),
-    Column("row_id", String(64), primary_key=True),
-    Column("stamp", String(26), nullable=False, index=True),
-    Column("replica", String(26), nullable=False),
-    Column("in_repo", Boolean, nullable=False),
-    Column("in_folder", Boolean, nullable=False),
-    info=LOCAL,
-)
-for _place in (changes.c.in_repo, changes.c.in_folder):
-    Index(
-        f"ix_changes_not_{_place.name}",
-        changes.c.stamp,
-        sqlite_where=_place.is_(False),
-        postgresql_where=_place.is_(False),
-    )
-
-# Values of this store alone: its replica id, and which repo it is in step with.
-local_values = Table(
-    "local_values",
-    metadata,
-    Column("name", String(40), primary_key=True),
-    Column("value", Text, nullable=False),
-    info=LOCAL,
-)
-
-# Journal files that were read, by place ("repo" or "folder").
-journal_files = Table(
-    "journal_files",
-    metadata,
-    Column("place", String(10), primary_key=True),
-    Column("name", String(200), primary_key=True),
-    # How far a growing file was read, in bytes.
-    Column("size", Integer, nullable=False),
-    Column("problem", Text, nullable=False),
-    info=LOCAL,
-)
-
-# Changes that cannot be put in yet: made by a newer version, or pointing at a row that is in a damaged file.
-parked_changes = Table(
-    "parked_changes",
-    metadata,
-    Column("table_name", String(40), primary_key=True),
-    Column("row_id", String(64), primary_key=True),
-    Column("stamp", String(26), nullable=False),
-    Column("replica", String(26), nullable=False),
-    Column("row", JSON, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("in_repo", Boolean, nullable=False),
-    Column("in_folder", Boolean, nullable=False),
-    info=LOCAL,
-)
-
-TRAVELLING = tuple(table for table in metadata.sorted_tables if not table.info.get("local"))
+TRAVELLING = tuple(metadata.sorted_tables)

@@ -1,0 +1,69 @@
+"""The tables that stay on this machine: what is on its way, what was read, and who works on what."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text
+
+from pipeline.store.schema import metadata
+
+# One line per row of every table that travels: its newest stamp, and where that state has arrived. It is the outbox, and
+# what decides which of two changes of one row is the newer one.
+changes = Table(
+    "changes",
+    metadata,
+    Column("table_name", String(40), primary_key=True),
+    Column("row_id", String(64), primary_key=True),
+    Column("stamp", String(26), nullable=False, index=True),
+    Column("replica", String(26), nullable=False),
+    Column("in_repo", Boolean, nullable=False),
+    Column("in_folder", Boolean, nullable=False),
+)
+for _place in (changes.c.in_repo, changes.c.in_folder):
+    Index(
+        f"ix_changes_not_{_place.name}",
+        changes.c.stamp,
+        sqlite_where=_place.is_(False),
+        postgresql_where=_place.is_(False),
+    )
+
+# Who works on which record, and until when it is kept for them, in seconds since the epoch.
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("record_id", String(64), primary_key=True),
+    Column("annotator_id", String(64), primary_key=True),
+    Column("until", Float, nullable=False),
+)
+
+# Values of this store alone: its replica id, and which repo it is in step with.
+local_values = Table(
+    "local_values",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# Journal files that were read, by place ("repo" or "folder").
+journal_files = Table(
+    "journal_files",
+    metadata,
+    Column("place", String(10), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    # How far a growing file was read, in bytes.
+    Column("size", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+)
+
+# Changes that cannot be put in yet: made by a newer version, or pointing at a row that is in a damaged file.
+parked_changes = Table(
+    "parked_changes",
+    metadata,
+    Column("table_name", String(40), primary_key=True),
+    Column("row_id", String(64), primary_key=True),
+    Column("stamp", String(26), nullable=False),
+    Column("replica", String(26), nullable=False),
+    Column("row", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("in_repo", Boolean, nullable=False),
+    Column("in_folder", Boolean, nullable=False),
+)

@@ -1,0 +1,342 @@
+"""People's responses with their history, and which records are kept for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from pipeline.annotation.settings import Distribution
+from pipeline.errors import RecordError
+from pipeline.records import Response, ResponseStatus, id_of
+from pipeline.store.engine import Database
+from pipeline.store.local_schema import reservations
+from pipeline.store.rows import change, found, history_line, now, put
+from pipeline.store.schema import records, response_history, responses
+
+# How long a record is kept for whoever works on it, from their last sign of life.
+RESERVED_SECONDS = 300.0
+# How long for whoever sees it next.
+PREFETCHED_SECONDS = 60.0
+# Most often one of the first records is free; at the end of a sprint nearly none is.
+FIRST_LOOK, LATER_LOOKS = 20, 400
+FULL = "Others have answered this record in the meantime. Your text is kept as a draft; go on with the next record."
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person gives: the values of their answers, marks, the reason of a discard, seconds of work to add."""
+
+    values: Mapping[str, object]
+    marks: Mapping[str, object]
+    reason: str = ""
+    seconds: float = 0.0
+    prefilled: bool | None = None
+    guidelines_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A response as it was at a time, in seconds since the epoch."""
+
+    status: ResponseStatus
+    values: Mapping[str, object]
+    marks: Mapping[str, object]
+    reason: str
+    at: float
+
+
+class ResponseStore:
+    """Rows of ``responses``, ``response_history`` and ``reservations``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def of_dataset(self, dataset_id: str) -> list[Response]:
+        """Return all responses to a dataset's records, of everybody, oldest first."""
+        return self._responses(records.c.dataset_id == dataset_id)
+
+    def of_record(self, record_id: str) -> list[Response]:
+        """Return everybody's responses to a record, oldest first."""
+        return self._responses(responses.c.record_id == record_id)
+
+    def of_person(self, dataset_id: str, annotator_id: str) -> dict[str, ResponseStatus]:
+        """Return the status of each record of a dataset that a person has a response to."""
+        query = select(responses.c.record_id, responses.c.status).select_from(responses.join(records))
+        mine = (responses.c.annotator_id == annotator_id) & (records.c.dataset_id == dataset_id)
+        with self._db.read() as connection:
+            return {row.record_id: ResponseStatus(row.status) for row in connection.execute(query.where(mine))}
+
+    def get(self, record_id: str, annotator_id: str) -> Response | None:
+        """Return one person's response to a record, or None while it is pending."""
+        with self._db.read() as connection:
+            row = _row(connection, record_id, annotator_id)
+        return None if row is None else _response(row)
+
+    def history(self, response_id: str) -> list[Version]:
+        """Return what a response was before, newest first: every state that was submitted or discarded."""
+        query = select(response_history).where(response_history.c.response_id == response_id)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(response_history.c.at.desc())).mappings().all()
+        return [
+            Version(ResponseStatus(row["status"]), row["values"], row["marks"] or {}, row["reason"] or "", row["at"])
+            for row in rows
+        ]
+
+    def save_draft(self, record_id: str, annotator_id: str, given: Given) -> Response:
+        """Store what was typed. What was submitted or discarded stays: beside it, this is kept as edits of it."""
+        with self._db.write() as connection:
+            before = _row(connection, record_id, annotator_id)
+            if before is not None and before["status"] != ResponseStatus.DRAFT.value:
+                change(connection, responses, before["id"], edits=_edits(before, given))
+            else:
+                _write(connection, before, record_id, annotator_id, ResponseStatus.DRAFT, given)
+            return _response(found(_row(connection, record_id, annotator_id), "response"))
+
+    def end(
+        self,
+        record_id: str,
+        annotator_id: str,
+        status: Literal[ResponseStatus.SUBMITTED, ResponseStatus.DISCARDED],
+        given: Given,
+        distribution: Distribution,
+    ) -> Response:
+        """Submit or discard, and free the record for others; what it was before goes into the history.
+
+        What stands already is not written again: a submit that is repeated because its answer was lost changes nothing.
+
+        Raises:
+            RecordError: the record has got all its responses from others, or is being answered by as many as it needs.
+                What was given is then kept as a draft.
+        """
+        with self._db.write() as connection:
+            before = _row(connection, record_id, annotator_id)
+            full = status is ResponseStatus.SUBMITTED and _is_full(connection, record_id, annotator_id, distribution)
+            if full and (before is None or before["status"] != status.value):
+                draft = before is None or before["status"] == ResponseStatus.DRAFT.value
+                if draft:
+                    _write(connection, before, record_id, annotator_id, ResponseStatus.DRAFT, given)
+                else:
+                    change(connection, responses, before["id"], edits=_edits(before, given))
+            elif before is None or not _stands(before, status, given):
+                _write(connection, before, record_id, annotator_id, status, given)
+                full = False
+            if not full:
+                _release(connection, record_id, annotator_id)
+            written = found(_row(connection, record_id, annotator_id), "response")
+        if full and written["status"] != status.value:
+            raise RecordError(FULL)
+        return _response(written)
+
+    def reopen(self, record_id: str, annotator_id: str) -> Response:
+        """Take back a submit or a discard: what was given is a draft again, and stays in the history.
+
+        Raises:
+            RecordError: there is nothing to take back.
+        """
+        with self._db.write() as connection:
+            before = _row(connection, record_id, annotator_id)
+            if before is None or before["status"] == ResponseStatus.DRAFT.value:
+                raise RecordError("There is nothing to take back on this record.")
+            moment = now()
+            values = {"status": ResponseStatus.DRAFT.value, "reopened_at": moment, "updated_at": moment, "reason": None}
+            change(connection, responses, before["id"], **values)
+            _to_history(connection, before)
+            _reserve(connection, record_id, annotator_id, moment + RESERVED_SECONDS)
+            return _response(found(_row(connection, record_id, annotator_id), "response"))
+
+    def claim(
+        self, candidates: Sequence[str], annotator_id: str, distribution: Distribution, seconds: float
+    ) -> str | None:
+        """Keep the first of these records that this person can work on for them; return it, or None.
+
+        It is found and kept in one transaction, so that two people never get the last place of one record. A record that has
+        a place for this person has fewer submitted responses, and people at work, than it needs.
+        """
+        with self._db.write() as connection:
+            for some in _looks(candidates):
+                open_ = _open_for(connection, some, annotator_id, distribution)
+                first = next((record_id for record_id in some if record_id in open_), None)
+                if first is not None:
+                    _reserve(connection, first, annotator_id, now() + seconds)
+                    return first
+        return None
+
+    def release(self, record_id: str, annotator_id: str) -> None:
+        """Free a record that was kept for this person."""
+        with self._db.write() as connection:
+            _release(connection, record_id, annotator_id)
+
+    def counts(
+        self, dataset_id: str, annotator_id: str, distribution: Distribution
+    ) -> tuple[dict[ResponseStatus, int], int]:
+        """Return how many responses of each status a person has, and how many records are done without this person."""
+        # Looked up for each response: there are fewer of these than records, until a sprint is far on.
+        of = select(records.c.dataset_id).where(records.c.id == responses.c.record_id).scalar_subquery()
+        inside = of == dataset_id
+        mine = select(responses.c.status, func.count()).where(responses.c.annotator_id == annotator_id, inside)
+        submitted = func.sum(responses.c.status == ResponseStatus.SUBMITTED.value)
+        discarded = func.sum(responses.c.status == ResponseStatus.DISCARDED.value)
+        done = submitted >= distribution.min_submitted
+        if distribution.discard_quorum is not None:
+            done |= discarded >= distribution.discard_quorum
+        by_record = (
+            select(responses.c.record_id)
+            .where(inside)
+            .group_by(responses.c.record_id)
+            .having(done & (func.sum(responses.c.annotator_id == annotator_id) == 0))
+        )
+        with self._db.read() as connection:
+            own = {ResponseStatus(status): n for status, n in connection.execute(mine.group_by(responses.c.status))}
+            others = connection.scalar(select(func.count()).select_from(by_record.subquery()))
+        return own, others
+
+    def closed_to(self, dataset_id: str, annotator_id: str, distribution: Distribution) -> set[str]:
+        """Return the records of a dataset that are done without this person."""
+        query = select(responses.c.record_id, responses.c.annotator_id, responses.c.status)
+        inside = responses.c.record_id.in_(select(records.c.id).where(records.c.dataset_id == dataset_id))
+        counts: dict[str, _Places] = {}
+        with self._db.read() as connection:
+            for row in connection.execute(query.where(inside)):
+                counts.setdefault(row.record_id, _Places()).add(row.status, row.annotator_id == annotator_id)
+        return {record_id for record_id, places in counts.items() if not places.mine and places.done(distribution)}
+
+    def _responses(self, condition) -> list[Response]:
+        query = select(responses).select_from(responses.join(records)).where(condition)
+        query = query.order_by(responses.c.created_at, responses.c.id)
+        with self._db.read() as connection:
+            return [_response(row) for row in connection.execute(query).mappings()]
+
+
+@dataclass(slots=True)
+class _Places:
+    """Who has done what with a record. ``mine`` is this person's status."""
+
+    submitted: int = 0
+    discarded: int = 0
+    mine: str = ""
+
+    def add(self, status: str, own: bool) -> None:
+        self.submitted += status == ResponseStatus.SUBMITTED.value
+        self.discarded += status == ResponseStatus.DISCARDED.value
+        self.mine = status if own else self.mine
+
+    def done(self, distribution: Distribution) -> bool:
+        quorum = distribution.discard_quorum
+        return self.submitted >= distribution.min_submitted or (quorum is not None and self.discarded >= quorum)
+
+
+def _looks(candidates: Sequence[str]) -> Iterator[Sequence[str]]:
+    if candidates:
+        yield candidates[:FIRST_LOOK]
+    for start in range(FIRST_LOOK, len(candidates), LATER_LOOKS):
+        yield candidates[start : start + LATER_LOOKS]
+
+
+def _open_for(connection: Connection, some: Sequence[str], me: str, distribution: Distribution) -> set[str]:
+    """Return those records that this person has not ended, and that have a place left for them."""
+    places = {record_id: _Places() for record_id in some}
+    working: dict[str, set[str]] = {record_id: set() for record_id in some}
+    query = select(responses.c.record_id, responses.c.annotator_id, responses.c.status, responses.c.updated_at)
+    fresh = now() - RESERVED_SECONDS
+    for row in connection.execute(query.where(responses.c.record_id.in_(some))):
+        places[row.record_id].add(row.status, row.annotator_id == me)
+        # A draft that came from another replica is a sign of life, like a reservation on this one.
+        if row.status == ResponseStatus.DRAFT.value and row.updated_at > fresh and row.annotator_id != me:
+            working[row.record_id].add(row.annotator_id)
+    for record_id, annotator_id in _others_at_work(connection, some, me):
+        working[record_id].add(annotator_id)
+    return {
+        record_id
+        for record_id in some
+        if places[record_id].mine in ("", ResponseStatus.DRAFT.value)
+        and not places[record_id].done(distribution)
+        and places[record_id].submitted + len(working[record_id]) < distribution.min_submitted
+    }
+
+
+def _others_at_work(connection: Connection, some: Sequence[str], me: str) -> list[tuple[str, str]]:
+    query = select(reservations.c.record_id, reservations.c.annotator_id).where(reservations.c.record_id.in_(some))
+    current = (reservations.c.until > now()) & (reservations.c.annotator_id != me)
+    return [(row.record_id, row.annotator_id) for row in connection.execute(query.where(current))]
+
+
+def _is_full(connection: Connection, record_id: str, me: str, distribution: Distribution) -> bool:
+    """Say whether every place of a record is taken by others, by their responses or because they are at work on it.
+
+    Whoever holds a reservation has a place, and takes it from nobody.
+    """
+    others = (responses.c.record_id == record_id) & (responses.c.annotator_id != me)
+    submitted = others & (responses.c.status == ResponseStatus.SUBMITTED.value)
+    taken = connection.scalar(select(func.count()).select_from(responses).where(submitted))
+    if taken >= distribution.min_submitted:
+        return True
+    mine = (
+        (reservations.c.record_id == record_id) & (reservations.c.annotator_id == me) & (reservations.c.until > now())
+    )
+    if connection.scalar(select(reservations.c.until).where(mine)) is not None:
+        return False
+    return taken + len(_others_at_work(connection, [record_id], me)) >= distribution.min_submitted
+
+
+def _reserve(connection: Connection, record_id: str, annotator_id: str, until: float) -> None:
+    mine = (reservations.c.record_id == record_id) & (reservations.c.annotator_id == annotator_id)
+    if connection.execute(update(reservations).where(mine).values(until=until)).rowcount == 0:
+        row = {"record_id": record_id, "annotator_id": annotator_id, "until": until}
+        connection.execute(insert(reservations).values(row))
+
+
+def _release(connection: Connection, record_id: str, annotator_id: str) -> None:
+    mine = (reservations.c.record_id == record_id) & (reservations.c.annotator_id == annotator_id)
+    connection.execute(delete(reservations).where(mine | (reservations.c.until < now())))
+
+
+def _row(connection: Connection, record_id: str, annotator_id: str):
+    condition = (responses.c.record_id == record_id) & (responses.c.annotator_id == annotator_id)
+    return connection.execute(select(responses).where(condition)).mappings().first()
+
+
+def _edits(before, given: Given) -> dict[str, object] | None:
+    edits = {"values": dict(given.values), "marks": dict(given.marks)}
+    same = dict(before["values"]) == edits["values"] and (before["marks"] or {}) == edits["marks"]
+    return None if same else edits
+
+
+def _stands(before, status: ResponseStatus, given: Given) -> bool:
+    same = before["status"] == status.value and dict(before["values"]) == dict(given.values)
+    return same and (before["marks"] or {}) == dict(given.marks) and (before["reason"] or "") == given.reason
+
+
+def _write(connection, before, record_id, annotator_id, status: ResponseStatus, given: Given) -> None:
+    changed = {
+        "status": status.value,
+        "values": dict(given.values),
+        "marks": dict(given.marks) or None,
+        "edits": None,
+        "reason": given.reason or None,
+        "guidelines_version": given.guidelines_version,
+        "updated_at": now(),
+    }
+    if before is None:
+        key = {"id": id_of("response", record_id, annotator_id), "record_id": record_id, "annotator_id": annotator_id}
+        first = {"seconds": given.seconds, "prefilled": given.prefilled, "created_at": now(), "reopened_at": None}
+        put(connection, responses, [{**key, **changed, **first}])
+        return
+    change(connection, responses, before["id"], **changed, seconds=before["seconds"] + given.seconds)
+    # Drafts replace each other many times a minute; only what was submitted or discarded is worth a line of history.
+    if before["status"] != ResponseStatus.DRAFT.value:
+        _to_history(connection, before)
+
+
+def _to_history(connection: Connection, before) -> None:
+    line = history_line(before)
+    if connection.scalar(select(response_history.c.id).where(response_history.c.id == line["id"])) is None:
+        put(connection, response_history, [line])
+
+
+def _response(row) -> Response:
+    names = ("id", "record_id", "annotator_id", "values", "seconds", "updated_at", "created_at", "edits")
+    known = {name: row[name] for name in (*names, "prefilled", "guidelines_version")}
+    return Response(status=ResponseStatus(row["status"]), marks=row["marks"] or {}, reason=row["reason"] or "", **known)
