@@ -12,6 +12,7 @@ from pipeline.records import ResponseStatus, Split
 from pipeline.store import Store, open_store
 from pipeline.store.schema import TRAVELLING
 from tests.hub_server import HubServer
+from tests.workspace import respond
 
 REPO = "team/feedback"
 TOKEN = "hf_write_token"
@@ -46,7 +47,7 @@ def work(store: Store, count: int = 3, name: str = "list") -> str:
 
 def answer(store: Store, record_id: str, person: str, text: str, status=ResponseStatus.SUBMITTED) -> None:
     """Store somebody's response to a record."""
-    store.reviews.save_response(record_id, person, status, {"answer": text})
+    respond(store, record_id, person, status, {"answer": text})
 
 
 def never_rewritten(hub: HubServer, repo: str = REPO) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.records import JobState, Run, Split
 from pipeline.services import Services
-from pipeline.store.reviews import Dataset
+from pipeline.store.datasets import Dataset
 from tests.workspace import open_workspace
 
 MANUAL = """# Harbour manual
@@ -82,7 +82,7 @@ def reviewable(services: Services, folder: Path) -> Dataset:
     add_manual(services, folder)
     run_id = services.generation.start_run(services.registry.all()[0].id, add_queries(services))
     assert finished(services, run_id).state is JobState.DONE
-    return services.reviews.create_dataset(run_id, "answer-review")
+    return services.datasets.create_of_run(run_id, "answer-review")
 
 
 def prepare(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from pipeline.store import Store, open_store
 from pipeline.store.rows import put
 from pipeline.store.schema import members, votes
 from tests.material import add_manual, add_queries, finished
-from tests.workspace import add_comparison, add_model, open_workspace
+from tests.workspace import add_comparison, add_model, open_workspace, respond
 
 PAIRS = 3
 
@@ -28,7 +28,7 @@ def base_workspace(folder: Path) -> Path:
     add_manual(services, folder)
     run_id = services.generation.start_run(services.registry.all()[0].id, add_queries(services))
     finished(services, run_id)
-    services.reviews.create_dataset(run_id, "answer-review")
+    services.datasets.create_of_run(run_id, "answer-review")
     texts = [(f"First {n}.", f"Second {n}.") for n in range(PAIRS)]
     add_comparison(services, (add_model(services, "one"), add_model(services, "two")), texts)
     while changes := services.store.outbox.batch("repo", 10_000):
@@ -60,7 +60,7 @@ class Replica:
         self.store.database.engine.dispose()
         self._repo = repo
         self._read: set[str] = set()
-        self.records = self.store.reviews.record_ids(self.store.reviews.datasets()[0].id)
+        self.records = self.store.datasets.record_ids(self.store.datasets.all()[0].id)
         self.set_id = self.store.comparisons.sets()[0].id
         self.pairs = self.store.comparisons.in_set(self.set_id)
 
@@ -107,7 +107,7 @@ class Replica:
     def respond(self, number: int, letter: str, text: str) -> tuple[str, str]:
         """Submit a response; return its key."""
         record, person = self.records[number], self.person(letter)
-        self.store.reviews.save_response(record, person, ResponseStatus.SUBMITTED, {"answer": text})
+        respond(self.store, record, person, ResponseStatus.SUBMITTED, {"answer": text})
         return record, person
 
     def vote(self, number: int, letter: str, outcome: str) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from components import compare
 from pipeline import ranking
+from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.records import Outcome, ResponseStatus, Split, Vote
-from pipeline.tasks import ANSWER
 from tests.material import finished
 from tests.workspace import add_comparison, add_model, person
 
@@ -19,10 +19,10 @@ def test_rank_1_is_best_so_the_smaller_rank_wins():
 def test_drafts_and_discards_never_count(services):
     services.example.add()
     dataset, me = services.example.review(), person(services, "Ada")
-    ids = services.store.reviews.record_ids(dataset.id)
-    services.reviews.save_draft(ids[0], me, {ANSWER: "A draft."})
-    services.reviews.discard(ids[1], me, {ANSWER: "Thrown away."})
-    services.reviews.submit(ids[2], me, {ANSWER: "Submitted."})
+    ids = services.store.datasets.record_ids(dataset.id)
+    services.annotation.save_draft(ids[0], me, {ANSWER: "A draft."})
+    services.annotation.discard(ids[1], me, {ANSWER: "Thrown away."})
+    services.annotation.submit(ids[2], me, {ANSWER: "Submitted."})
     rows = services.tuner.data_card(dataset.id).rows
     assert [row.answer for row in rows] == ["Submitted."]
     assert all(row.response.status is ResponseStatus.SUBMITTED for row in rows)
@@ -83,7 +83,7 @@ def test_test_queries_never_become_training_rows(services, split):
     run_id = services.generation.start_run(model.id, list_id)
     finished(services, run_id)
     rows = [(row.query.id, row.completion.id) for row in services.generation.rows(services.store.runs.get(run_id))]
-    dataset = services.store.reviews.add_dataset("d", "answer-review", run_id, rows)
-    record = services.store.reviews.record_ids(dataset)[0]
-    services.reviews.submit(record, person(services, "Ada"), {ANSWER: "So."})
+    dataset = services.store.datasets.add_of_run("d", review_settings("answer-review"), "answer-review", run_id, rows)
+    record = services.store.datasets.record_ids(dataset)[0]
+    services.annotation.submit(record, person(services, "Ada"), {ANSWER: "So."})
     assert len(services.tuner.data_card(dataset).rows) == (1 if split is Split.TRAIN else 0)

@@ -34,7 +34,7 @@ def prepare_work(folder: Path) -> Path:
     list_id = add_queries(services, [f"Where is pier number {n} of the harbour?" for n in range(PIECES)], ())
     run_id = services.generation.start_run(services.registry.all()[0].id, list_id)
     finished(services, run_id)
-    services.reviews.create_dataset(run_id, "answer-review")
+    services.datasets.create_of_run(run_id, "answer-review")
     texts = [(f"Pier {n} is here.", f"You find pier {n} over there.") for n in range(PIECES)]
     add_comparison(services, (add_model(services, "one"), add_model(services, "two")), texts)
     services.close()
@@ -116,10 +116,10 @@ def work_until_killed(
 def check(home: Path, rounds: list[list[Worker]]) -> None:
     """Compare what people were told with what the store holds, in the same store classes that the app uses."""
     store = open_store(home / "pairloop.db")
-    dataset, comparison = store.reviews.datasets()[0].id, store.comparisons.sets()[0].id
-    responses = {(r.annotator_id, r.record_id): r for r in store.reviews.responses(dataset)}
+    dataset, comparison = store.datasets.all()[0].id, store.comparisons.sets()[0].id
+    responses = {(r.annotator_id, r.record_id): r for r in store.responses.of_dataset(dataset)}
     votes = {(v.annotator_id, v.comparison_id): v for v in store.comparisons.votes(comparison)}
-    assert len(responses) == len(store.reviews.responses(dataset))
+    assert len(responses) == len(store.responses.of_dataset(dataset))
     assert len(votes) == len(store.comparisons.votes(comparison))
     for worker in (worker for workers in rounds for worker in workers):
         who = store.members.by_token(worker.token)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-from pipeline.records import Answer, Context, Model, Split, new_id
+from pipeline.annotation.settings import Distribution
+from pipeline.records import Answer, Context, Model, Response, ResponseStatus, Split, new_id
 from pipeline.services import Services, open_services
 from pipeline.settings import Settings
+from pipeline.store import Store
 from pipeline.store.comparisons import Comparison
+from pipeline.store.responses import Given
 from pipeline.store.runs import completion_of
 
 
@@ -47,6 +50,21 @@ def add_comparison(
         items.append(Comparison(new_id(), set_id, position, query.id, retrieval.id, *ids, same))
     services.store.comparisons.open_set(set_id, items, {"pairs": len(items)})
     return set_id
+
+
+def respond(
+    store: Store,
+    record_id: str,
+    annotator_id: str,
+    status: ResponseStatus,
+    values: Mapping[str, object],
+    seconds: float = 0.0,
+) -> Response:
+    """Store a person's response, as many of them as there are people."""
+    given = Given(values, {}, seconds=seconds)
+    if status is ResponseStatus.DRAFT:
+        return store.responses.save_draft(record_id, annotator_id, given)
+    return store.responses.end(record_id, annotator_id, status, given, Distribution(min_submitted=1_000))
 
 
 def person(services: Services, name: str) -> str:

@@ -45,6 +45,8 @@ train/test border that a query is on is the column `split`. A table without rows
 
 - **Reviews.** Annotators saw the query, the contexts and a form that was filled with the model's answer. An answer that
   was left unchanged may be a good one or a quick one: compare `edited` and `seconds` before you trust it.
+- **Other datasets.** Records of other fields and questions stand in the same tables: what is shown is JSON in `fields`,
+  what was answered is JSON in `values`. They have no query and no split, and no training set is made of them.
 - **Train and test.** Reviews are made on train queries, comparisons on test queries. `sft` and `preferences` hold rows of
   both, so that nothing is lost: keep `split == "train"` for a model that is to be compared on the same test queries.
 - **Comparisons.** Both models answered over the same stored contexts. Votes were blind: nothing that was sent to an
@@ -55,7 +57,7 @@ train/test border that a query is on is the column `split`. A table without rows
 - **Counting.** The win rate is (wins + half of `tie` and `both_bad`) / votes. Votes on one query are not independent:
   compute intervals over queries. Where models are ranked, rank 1 is the best, and equal ranks are a tie.
 - **Still blind?** Who reads this repository can see which model wrote which answer, and should not vote any more.
-- **Left out.** Drafts, votes that were taken back, and documents that were deleted. Contexts keep the passages of deleted
+- **Left out.** Drafts, votes and decisions that were taken back, and documents that were deleted. Contexts keep the passages of deleted
   documents, because answers rest on them.
 - **People.** {people}
 

@@ -53,20 +53,23 @@ def published_rows(store: Store, salt: str, show_names: bool = False) -> dict[st
     """Return the rows of every table by its name, with annotators as pseudonyms or under their names."""
     published = PublishedStore(store.database)
     # What refers to others is read first: a row that is stored meanwhile is then never referred to without being there.
-    votes, responses = published.votes(), published.responses()
+    people = published.votes(), published.responses(), published.adjudications()
     names = annotators(store, salt, show_names)
-    votes, responses = (
-        [{**row, "annotator": names[row["annotator_id"]]} for row in rows] for rows in (votes, responses)
+    votes, responses, adjudications = (
+        [{**row, "annotator": names[row["annotator_id"]]} for row in rows] for rows in people
     )
     submitted = [row for row in responses if row["status"] == ResponseStatus.SUBMITTED.value]
-    reviews = [row for row in submitted if row["split"] == Split.TRAIN.value]
+    # Only answers to the queries of a run are trained on; records from elsewhere are on no side of the border.
+    reviews = [row for row in submitted if row["split"] == Split.TRAIN.value and row["answer"]]
     return {
         "votes": votes,
         "responses": responses,
+        "adjudications": adjudications,
         "sft": [*map(_reviewed, reviews), *(_corrected(vote) for vote in votes if vote["correction"])],
         "preferences": [*_preferred_in_reviews(reviews), *_preferred_in_votes(votes)],
         "comparisons": published.comparisons(),
         "records": published.records(),
+        "guidelines": published.guidelines(),
         "completions": published.completions(),
         "queries": published.queries(),
         "documents": published.documents(),

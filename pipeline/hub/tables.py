@@ -71,6 +71,8 @@ _REFUSED = Column("refused", "bool", "Whether the answer says that this is not i
 _RETRIEVER = _string("retriever", "What fetched the contexts, over which documents.")
 _RECORD_ID = _string("record_id", "Id in `records` of the reviewed record, or null.")
 _COMPARISON_ID = _string("comparison_id", "Id in `comparisons` of the judged pair, or null.")
+_DATASET = _string("dataset", "Name of the dataset that annotators work on.")
+_VALUES = _string("values", "The answers as JSON, by the name of their question.")
 _TEMPLATE = _string("prompt_template", "Name of the prompt that the contexts and the query are put into.")
 
 TABLES: tuple[Table, ...] = (
@@ -147,20 +149,24 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "records",
-        "What annotators were given to review: a query, its contexts and the suggested answer.",
+        "What annotators were given: the answers of a run to review, or records of any other fields.",
         (
             ID,
-            _string("dataset_id", "Id of the review dataset."),
-            _string("dataset", "Name of the review dataset."),
-            Column("position", "int32", "Place in the review dataset, 0 is the first."),
+            _string("dataset_id", "Id of the dataset that annotators work on."),
+            _DATASET,
+            Column("position", "int32", "Place in the dataset, 0 is the first."),
             QUERY_ID,
             QUERY,
             SPLIT,
             CONTEXTS,
-            _string("suggestion", "The model's answer, which the form was filled with."),
+            _string("suggestion", "The model's answer, which the form was filled with; null where there is no run."),
             _string("model", "Name of the model that the suggestion is from."),
             _string("completion_id", "Id of the suggestion in `completions`."),
             _TEMPLATE,
+            _string("external_id", "Id that the record came in with, or null."),
+            _string("fields", "What is shown, as JSON by name; null for records of a run: see `query` and `contexts`."),
+            _string("metadata", "What else is known of the record, as JSON by name, hidden properties among it."),
+            _string("suggestions", "As JSON, a list of `question`, `value`, `agent` (who proposed it) and `score`."),
         ),
     ),
     Table(
@@ -169,7 +175,7 @@ TABLES: tuple[Table, ...] = (
         (
             ID,
             _string("record_id", "Id in `records`."),
-            _string("dataset", "Name of the review dataset."),
+            _DATASET,
             QUERY_ID,
             QUERY,
             SPLIT,
@@ -184,6 +190,37 @@ TABLES: tuple[Table, ...] = (
             Column("seconds", "float64", "Working time on the record."),
             CREATED,
             Column("updated_at", TIME, "When it was last submitted or discarded."),
+            _VALUES,
+            _string("marks", "Relevant `chunks` by number and unsupported `spans` of the text, as JSON, or null."),
+            _string("reason", "Why it was discarded, in the annotator's words, or null."),
+            Column("prefilled", "bool", "Whether the form was filled with the suggestions; null where not known."),
+            Column("guidelines_version", "int32", "Version in `guidelines` that it was given under, or null."),
+        ),
+    ),
+    Table(
+        "adjudications",
+        "What was decided where annotators disagreed. Decisions that were withdrawn are left out.",
+        (
+            ID,
+            _string("record_id", "Id in `records`."),
+            _DATASET,
+            _VALUES,
+            _string("reason", "Why, in the words of who decided, or null."),
+            ANNOTATOR,
+            CREATED,
+            Column("updated_at", TIME, "When it was last changed."),
+        ),
+    ),
+    Table(
+        "guidelines",
+        "Every wording of every dataset's guidelines: a response says which version it was given under.",
+        (
+            ID,
+            _string("dataset_id", "Id of the dataset."),
+            _DATASET,
+            Column("version", "int32", "Number of the wording, 1 is the first."),
+            _string("text", "The guidelines, in Markdown."),
+            CREATED,
         ),
     ),
     Table(

@@ -5,27 +5,33 @@ People appear by their member id, as ``annotator_id``, and are given other names
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
 
+from pipeline.annotation.plain import from_plain
+from pipeline.annotation.templates import ANSWER, CONTEXT_RATING, QUERY_RATING
 from pipeline.records import Outcome, ResponseStatus
 from pipeline.store.engine import Database
 from pipeline.store.schema import (
+    adjudications,
     chunks,
     comparison_sets,
     comparisons,
     completions,
     datasets,
     documents,
+    guideline_versions,
     models,
     queries,
     query_sets,
     records,
     responses,
     retrievals,
+    suggestions,
     votes,
 )
 
@@ -77,14 +83,36 @@ class PublishedStore:
         return [_completion(row) for row in self._rows(query)]
 
     def records(self) -> list[Row]:
-        """Return the records of all datasets with what is shown of them."""
-        return self._rows(_with_record(select(records, *_shown()).select_from(records)))
+        """Return the records of all datasets with what is shown of them, and what is suggested for them."""
+        given: dict[str, list[Row]] = {}
+        for row in self._rows(select(suggestions).order_by(suggestions.c.question)):
+            given.setdefault(row["record_id"], []).append(row)
+        rows = self._rows(_with_record(select(records, *_shown()).select_from(records)))
+        return [_record(row, given.get(row["id"], [])) for row in rows]
 
     def responses(self) -> list[Row]:
         """Return the submitted and the discarded responses; drafts never count, and are not published."""
         query = _with_record(select(responses, *_shown()).select_from(responses.join(records)))
         counted = (ResponseStatus.SUBMITTED.value, ResponseStatus.DISCARDED.value)
         return [_response(row) for row in self._rows(query.where(responses.c.status.in_(counted)))]
+
+    def adjudications(self) -> list[Row]:
+        """Return what was decided where annotators disagreed; what was withdrawn is not published."""
+        query = (
+            select(adjudications, datasets.c.name.label("dataset"))
+            .select_from(adjudications.join(records))
+            .join(datasets, records.c.dataset_id == datasets.c.id)
+            .where(adjudications.c.withdrawn_at.is_(None))
+        )
+        return [
+            {**row, "annotator_id": row["member_id"], "values": _json(row["values"]), "reason": row["reason"] or None}
+            for row in self._rows(query)
+        ]
+
+    def guidelines(self) -> list[Row]:
+        """Return every wording of every dataset's guidelines."""
+        query = select(guideline_versions, datasets.c.name.label("dataset"))
+        return self._rows(query.select_from(guideline_versions.join(datasets)))
 
     def comparisons(self) -> list[Row]:
         """Return all comparisons with both completions."""
@@ -133,6 +161,7 @@ def _shown() -> tuple:
         models.c.name.label("model"),
         datasets.c.name.label("dataset"),
         datasets.c.template.label("prompt_template"),
+        datasets.c.settings,
     )
 
 
@@ -194,11 +223,48 @@ def _completion(row: Row) -> Row:
     return {**row, "endpoint_model": model_id, "answer": answer, "error": row["error"] or None}
 
 
+def _record(row: Row, given: list[Row]) -> Row:
+    made_of_run = row["query_id"] is not None
+    proposed = {
+        item["question"]: {name: item[name] for name in ("question", "value", "agent", "score")} for item in given
+    }
+    question = _answer_question(row)
+    if row["suggestion"] is not None and question:
+        answer = {"question": question, "value": row["suggestion"], "agent": row["model"], "score": None}
+        proposed = {question: answer, **proposed}
+    return {
+        **row,
+        "prompt_template": row["prompt_template"] or None,
+        # What is shown of a run's records has columns of its own.
+        "fields": None if made_of_run else _json(row["fields"] or {}),
+        "metadata": _json(row["metadata"] or {}),
+        "suggestions": _json(list(proposed.values())),
+    }
+
+
 def _response(row: Row) -> Row:
     values = row["values"]
-    given = {name: values.get(name) for name in ("query_rating", "context_rating", "answer")}
-    edited = None if row["suggestion"] is None else (given["answer"] or "").split() != row["suggestion"].split()
-    return {**row, **given, "edited": edited}
+    texts = {"values": _json(values), "marks": _json(row["marks"]) if row["marks"] else None}
+    given = {QUERY_RATING: None, CONTEXT_RATING: None, ANSWER: None}
+    if row["query_id"] is not None:
+        ratings = {name: values.get(name) for name in (QUERY_RATING, CONTEXT_RATING)}
+        given = {**{n: v if isinstance(v, int) else None for n, v in ratings.items()}, ANSWER: _answer(row, values)}
+    edited = None if row["suggestion"] is None else (given[ANSWER] or "").split() != row["suggestion"].split()
+    return {**row, **texts, **given, "edited": edited, "reason": row["reason"] or None}
+
+
+def _answer(row: Row, values: Mapping[str, Any]) -> str | None:
+    answer = values.get(_answer_question(row))
+    return answer if isinstance(answer, str) else None
+
+
+def _answer_question(row: Row) -> str:
+    """Return the question that a model's answer is corrected in; the first version's datasets have no settings."""
+    return from_plain(row["settings"]).answer_question if row["settings"] else ANSWER
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _side(row: Row, name: str) -> Row:

@@ -88,11 +88,7 @@ class ResponseStore:
     def save_draft(self, record_id: str, annotator_id: str, given: Given) -> Response:
         """Store what was typed. What was submitted or discarded stays: beside it, this is kept as edits of it."""
         with self._db.write() as connection:
-            before = _row(connection, record_id, annotator_id)
-            if before is not None and before["status"] != ResponseStatus.DRAFT.value:
-                change(connection, responses, before["id"], edits=_edits(before, given))
-            else:
-                _write(connection, before, record_id, annotator_id, ResponseStatus.DRAFT, given)
+            _keep(connection, _row(connection, record_id, annotator_id), record_id, annotator_id, given)
             return _response(found(_row(connection, record_id, annotator_id), "response"))
 
     def end(
@@ -113,20 +109,18 @@ class ResponseStore:
         """
         with self._db.write() as connection:
             before = _row(connection, record_id, annotator_id)
-            full = status is ResponseStatus.SUBMITTED and _is_full(connection, record_id, annotator_id, distribution)
-            if full and (before is None or before["status"] != status.value):
-                draft = before is None or before["status"] == ResponseStatus.DRAFT.value
-                if draft:
-                    _write(connection, before, record_id, annotator_id, ResponseStatus.DRAFT, given)
-                else:
-                    change(connection, responses, before["id"], edits=_edits(before, given))
-            elif before is None or not _stands(before, status, given):
-                _write(connection, before, record_id, annotator_id, status, given)
-                full = False
-            if not full:
+            # Whoever has submitted has a place already.
+            has_place = before is not None and before["status"] == ResponseStatus.SUBMITTED.value
+            wants_one = status is ResponseStatus.SUBMITTED and not has_place
+            refused = wants_one and _is_full(connection, record_id, annotator_id, distribution)
+            if refused:
+                _keep(connection, before, record_id, annotator_id, given)
+            else:
+                if before is None or not _stands(before, status, given):
+                    _write(connection, before, record_id, annotator_id, status, given)
                 _release(connection, record_id, annotator_id)
             written = found(_row(connection, record_id, annotator_id), "response")
-        if full and written["status"] != status.value:
+        if refused:
             raise RecordError(FULL)
         return _response(written)
 
@@ -296,6 +290,14 @@ def _release(connection: Connection, record_id: str, annotator_id: str) -> None:
 def _row(connection: Connection, record_id: str, annotator_id: str):
     condition = (responses.c.record_id == record_id) & (responses.c.annotator_id == annotator_id)
     return connection.execute(select(responses).where(condition)).mappings().first()
+
+
+def _keep(connection: Connection, before, record_id: str, annotator_id: str, given: Given) -> None:
+    """Keep what was given as a draft, or as edits of what was submitted or discarded."""
+    if before is not None and before["status"] != ResponseStatus.DRAFT.value:
+        change(connection, responses, before["id"], edits=_edits(before, given))
+    else:
+        _write(connection, before, record_id, annotator_id, ResponseStatus.DRAFT, given)
 
 
 def _edits(before, given: Given) -> dict[str, object] | None:

@@ -34,6 +34,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store, open_store
 from tests.bench.workload import TEXT, fill, records_of
 from tests.hub_server import HubServer
+from tests.workspace import respond
 
 REPO, TOKEN = "team/feedback", "hf_write_token"
 # Faults as the Hub shows them, each in force for so many seconds of work.
@@ -75,7 +76,7 @@ def submit(folder: Path, pairs: int = 3000) -> None:
                 records, people = places[id(store)]
                 record, person = records[number // PEOPLE], people[number % PEOPLE]
                 begun = time.perf_counter()
-                store.reviews.save_response(record, person, ResponseStatus.SUBMITTED, {"answer": TEXT})
+                respond(store, record, person, ResponseStatus.SUBMITTED, {"answer": TEXT})
                 taken[id(store)].append(time.perf_counter() - begun)
         sync.stop(30)
     both = {"without": taken[id(alone)], "with": taken[id(backed)]}
@@ -122,7 +123,7 @@ def faults(folder: Path) -> None:
             end = time.monotonic() + FAULT_SECONDS
             while time.monotonic() < end or store.outbox.waiting("repo").count:
                 if time.monotonic() < end:
-                    store.reviews.save_response(next(waiting), people[0], ResponseStatus.SUBMITTED, {"answer": TEXT})
+                    respond(store, next(waiting), people[0], ResponseStatus.SUBMITTED, {"answer": TEXT})
                     saved += 1
                 since = store.outbox.waiting("repo").since
                 worst = max(worst, time.time() - since if since else 0.0)
@@ -152,8 +153,8 @@ def sprint(folder: Path) -> None:
             for person in people:
                 for draft in range(DRAFTS):
                     text = {"answer": TEXT[: 80 * (draft + 1)]}
-                    store.reviews.save_response(records[minute], person, ResponseStatus.DRAFT, text)
-                store.reviews.save_response(records[minute], person, ResponseStatus.SUBMITTED, {"answer": TEXT}, 45.0)
+                    respond(store, records[minute], person, ResponseStatus.DRAFT, text)
+                respond(store, records[minute], person, ResponseStatus.SUBMITTED, {"answer": TEXT}, 45.0)
             now[0] += 60.0
             if now[0] >= sync._journal.due():
                 failures = sync._cycle(at_once=False)

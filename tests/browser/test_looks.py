@@ -41,10 +41,14 @@ def running(tmp_path_factory):
     me = services.store.members.by_token(TOKEN)
     services.store.members.rename(me, "Ada Lovelace")
     dataset = services.example.review()
-    records = services.store.reviews.records(dataset.id)
+    records = services.store.datasets.records(dataset.id)
     for record in records[:8]:
-        services.reviews.submit(record.id, me, {"query_rating": 4, "answer": record.suggestion.split("]")[0] + "]"}, 9)
-    services.reviews.save_draft(records[8].id, me, {"context_rating": 2, "answer": "Half written, and then a pause."})
+        services.annotation.submit(
+            record.id, me, {"query_rating": 4, "answer": record.completion.split("]")[0] + "]"}, 9
+        )
+    services.annotation.save_draft(
+        records[8].id, me, {"context_rating": 2, "answer": "Half written, and then a pause."}
+    )
     trained(services, services.tuner.start(dataset.id, services.registry.all()[0].id))
     first = _compared(services)
     for outcome in (*Outcome, *Outcome):

@@ -53,8 +53,8 @@ def stored(home, person):
     token = next(cookie["value"] for cookie in person.context.cookies() if cookie["name"] == "pairloop_person")
     store = open_store(home / "pairloop.db")
     member = store.members.by_token(token)
-    dataset = store.reviews.datasets()[-1]
-    found = {r.record_id: r for r in store.reviews.responses(dataset.id) if r.annotator_id == member}
+    dataset = store.datasets.all()[-1]
+    found = {r.record_id: r for r in store.responses.of_dataset(dataset.id) if r.annotator_id == member}
     store.close()
     return found
 

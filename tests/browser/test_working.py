@@ -78,9 +78,9 @@ def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open
         ada.sees("#edit-progress", "12 submitted")
         app.stop()
     services = open_workspace(tmp_path / "home")
-    dataset = services.reviews.datasets()[0]
-    responses = services.store.reviews.responses(dataset.id)
-    order = services.reviews.order(dataset.id, responses[0].annotator_id)
+    dataset = services.datasets.all()[0]
+    responses = services.store.responses.of_dataset(dataset.id)
+    order = services.annotation.order(dataset.id, responses[0].annotator_id)
     positions = {record_id: number for number, record_id in enumerate(order, 1)}
     assert {positions[r.record_id]: r.values["answer"] for r in responses} == {
         n: f"answer-to-{n}" for n in range(1, 13)

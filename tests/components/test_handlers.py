@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from components import ask, documents, edit, runs, start, viewer
+from pipeline.annotation.templates import ANSWER, QUERY_RATING
 from pipeline.comparisons import WITHHELD
 from pipeline.errors import DocumentError, NotFoundError, PipelineError, QueryFileError, RecordError
 from pipeline.records import Split
 from pipeline.store.runs import NewRun
-from pipeline.tasks import ANSWER, QUERY_RATING
 from tests.components.screens import ADA, BO, NOBODY, choices, event, member, value
 from tests.material import TEST, TRAIN, finished, open_copy
 from tests.openai_server import OpenAIServer
@@ -133,7 +133,7 @@ class TestDocuments:
                 handlers.delete_document(event(**data))
 
     def test_a_passage_opens_in_its_document_also_after_that_was_deleted(self, services):
-        record = services.store.reviews.records(services.reviews.datasets()[0].id)[2]
+        record = services.store.datasets.records(services.datasets.all()[0].id)[2]
         handlers, click = viewer.ViewerHandlers(services), event(chunk=record.contexts[0].chunk_id)
         shown = handlers.show_place(click)
         assert "harbour.md" in shown and "north pier" in shown.partition("<mark>")[2].partition("</mark>")[0]
@@ -261,7 +261,7 @@ class TestRuns:
     def test_answers_are_sent_to_edit(self, services):
         handlers = runs.RunsHandlers(services)
         sent = handlers.send_to_edit(services.store.runs.latest(1)[0].id, "customer-assistant")
-        newest = services.reviews.datasets()[0]
+        newest = services.datasets.all()[0]
         # The new dataset is chosen, and no record of the one that was on the screen before stays there.
         assert (sent.tabs.selected, value(sent.dataset), sent.record_id) == ("edit", newest.id, "")
         assert (newest.name, newest.template, newest.size) == ("Harbour (2)", "customer-assistant", 5)
@@ -274,11 +274,11 @@ class TestEdit:
 
     @pytest.fixture
     def dataset(self, services):
-        return services.reviews.datasets()[0].id
+        return services.datasets.all()[0].id
 
     @pytest.fixture
     def ids(self, services, dataset):
-        return services.reviews.order(dataset, member(services))
+        return services.annotation.order(dataset, member(services))
 
     def test_nothing_to_review_is_said_with_a_way_on(self, empty):
         shown = edit.EditHandlers(empty).open_dataset(None, "", ADA)
@@ -287,8 +287,8 @@ class TestEdit:
 
     def test_a_record_is_shown_with_its_contexts_and_the_suggestion(self, services, handlers, dataset, ids):
         shown = handlers.open_dataset(dataset, "", ADA)
-        record = services.store.reviews.record(ids[0])
-        assert (shown.record_id, value(shown.answer), shown.form.visible) == (ids[0], record.suggestion, True)
+        record = services.store.datasets.record(ids[0])
+        assert (shown.record_id, value(shown.answer), shown.form.visible) == (ids[0], record.completion, True)
         assert "Record 1 of 5" in shown.record and record.query in shown.record
         assert record.contexts[0].chunk_id in shown.sources
         assert (value(shown.query_rating), value(shown.context_rating)) == (None, None)
@@ -303,19 +303,19 @@ class TestEdit:
         assert "Draft saved" in typed.status and "<ins>" in typed.diff
         shown = handlers.open_dataset(dataset, "", ADA)
         assert (value(shown.answer), value(shown.query_rating)) == ("At seven.", 4)
-        assert "1 drafts" in shown.progress and services.reviews.card(ids[0], member(services, BO)).response is None
+        assert "1 drafts" in shown.progress and services.annotation.card(ids[0], member(services, BO)).response is None
 
     def test_a_submit_is_stored_and_shows_the_next_record(self, services, handlers, dataset, ids):
         shown = handlers.submit_response(ids[0], 5, 4, "At seven.", time.monotonic() - 12, ADA)
         assert shown.record_id == ids[1] and "1 submitted" in shown.progress
-        stored = services.store.reviews.response(ids[0], member(services))
+        stored = services.store.responses.get(ids[0], member(services))
         assert stored.values == {QUERY_RATING: 5, "context_rating": 4, ANSWER: "At seven."}
         assert 12 <= stored.seconds < 60
 
     def test_an_empty_answer_is_refused_and_nothing_is_stored(self, services, handlers, ids):
         with pytest.raises(RecordError, match="Write an answer"):
             handlers.submit_response(ids[0], None, None, " ", None, ADA)
-        assert services.store.reviews.response(ids[0], member(services)) is None
+        assert services.store.responses.get(ids[0], member(services)) is None
 
     def test_a_discard_goes_on_and_can_be_looked_at_again(self, handlers, dataset, ids):
         assert handlers.discard_record(ids[0], None, None, "half", None, ADA).record_id == ids[1]
@@ -351,15 +351,15 @@ class TestEdit:
                 act(ids[0], NOBODY)
             with pytest.raises(NotFoundError):
                 act("nothing", ADA)
-        assert services.store.reviews.responses(dataset) == []
+        assert services.store.responses.of_dataset(dataset) == []
 
     def test_the_example_is_prepared_and_opened(self, empty):
         shown = edit.EditHandlers(empty).prepare_example(ADA)
         assert shown.form.visible and "Record 1 of 24" in shown.record
-        assert len(empty.reviews.datasets()) == 1
+        assert len(empty.datasets.all()) == 1
 
     def test_datasets_can_be_chosen(self, services, handlers, dataset):
-        services.reviews.create_dataset(services.store.runs.latest(1)[0].id, "customer-assistant")
+        services.datasets.create_of_run(services.store.runs.latest(1)[0].id, "customer-assistant")
         assert choices(handlers.load_datasets(dataset)) == ["Harbour (2) (5)", "Harbour (5)"]
         assert value(handlers.load_datasets(dataset)) == dataset
-        assert value(handlers.load_datasets("gone")) == services.reviews.datasets()[0].id
+        assert value(handlers.load_datasets("gone")) == services.datasets.all()[0].id

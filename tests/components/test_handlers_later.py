@@ -9,10 +9,10 @@ import pytest
 
 from components import compare, header, results, tune
 from components import settings as settings_tab
+from pipeline.annotation.templates import ANSWER
 from pipeline.errors import ComparisonError, ModelError, NotFoundError, PipelineError, RecordError, TrainingError
 from pipeline.export import validate_chat_jsonl
 from pipeline.records import JobState, Outcome, Split, Vote
-from pipeline.tasks import ANSWER
 from tests.components.screens import ADA, BO, NOBODY, choices, event, member, value
 from tests.material import TEST, TRAIN, open_copy, trained
 from tests.workspace import add_comparison, add_model
@@ -32,15 +32,15 @@ class TestTune:
 
     @pytest.fixture
     def submitted(self, services):
-        dataset = services.reviews.datasets()[0].id
-        for record in services.store.reviews.records(dataset):
-            services.reviews.submit(record.id, member(services), {ANSWER: record.suggestion})
+        dataset = services.datasets.all()[0].id
+        for record in services.store.datasets.records(dataset):
+            services.annotation.submit(record.id, member(services), {ANSWER: record.completion})
         return dataset
 
     def test_without_a_dataset_and_without_rows_it_says_where_to_begin(self, services, handlers, empty):
         nothing = tune.TuneHandlers(empty).show_data(None)
         assert "No dataset yet" in nothing.card and not nothing.train.interactive
-        none_yet = handlers.show_data(services.reviews.datasets()[0].id)
+        none_yet = handlers.show_data(services.datasets.all()[0].id)
         assert "No rows yet" in none_yet.card and not none_yet.download.interactive
 
     def test_the_data_card_counts_and_previews_the_rows(self, handlers, submitted):
@@ -64,9 +64,9 @@ class TestTune:
         assert (shown.loss.visible, shown.compare.visible, shown.timer.active) == (True, True, False)
 
     def test_a_failed_job_shows_its_reason_and_no_loss(self, services, handlers):
-        dataset = services.reviews.datasets()[0].id
-        record = services.store.reviews.records(dataset)[0]
-        services.reviews.submit(record.id, member(services), {ANSWER: "At seven."})
+        dataset = services.datasets.all()[0].id
+        record = services.store.datasets.records(dataset)[0]
+        services.annotation.submit(record.id, member(services), {ANSWER: "At seven."})
         handlers.start_training(dataset, services.registry.all()[0].id)
         job = trained(services, services.tuner.jobs()[0].id)
         shown = handlers.show_jobs()
@@ -74,7 +74,7 @@ class TestTune:
         assert not shown.loss.visible and not shown.compare.visible
 
     def test_what_is_missing_is_said(self, services, handlers):
-        dataset = services.reviews.datasets()[0].id
+        dataset = services.datasets.all()[0].id
         for act in (
             lambda: handlers.download_rows(None),
             lambda: handlers.download_rows(dataset),

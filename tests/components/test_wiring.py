@@ -173,26 +173,26 @@ def test_every_tab_opens_over_http_with_nothing_chosen(served, listener):
 def test_a_call_from_outside_is_done_under_the_name_of_its_cookie(served):
     url, services = served
     ada, bo = Visitor(url), Visitor(url)
-    dataset = services.reviews.datasets()[0]
+    dataset = services.datasets.all()[0]
     ada.call("load_datasets", None)
     shown = ada.call("open_dataset", dataset.id, "")
     assert [text for text in TRAIN if text in str(shown)]
-    record_id = services.store.reviews.record_ids(dataset.id)[0]
+    record_id = services.store.datasets.record_ids(dataset.id)[0]
     ada.call("submit_response", record_id, 5, 4, "Ada's answer.", None)
     bo.call("submit_response", record_id, 1, 1, "Bo's answer.", None)
     people = {who: services.store.members.by_token(visitor.token) for who, visitor in (("Ada", ada), ("Bo", bo))}
     for who, member_id in people.items():
-        assert services.store.reviews.response(record_id, member_id).values["answer"] == f"{who}'s answer."
+        assert services.store.responses.get(record_id, member_id).values["answer"] == f"{who}'s answer."
 
 
 def test_a_call_without_a_cookie_is_refused_in_words_and_keeps_nothing(served):
     url, services = served
-    dataset = services.reviews.datasets()[0]
-    record_id = services.store.reviews.record_ids(dataset.id)[-1]
+    dataset = services.datasets.all()[0]
+    record_id = services.store.datasets.record_ids(dataset.id)[-1]
     for token in ("", "a" * 63):
         with pytest.raises(Refused, match="Allow cookies"):
             Visitor(url, token).call("submit_response", record_id, 5, 4, "Nobody's answer.", None)
-    assert "Nobody" not in str(services.store.reviews.responses(dataset.id))
+    assert "Nobody" not in str(services.store.responses.of_dataset(dataset.id))
 
 
 def test_an_error_that_nobody_foresaw_tells_nothing_of_the_inside(served):
@@ -241,9 +241,9 @@ def test_an_uploaded_file_is_taken_in(served):
 
 def test_a_file_that_the_app_made_is_handed_out(served):
     url, services = served
-    dataset = services.reviews.datasets()[0]
-    for record in services.store.reviews.records(dataset.id):
-        services.reviews.submit(record.id, services.store.members.by_token("d" * 64), {"answer": record.suggestion})
+    dataset = services.datasets.all()[0]
+    for record in services.store.datasets.records(dataset.id):
+        services.annotation.submit(record.id, services.store.members.by_token("d" * 64), {"answer": record.completion})
     visitor = Visitor(url)
     visitor.call("load_choices_1", None, None)
     (made,) = visitor.call("download_rows", dataset.id)

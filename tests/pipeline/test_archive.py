@@ -33,7 +33,7 @@ def full(services, tmp_path):
     """A workspace in which somebody has reviewed, drafted, voted and taken a vote back."""
     dataset = reviewable(services, tmp_path)
     ada = person(services, "Ada")
-    records = services.store.reviews.record_ids(dataset.id)
+    records = services.store.datasets.record_ids(dataset.id)
     answer(services.store, records[0], ada, '北码头 \u2028 "quoted"')
     answer(services.store, records[1], ada, "half a sen", ResponseStatus.DRAFT)
     set_id = add_comparison(services, (add_model(services, "one"), add_model(services, "two")), [("A.", "B.")] * 2)

@@ -165,8 +165,8 @@ def test_what_is_reviewed_on_edit_and_so_all_training_data_is_barred_in_any_spel
     run_id = services.generation.start_run(base.id, train)
     finished(services, run_id)
     # Edit shows the suggestion beside the name of the model that wrote it.
-    dataset = services.reviews.create_dataset(run_id, "answer-review")
-    assert services.store.reviews.records(dataset.id)[0].agent == base.name
+    dataset = services.datasets.create_of_run(run_id, "answer-review")
+    assert services.store.datasets.records(dataset.id)[0].suggestions["answer"].agent == base.name
     items = [("how  much is IT", Split.TEST, {}), ("Who?", Split.TEST, {})]
     test = services.store.queries.add_set("test", items)
     preview = services.comparisons.preview(test)

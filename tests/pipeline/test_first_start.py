@@ -49,7 +49,7 @@ def test_the_example_is_reviewed_in_one_dataset_however_often_somebody_asks_for_
     with ThreadPoolExecutor(3) as people:
         reviewed = list(people.map(lambda _: home.services.example.review().id, range(3)))
     assert len({*reviewed, home.restart().example.review().id}) == 1
-    assert [(item.name, item.size) for item in home.services.reviews.datasets()] == [(QUERY_LIST, 24)]
+    assert [(item.name, item.size) for item in home.services.datasets.all()] == [(QUERY_LIST, 24)]
 
 
 def test_the_example_is_indexed_while_a_newcomer_reads_the_first_screen(home):

@@ -305,7 +305,7 @@ def test_an_older_state_that_comes_late_changes_nothing(two):
     late = one.store.outbox.batch("repo", 100)
     other.store.merging.merge(late, "repo")
     assert other.store.merging.merge(early, "repo").applied == 0
-    response = other.store.reviews.response(record, person)
+    response = other.store.responses.get(record, person)
     assert (response.status, response.values["answer"]) == (ResponseStatus.SUBMITTED, "second")
     assert other.store.outbox.waiting("repo").count == 0
 

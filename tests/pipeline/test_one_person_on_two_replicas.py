@@ -44,10 +44,10 @@ def test_a_draft_of_another_replica_never_replaces_what_was_submitted(pair, tmp_
     stores = (first, second)
     meet(hub, *(stores[place] for place in order))
     for store in stores:
-        response = store.reviews.response(record, ada)
+        response = store.responses.get(record, ada)
         assert (response.status, response.values["answer"]) == (ResponseStatus.SUBMITTED, "Submitted.")
     again = restored(hub, tmp_path / "again.db")
-    assert again.reviews.response(record, ada).values["answer"] == "Submitted."
+    assert again.responses.get(record, ada).values["answer"] == "Submitted."
     again.close()
     assert rows_of(first) == rows_of(second)
 
@@ -62,7 +62,7 @@ def test_of_two_submits_the_later_stands_and_the_other_is_history(pair, order):
     stores = (first, second)
     meet(hub, *(stores[place] for place in order))
     assert rows_of(first) == rows_of(second)
-    assert first.reviews.response(record, ada).values["answer"] == "The later answer."
+    assert first.responses.get(record, ada).values["answer"] == "The later answer."
     with first.database.read() as connection:
         kept = [row.values["answer"] for row in connection.execute(select(response_history))]
     assert kept == ["The earlier answer."]

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import func, select
 
+from pipeline.annotation.templates import review_settings
 from pipeline.errors import NotFoundError, SettingsError
 from pipeline.records import Answer, Context, Document, JobState, Model, Section, Split, new_id
 from pipeline.store import open_store
@@ -120,8 +121,8 @@ def test_everything_comes_back_as_it_was_after_a_restart(tmp_path):
         lambda store: store.queries.set_name("x"),
         lambda store: store.runs.get("x"),
         lambda store: store.runs.finish("x", JobState.DONE),
-        lambda store: store.reviews.dataset("x"),
-        lambda store: store.reviews.record("x"),
+        lambda store: store.datasets.get("x"),
+        lambda store: store.datasets.record("x"),
         lambda store: store.training.finish("x", JobState.DONE),
         lambda store: store.comparisons.set("x"),
         lambda store: store.comparisons.get("x"),
@@ -136,10 +137,10 @@ def test_what_is_not_there_is_said_to_be_gone(store, look):
 
 def test_asking_for_what_is_not_there_among_others_leaves_it_out(store):
     model = add_model(store)
-    assert store.queries.in_set("x") == store.documents.searched_chunks() == store.reviews.records("x") == []
+    assert store.queries.in_set("x") == store.documents.searched_chunks() == store.datasets.records("x") == []
     assert store.queries.by_ids(["x"]) == store.runs.by_ids(["x"]) == store.documents.chunks_by_id(["x"]) == {}
     assert store.runs.answered(model.id, ["x"]) == {} and store.queries.retrievals_of(["x"], "r") == {}
-    assert store.members.name("x") == "" and store.reviews.response("x", "y") is None
+    assert store.members.name("x") == "" and store.responses.get("x", "y") is None
 
 
 def test_a_long_list_is_read_in_one_go(store):
@@ -213,7 +214,7 @@ def test_opening_marks_what_a_stopped_process_left_and_nothing_else(tmp_path):
     left, _ = start_run(store, model)
     ended, _ = start_run(store, model)
     store.runs.finish(ended, JobState.FAILED, "Its own reason.")
-    dataset = store.reviews.add_dataset("d", "answer-review", ended, [])
+    dataset = store.datasets.add_of_run("d", review_settings("answer-review"), "answer-review", ended, [])
     job = store.training.start("embedded", dataset, model.id, [])
     list_id = store.queries.sets()[0].id
     half = store.comparisons.add_set("half", (model.id, other.id), list_id)

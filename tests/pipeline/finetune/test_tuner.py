@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
+from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.errors import NotFoundError, TrainingError
 from pipeline.export import chat_tokens, validate_chat_jsonl
 from pipeline.prompts import get_template, render_messages
-from pipeline.records import JobState, Split
+from pipeline.records import JobState, ResponseStatus, Split
 from pipeline.store.training import TrainingRow
-from pipeline.tasks import ANSWER
 from tests.material import TEST, TRAIN, open_copy, prepare, trained
-from tests.workspace import person
+from tests.workspace import person, respond
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def services(prepared, tmp_path):
 
 @pytest.fixture
 def dataset(services):
-    return services.reviews.datasets()[0]
+    return services.datasets.all()[0]
 
 
 @pytest.fixture
 def records(services, dataset):
-    return services.store.reviews.records(dataset.id)
+    return services.store.datasets.records(dataset.id)
 
 
 @pytest.fixture
@@ -45,30 +45,32 @@ def ada(services):
 def submit_all(services, records, who):
     """Submit every suggestion, cut to its first sentence."""
     for record in records:
-        services.reviews.submit(record.id, who, {ANSWER: record.suggestion.partition(". ")[0].rstrip(".") + "."})
+        services.annotation.submit(record.id, who, {ANSWER: record.completion.partition(". ")[0].rstrip(".") + "."})
 
 
 def with_test_queries(services, dataset):
     """Make a dataset that also holds the test queries of the run, as only a mistake elsewhere could."""
     run = services.store.runs.get(dataset.run_id)
     items = [(row.query.id, row.completion.id) for row in services.generation.rows(run)]
-    return services.store.reviews.add_dataset("All of it", dataset.template, run.id, items)
+    return services.store.datasets.add_of_run(
+        "All of it", review_settings(dataset.template), dataset.template, run.id, items
+    )
 
 
 def test_only_submitted_answers_to_train_queries_become_rows(services, dataset, ada):
     mixed = with_test_queries(services, dataset)
-    records = services.store.reviews.records(mixed)
+    records = services.store.datasets.records(mixed)
     assert [record.split for record in records] == [Split.TRAIN] * 5 + [Split.TEST] * 3
-    services.reviews.submit(records[0].id, ada, {ANSWER: "At seven."})
-    services.reviews.submit(records[1].id, ada, {ANSWER: records[1].suggestion})
-    services.reviews.save_draft(records[2].id, ada, {ANSWER: "A draft."})
-    services.reviews.discard(records[3].id, ada, {ANSWER: "A discard."})
-    services.reviews.save_draft(records[4].id, ada, {ANSWER: "Another draft."})
+    services.annotation.submit(records[0].id, ada, {ANSWER: "At seven."})
+    services.annotation.submit(records[1].id, ada, {ANSWER: records[1].completion})
+    services.annotation.save_draft(records[2].id, ada, {ANSWER: "A draft."})
+    services.annotation.discard(records[3].id, ada, {ANSWER: "A discard."})
+    services.annotation.save_draft(records[4].id, ada, {ANSWER: "Another draft."})
     for record in records[5:]:
-        services.reviews.submit(record.id, ada, {ANSWER: "A test answer."})
+        services.annotation.submit(record.id, ada, {ANSWER: "A test answer."})
     card = services.tuner.data_card(mixed)
     assert [row.record.query for row in card.rows] == list(TRAIN[:2])
-    assert [row.answer for row in card.rows] == ["At seven.", records[1].suggestion]
+    assert [row.answer for row in card.rows] == ["At seven.", records[1].completion]
     counts = (card.queries, card.unchanged, card.drafts, card.discarded, card.test_rows)
     assert counts == (2, 1, 2, 1, 3)
     written = services.tuner.chat_jsonl(mixed)
@@ -79,7 +81,7 @@ def test_only_submitted_answers_to_train_queries_become_rows(services, dataset, 
 def test_the_file_is_valid_and_holds_the_prompt_with_the_submitted_answer(services, dataset, records, ada):
     answers = ["At seven. [1]", 'Twelve "euros"\n\ta night.', "在北码头。 🙂", "A\u2028storm.", "Two euros. {query} $x"]
     for record, answer in zip(records, answers, strict=True):
-        services.reviews.submit(record.id, ada, {ANSWER: answer})
+        services.annotation.submit(record.id, ada, {ANSWER: answer})
     lines = services.tuner.chat_jsonl(dataset.id).splitlines()
     assert validate_chat_jsonl(lines) == [] and services.tuner.data_card(dataset.id).problems == ()
     template = get_template(dataset.template)
@@ -91,29 +93,30 @@ def test_the_file_is_valid_and_holds_the_prompt_with_the_submitted_answer(servic
 
 
 def test_the_prompt_of_the_file_is_that_of_the_datasets_form(services, dataset, ada):
-    other = services.reviews.create_dataset(dataset.run_id, "customer-assistant")
-    record = services.store.reviews.records(other.id)[0]
-    services.reviews.submit(record.id, ada, {ANSWER: "At seven."})
+    other = services.datasets.create_of_run(dataset.run_id, "customer-assistant")
+    record = services.store.datasets.records(other.id)[0]
+    services.annotation.submit(record.id, ada, {ANSWER: "At seven."})
     (row,) = map(json.loads, services.tuner.chat_jsonl(other.id).splitlines())
     assert row["messages"][0]["content"] == get_template("customer-assistant").system
     assert row["messages"][1]["content"].startswith("Context information is below.")
 
 
 def test_two_answers_to_one_query_are_two_rows(services, dataset, records, ada):
-    services.reviews.submit(records[0].id, ada, {ANSWER: "At seven."})
-    services.reviews.submit(records[0].id, person(services, "Bo"), {ANSWER: "At seven sharp."})
+    services.annotation.submit(records[0].id, ada, {ANSWER: "At seven."})
+    bo = person(services, "Bo")
+    respond(services.store, records[0].id, bo, ResponseStatus.SUBMITTED, {ANSWER: "At seven sharp."})
     card = services.tuner.data_card(dataset.id)
     assert (len(card.rows), card.queries) == (2, 1)
     assert card.tokens == sum(chat_tokens(row.messages) for row in card.rows) > 0
 
 
 def test_an_answer_that_differs_in_blanks_only_is_unchanged(services, dataset, records, ada):
-    services.reviews.submit(records[0].id, ada, {ANSWER: records[0].suggestion.replace(" ", "\n ") + " "})
+    services.annotation.submit(records[0].id, ada, {ANSWER: records[0].completion.replace(" ", "\n ") + " "})
     assert services.tuner.data_card(dataset.id).unchanged == 1
 
 
 def test_without_a_submitted_answer_there_is_no_file_and_no_job(services, dataset, records, ada):
-    services.reviews.save_draft(records[0].id, ada, {ANSWER: "half"})
+    services.annotation.save_draft(records[0].id, ada, {ANSWER: "half"})
     for act in (services.tuner.chat_jsonl, lambda it: services.tuner.start(it, services.tuner.bases()[0].id)):
         with pytest.raises(TrainingError, match="Review some records on Edit first"):
             act(dataset.id)
@@ -122,8 +125,8 @@ def test_without_a_submitted_answer_there_is_no_file_and_no_job(services, datase
 
 def test_only_embedded_models_can_be_tuned(prepared, tmp_path):
     services = open_copy(prepared, tmp_path / "copy", openai_base_url="http://127.0.0.1:1/v1", openai_model="chat")
-    dataset = services.reviews.datasets()[0]
-    submit_all(services, services.store.reviews.records(dataset.id), person(services, "Ada"))
+    dataset = services.datasets.all()[0]
+    submit_all(services, services.store.datasets.records(dataset.id), person(services, "Ada"))
     assert [model.name for model in services.tuner.bases()] == ["extractive-base"]
     with pytest.raises(TrainingError, match="not chat"):
         services.tuner.start(dataset.id, services.registry.all()[-1].id)
@@ -142,7 +145,7 @@ def test_a_finished_job_registers_a_model_whose_lineage_leads_back_to_the_respon
     assert (model.name, model.parent_id, model.job_id) == ("extractive-tuned-1", base.id, job.id)
     assert (model.provider, model.template) == (base.provider, base.template) and model.config != base.config
     rows = services.store.training.rows(job.id)
-    responses = {response.id: response for response in services.store.reviews.responses(dataset.id)}
+    responses = {response.id: response for response in services.store.responses.of_dataset(dataset.id)}
     assert [responses[row.response_id].record_id for row in rows] == [record.id for record in records]
     assert [row.query_id for row in rows] == [record.query_id for record in records]
     assert [row.messages[-1]["content"] for row in rows] == [responses[row.response_id].values[ANSWER] for row in rows]
@@ -152,8 +155,8 @@ def test_what_a_job_was_given_stays_when_responses_change(services, dataset, rec
     submit_all(services, records, ada)
     job = trained(services, services.tuner.start(dataset.id, services.registry.all()[0].id))
     before = services.store.training.rows(job.id)
-    services.reviews.submit(records[0].id, ada, {ANSWER: "Changed since."})
-    services.reviews.discard(records[1].id, ada, {})
+    services.annotation.submit(records[0].id, ada, {ANSWER: "Changed since."})
+    services.annotation.discard(records[1].id, ada, {})
     assert services.store.training.rows(job.id) == before
     assert "Changed since." in services.tuner.chat_jsonl(dataset.id)
 
@@ -219,9 +222,9 @@ def test_jobs_that_run_at_the_same_time_make_models_of_different_names(services,
 
 def test_a_job_of_a_process_that_died_is_interrupted_and_says_what_to_do(prepared, tmp_path):
     services = open_copy(prepared, tmp_path / "copy")
-    dataset = services.reviews.datasets()[0]
-    record = services.store.reviews.records(dataset.id)[0]
-    response = services.reviews.submit(record.id, person(services, "Ada"), {ANSWER: "At seven."})
+    dataset = services.datasets.all()[0]
+    record = services.store.datasets.records(dataset.id)[0]
+    response = services.annotation.submit(record.id, person(services, "Ada"), {ANSWER: "At seven."})
     row = TrainingRow(response.id, record.query_id, [{"role": "user", "content": "x"}])
     services.store.training.start("embedded", dataset.id, services.registry.all()[0].id, [row])
     services.close()

@@ -530,7 +530,7 @@ def test_drafts_come_back_too(services, hub, tmp_path):
     answer(store, record, ada, "half a sen", ResponseStatus.DRAFT)
     sync_with(store, hub).sync_now()
     again = restored(hub, tmp_path / "again.db")
-    response = again.reviews.response(record, ada)
+    response = again.responses.get(record, ada)
     assert (response.status, response.values["answer"]) == (ResponseStatus.DRAFT, "half a sen")
     again.close()
 
@@ -541,8 +541,8 @@ def a_record(services):
     list_id = add_queries(services, ["Where is the harbour?"], ())
     run_id = services.generation.start_run(services.registry.all()[0].id, list_id)
     finished(services, run_id)
-    dataset = services.reviews.create_dataset(run_id, "answer-review")
-    return services.store.reviews.record_ids(dataset.id)[0]
+    dataset = services.datasets.create_of_run(run_id, "answer-review")
+    return services.store.datasets.record_ids(dataset.id)[0]
 
 
 def until(condition, seconds=10.0):

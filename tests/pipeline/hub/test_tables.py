@@ -17,14 +17,28 @@ from types import SimpleNamespace
 import pyarrow.parquet
 import pytest
 
+from pipeline.annotation.settings import (
+    DatasetSettings,
+    Distribution,
+    Field,
+    FieldKind,
+    MetadataKind,
+    MetadataProperty,
+    Option,
+    Question,
+    QuestionKind,
+)
+from pipeline.annotation.templates import ANSWER, CONTEXT_RATING, QUERY_RATING
 from pipeline.export import to_chat_jsonl, validate_chat_jsonl
 from pipeline.hub.card import card
 from pipeline.hub.publish import annotators, published_files, published_rows
 from pipeline.hub.tables import TABLES, Column, features, parquet
 from pipeline.prompts import get_template, render_messages
-from pipeline.records import Outcome, Split
+from pipeline.records import Outcome, Split, Suggestion
+from pipeline.store.datasets import NewRecord
 from pipeline.store.members import AUTOMATIC
-from pipeline.tasks import ANSWER, CONTEXT_RATING, QUERY_RATING
+from pipeline.store.rows import put
+from pipeline.store.schema import adjudications
 from tests.material import MANUAL, TRAIN, add_manual, add_queries, finished
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
@@ -57,13 +71,40 @@ pickle.dump(loaded, open(sys.argv[1], "wb"))
 
 def review(services, dataset, ada, bo):
     """Ada edits, Bo submits as it is; a discard, and two drafts that nobody may see."""
-    records = services.store.reviews.records(dataset.id)
-    services.reviews.submit(records[0].id, ada, {ANSWER: ODD, QUERY_RATING: 5}, 12.5)
-    services.reviews.submit(records[1].id, bo, {ANSWER: records[1].suggestion, CONTEXT_RATING: 2})
-    services.reviews.discard(records[2].id, ada, {ANSWER: "Thrown away."})
-    services.reviews.save_draft(records[3].id, ada, {ANSWER: "A draft."})
-    services.reviews.save_draft(records[0].id, bo, {ANSWER: "Another draft."})
+    records = services.store.datasets.records(dataset.id)
+    services.annotation.submit(records[0].id, ada, {ANSWER: ODD, QUERY_RATING: 5}, 12.5)
+    services.annotation.submit(records[1].id, bo, {ANSWER: records[1].completion, CONTEXT_RATING: 2})
+    services.annotation.discard(records[2].id, ada, {ANSWER: "Thrown away."})
+    services.annotation.save_draft(records[3].id, ada, {ANSWER: "A draft."})
+    services.annotation.save_draft(records[0].id, bo, {ANSWER: "Another draft."})
     return records
+
+
+def annotate(services, ada, bo):
+    """A dataset of other fields and questions: answered by both, marked, discarded, decided, and a decision withdrawn."""
+    settings = DatasetSettings(
+        fields=(Field("text"), Field("passages", FieldKind.CONTEXTS, required=False)),
+        questions=(
+            Question("tone", QuestionKind.LABEL, options=(Option("warm"), Option("cold"))),
+            Question("answer", QuestionKind.LABEL, required=False, options=(Option("yes"), Option("no"))),
+        ),
+        metadata=(MetadataProperty("price", MetadataKind.FLOAT, visible=False),),
+        guidelines="Read twice.",
+        distribution=Distribution(min_submitted=2),
+        mark_chunks=True,
+    )
+    dataset = services.datasets.create("Tone", settings)
+    proposed = [Suggestion("tone", "warm", "small model", 0.75)]
+    first = NewRecord({"text": ODD, "passages": ["One.", "Two."]}, {"price": 1.5}, proposed, "e-1")
+    services.datasets.add_records(dataset.id, [first, NewRecord({"text": "Short."})])
+    one, two = services.store.datasets.record_ids(dataset.id)
+    services.annotation.submit(one, ada, {"tone": "cold", "answer": "no"}, 4.0, {"chunks": {"1": True}})
+    services.annotation.discard(one, bo, {}, reason="Not mine.")
+    row = {"member_id": ada, "values": {"tone": "warm"}, "reason": "", "created_at": 1.0, "updated_at": 2.0}
+    with services.store.database.write() as connection:
+        stands = {**row, "id": "j-1", "record_id": one, "withdrawn_at": None}
+        put(connection, adjudications, [stands, {**row, "id": "j-2", "record_id": two, "withdrawn_at": 3.0}])
+    return dataset
 
 
 def vote(services, set_id, who, verdicts):
@@ -86,9 +127,10 @@ def workspace(tmp_path_factory):
     run_id = services.generation.start_run(model.id, add_queries(services, train=(*TRAIN, f"What? {ODD}")))
     finished(services, run_id)
     services.store.queries.add_set("File", [("Plain?", Split.TRAIN, {"topic": ODD, "week": "3"})])
-    dataset = services.reviews.create_dataset(run_id, "customer-assistant")
+    dataset = services.datasets.create_of_run(run_id, "customer-assistant")
     ada, bo = (person(services, name) for name in PEOPLE)
     records = review(services, dataset, ada, bo)
+    other = annotate(services, ada, bo)
     models = add_model(services, "base"), add_model(services, "tuned", model.id)
     texts = [(f"First {n}. {ODD}", f"Second {n}.") for n in range(4)] + [("Same.", "Same.")]
     set_id = add_comparison(services, models, texts)
@@ -98,7 +140,7 @@ def workspace(tmp_path_factory):
     vote(services, set_id, bo, [(Outcome.MODEL_A, "Taken back.", "Taken back too.")])
     services.comparisons.undo(set_id, bo)
     yield SimpleNamespace(
-        services=services, dataset=dataset, records=records, people=(ada, bo), shown=shown, folder=folder
+        services=services, dataset=dataset, other=other, records=records, people=(ada, bo), shown=shown, folder=folder
     )
     services.close()
 
@@ -180,6 +222,8 @@ def test_the_tables_are_those_of_the_design_and_a_bare_load_gives_completions(lo
         "completions",
         "records",
         "responses",
+        "adjudications",
+        "guidelines",
         "comparisons",
         "votes",
         "sft",
@@ -211,21 +255,63 @@ def test_completions_need_no_second_table(loaded, workspace):
     record = workspace.records[0]
     row = rows[record.completion_id]
     assert (row["query"], row["model"], row["provider"]) == (record.query, record.agent, "extractive")
-    assert (row["answer"], row["refused"], row["error"]) == (record.suggestion, False, None)
+    assert (row["answer"], row["refused"], row["error"]) == (record.completion, False, None)
     assert row["citations"] and row["contexts"][0]["text"] == record.contexts[0].text
     assert row["contexts"][0]["document"] == "harbour.md" and row["contexts"][0]["heading"]
     assert {row["parent_model"] for row in rows.values() if row["model"] == "tuned"} == {record.agent}
 
 
 def test_drafts_are_left_out_of_the_responses_and_discards_say_so(loaded, workspace):
-    rows = rows_of(loaded, "responses")
+    responses = rows_of(loaded, "responses")
+    rows = [row for row in responses if row["dataset"] == workspace.dataset.name]
     assert sorted(row["status"] for row in rows) == ["discarded", "submitted", "submitted"]
     first = next(row for row in rows if row["record_id"] == workspace.records[0].id)
     assert (first["answer"], first["query_rating"], first["context_rating"], first["seconds"]) == (ODD, 5, None, 12.5)
-    assert first["suggestion"] == workspace.records[0].suggestion and first["edited"]
+    assert first["suggestion"] == workspace.records[0].completion and first["edited"]
     second = next(row for row in rows if row["record_id"] == workspace.records[1].id)
     assert (second["context_rating"], second["edited"]) == (2, False)
     assert {row["record_id"] for row in rows} < {row["id"] for row in rows_of(loaded, "records")}
+
+
+def test_records_and_responses_of_other_datasets_are_json_by_name(loaded, workspace):
+    records = [row for row in rows_of(loaded, "records") if row["dataset"] == "Tone"]
+    first, second = sorted(records, key=lambda row: row["position"])
+    assert json.loads(first["fields"]) == {"text": ODD, "passages": [{"text": "One."}, {"text": "Two."}]}
+    assert (first["external_id"], json.loads(first["metadata"])) == ("e-1", {"price": 1.5})
+    proposed = {"question": "tone", "value": "warm", "agent": "small model", "score": 0.75}
+    assert json.loads(first["suggestions"]) == [proposed] and json.loads(second["suggestions"]) == []
+    nothing = ("query_id", "query", "split", "suggestion", "model", "completion_id", "prompt_template")
+    assert {first[name] for name in nothing} == {None} and first["contexts"] == []
+    rows = {row["status"]: row for row in rows_of(loaded, "responses") if row["dataset"] == "Tone"}
+    submitted, discarded = rows["submitted"], rows["discarded"]
+    assert json.loads(submitted["values"]) == {"tone": "cold", "answer": "no"}
+    assert json.loads(submitted["marks"]) == {"chunks": {"1": True}} and discarded["marks"] is None
+    assert (submitted["prefilled"], submitted["guidelines_version"], submitted["seconds"]) == (True, 1, 4.0)
+    assert (discarded["reason"], submitted["reason"]) == ("Not mine.", None)
+    assert {submitted[name] for name in ("query_rating", "context_rating", "answer", "edited", "split")} == {None}
+
+
+def test_records_of_a_run_keep_their_columns_and_say_what_is_suggested(loaded, workspace):
+    rows = {row["id"]: row for row in rows_of(loaded, "records")}
+    record = workspace.records[0]
+    row, agent = rows[record.id], record.suggestions[ANSWER].agent
+    assert (row["query"], row["suggestion"], row["model"]) == (record.query, record.completion, agent)
+    assert (row["fields"], row["prompt_template"], row["split"]) == (None, "customer-assistant", "train")
+    answer = {"question": ANSWER, "value": record.completion, "agent": agent, "score": None}
+    assert json.loads(row["suggestions"]) == [answer]
+
+
+def test_decisions_and_guidelines_are_published_unless_they_were_withdrawn(loaded, workspace):
+    (row,) = rows_of(loaded, "adjudications")
+    assert (row["id"], row["dataset"], json.loads(row["values"]), row["reason"]) == (
+        "j-1",
+        "Tone",
+        {"tone": "warm"},
+        None,
+    )
+    assert row["annotator"] == annotators(workspace.services.store, SALT)[workspace.people[0]]
+    texts = {row["dataset"]: (row["version"], row["text"]) for row in rows_of(loaded, "guidelines")}
+    assert texts["Tone"] == (1, "Read twice.") and texts[workspace.dataset.name][0] == 1
 
 
 def test_votes_say_what_was_shown_where_and_who_won(loaded, workspace):
@@ -294,7 +380,7 @@ def test_preferences_are_winners_and_corrections_over_what_they_beat(loaded, wor
     assert third.comparison_id not in found
     assert found[fourth.comparison_id] == [("vote", fourth.text_b, fourth.text_a)]
     record = workspace.records[0]
-    assert found[None] == [("review", ODD, record.suggestion)]
+    assert found[None] == [("review", ODD, record.completion)]
     assert sum(map(len, found.values())) == len(rows) == 6
 
 
