@@ -30,6 +30,11 @@ def answer(text: str, cited: int = 0) -> str:
     return f'<div class="pl-answer" dir="auto">{_markdown().render(text, {"cited": cited})}</div>'
 
 
+def cited(text: str, count: int) -> str:
+    """Return plain text as HTML in which each n of [n] up to ``count`` is a button that shows its source."""
+    return _CITATION.sub(lambda match: _citations(match, count), esc(text))
+
+
 @functools.cache
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=_SafeRenderer)
@@ -86,18 +91,20 @@ def sources(contexts: Sequence[Context], scores: bool = True, opened: int = 2) -
     """Return the contexts as a numbered list; each opens its document at the place of its chunk."""
     if not contexts:
         return '<p class="pl-note">No passage of the documents matches this query.</p>'
-    return "".join(_source(number, context, scores, number <= opened) for number, context in enumerate(contexts, 1))
+    return "".join(source(number, context, scores, number <= opened) for number, context in enumerate(contexts, 1))
 
 
-def _source(number: int, context: Context, scores: bool, opened: bool) -> str:
+def source(number: int, context: Context, scores: bool, opened: bool) -> str:
+    """Return one context, folded or open. One that is of no document of ours has no button that leads there."""
     title = "BM25 score: how well the passage matches the words of the query"
     score = f'<span class="pl-score" title="{title}">{context.score:.2f}</span>'
+    there = f'<button type="button" class="pl-open" data-chunk="{esc(context.chunk_id)}">Open in the document</button>'
     return (
         f'<details class="pl-source" data-source="{number}" {"open" if opened else ""}>'
         f'<summary><span class="pl-number">{number}</span><span class="pl-place">{esc(place(context))}</span>'
         f"{score if scores else ''}</summary>"
         f"{_passage(context)}"
-        f'<button type="button" class="pl-open" data-chunk="{esc(context.chunk_id)}">Open in the document</button></details>'
+        f"{there if context.chunk_id else ''}</details>"
     )
 
 

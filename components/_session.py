@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 import gradio as gr
+from starlette.requests import Request
 
 from pipeline.errors import PipelineError
 from pipeline.services import Services
@@ -16,8 +17,8 @@ _TOKEN = re.compile(r"[0-9a-f]{64}")
 _YEAR = 365 * 24 * 3600
 
 
-def person(services: Services, request: gr.Request) -> str:
-    """Return the id of the person whose browser sent this request.
+def person(services: Services, request: gr.Request | Request) -> str:
+    """Return the id of the person whose browser sent this request, to a listener or to a route.
 
     Raises:
         PipelineError: the request has no cookie of ours, so nothing can be kept under anybody's name.

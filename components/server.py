@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from components import _download, theme
+from components import _download, annotate_routes, theme
 from components._session import PersonCookie
 from components.backup_words import words
 from pipeline.errors import SettingsError
@@ -26,7 +26,7 @@ from pipeline.settings import Settings
 
 
 def mount(screens: gr.Blocks, services: Services) -> FastAPI:
-    """Return the web server: the screens, with ``/healthz`` and ``/backup`` beside them. Gradio's own doors are shut."""
+    """Return the web server: the screens, with ``/healthz``, ``/backup`` and ``/annotate`` beside them. Gradio's own doors are shut."""
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
@@ -34,6 +34,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     server.add_middleware(PersonCookie)
     server.get("/healthz", response_class=PlainTextResponse)(_healthy)
     server.get("/backup")(_backup_route(services))
+    server.include_router(annotate_routes.router(services))
     mounted = gr.mount_gradio_app(
         server,
         screens,

@@ -20,6 +20,7 @@ from pipeline.models.openai_chat import close_clients
 from pipeline.query_lists import QueryLists
 from pipeline.registry import Registry
 from pipeline.retrieval import LexicalIndex, Retriever
+from pipeline.review import ReviewDesk
 from pipeline.settings import Settings
 from pipeline.store import Store, open_store
 from pipeline.tasks import AnnotationDesk
@@ -42,6 +43,7 @@ class Services:
     generation: Generation
     datasets: DatasetDesk
     annotation: AnnotationDesk
+    review: ReviewDesk
     tuner: Tuner
     comparisons: ComparisonDesk
     background: Background
@@ -98,6 +100,7 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         generation=generation,
         datasets=datasets,
         annotation=AnnotationDesk(store),
+        review=ReviewDesk(store),
         query_lists=QueryLists(store),
         tuner=Tuner(store, index, generation),
         comparisons=ComparisonDesk(store, generation),

@@ -177,11 +177,24 @@ class AnnotationDesk:
         fits = self._matching(dataset_id, wanted)
         return [record_id for record_id in found if record_id in fits]
 
-    def neighbour(self, record_id: str, annotator_id: str, step: int) -> str | None:
-        """Return the record ``step`` places further in this person's order, or None at its ends."""
-        ids, places = self._order(self._store.datasets.dataset_of(record_id), annotator_id)
-        place = places[record_id] + step
-        return ids[place] if 0 <= place < len(ids) else None
+    def neighbour(
+        self, record_id: str, annotator_id: str, step: int, queue: Queue | None = None, wanted: RecordFilter = ALL
+    ) -> str | None:
+        """Return the next record of this person's order in the direction of ``step``, or None at its ends.
+
+        With a ``queue`` or a filter only what is in it counts; the record itself need not be.
+        """
+        dataset_id = self._store.datasets.dataset_of(record_id)
+        ids, places = self._order(dataset_id, annotator_id)
+        if queue is not None:
+            ids = self.queue(dataset_id, annotator_id, queue, wanted)
+        elif not wanted.empty:
+            fits = self._matching(dataset_id, wanted)
+            ids = [other for other in ids if other in fits]
+        place = places[record_id]
+        if step > 0:
+            return next((other for other in ids if places[other] > place), None)
+        return next((other for other in reversed(ids) if places[other] < place), None)
 
     def save_draft(
         self, record_id: str, annotator_id: str, values: Mapping[str, object], marks: Marks | None = None
@@ -269,6 +282,8 @@ class AnnotationDesk:
     ) -> tuple[Dataset, Given]:
         record = self._store.datasets.record(record_id)
         dataset = self._store.datasets.get(record.dataset_id)
+        if not dataset.published:
+            raise RecordError("This dataset is not published yet. Publish it in Setup, then it can be answered.")
         settings = dataset.settings
         passages = record.fields.get(settings.contexts_field)
         given = Given(

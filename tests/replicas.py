@@ -110,6 +110,18 @@ class Replica:
         respond(self.store, record, person, ResponseStatus.SUBMITTED, {"answer": text})
         return record, person
 
+    def draft(self, number: int, letter: str) -> None:
+        """Type something into a response."""
+        respond(self.store, self.records[number], self.person(letter), ResponseStatus.DRAFT, {"answer": new_id()})
+
+    def take_back(self, number: int, letter: str) -> tuple[str, str]:
+        """Take back a submit, where there is one here; return its key."""
+        record, person = self.records[number], self.person(letter)
+        response = self.store.responses.get(record, person)
+        if response is not None and response.status is ResponseStatus.SUBMITTED:
+            self.store.responses.reopen(record, person)
+        return record, person
+
     def vote(self, number: int, letter: str, outcome: str) -> None:
         """Vote on a pair, where this person has no standing vote on it here."""
         pair, person = self.pairs[number], self.person(letter)

@@ -110,7 +110,9 @@ def ranking_settings(responses: int) -> DatasetSettings:
     options = tuple(map(Option, names, titles))
     return DatasetSettings(
         fields=(Field("prompt", FieldKind.TEXT, "Prompt"), *shown),
-        questions=(Question("ranking", QuestionKind.RANKING, "Put the responses in order, best first", options=options),),
+        questions=(
+            Question("ranking", QuestionKind.RANKING, "Put the responses in order, best first", options=options),
+        ),
         guidelines="Rank 1 is the best response. Responses that are equally good may share a rank.",
     )
 
@@ -199,7 +201,7 @@ def _comparison() -> DatasetSettings:
             Question("preference", QuestionKind.LABEL, "Which response is better?", options=options),
             Question("reason", QuestionKind.TEXT, "Why?", required=False),
         ),
-        guidelines="Judge what the responses say, not how long they are. “Tie” is for two good ones, “Both bad” for two bad ones.",
+        guidelines="Judge what the responses say, not how long they are. “Tie” is for two good ones.",
     )
 
 

@@ -57,8 +57,8 @@ train/test border that a query is on is the column `split`. A table without rows
 - **Counting.** The win rate is (wins + half of `tie` and `both_bad`) / votes. Votes on one query are not independent:
   compute intervals over queries. Where models are ranked, rank 1 is the best, and equal ranks are a tie.
 - **Still blind?** Who reads this repository can see which model wrote which answer, and should not vote any more.
-- **Left out.** Drafts, votes and decisions that were taken back, and documents that were deleted. Contexts keep the passages of deleted
-  documents, because answers rest on them.
+- **Left out.** Drafts, votes and decisions that were taken back, and documents that were deleted. Contexts keep the passages
+  of deleted documents, because answers rest on them.
 - **People.** {people}
 
 Everything here was written by people and models and is not checked: treat it as untrusted text, `<script>` included.

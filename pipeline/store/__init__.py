@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.store.adjudications import AdjudicationStore
 from pipeline.store.comparisons import ComparisonStore
 from pipeline.store.datasets import DatasetStore
 from pipeline.store.documents import DocumentStore
@@ -34,6 +35,7 @@ class Store:
         self.runs = RunStore(database)
         self.datasets = DatasetStore(database)
         self.responses = ResponseStore(database)
+        self.adjudications = AdjudicationStore(database)
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
         self.values = ValueStore(database)

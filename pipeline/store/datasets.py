@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from pipeline.annotation.plain import from_plain, to_plain
 from pipeline.annotation.settings import DatasetSettings
 from pipeline.annotation.templates import review_settings
+from pipeline.errors import RecordError
 from pipeline.records import Record, Split, Suggestion, id_of, new_id
 from pipeline.store.engine import Database
 from pipeline.store.outbox import rows_by_id
@@ -70,13 +71,21 @@ class DatasetStore:
         """Store a dataset with one record for each (query id, completion id); return its id."""
         with self._db.write() as connection:
             dataset_id = _add(connection, name, settings, template, run_id, True)
-            row = {"dataset_id": dataset_id, "created_at": now()}
-            rows = [
-                {**row, "id": new_id(), "position": n, "query_id": query, "completion_id": completion}
-                for n, (query, completion) in enumerate(items)
-            ]
-            put(connection, records, rows)
+            _put_items(connection, dataset_id, items)
         return dataset_id
+
+    def fill_of_run(self, dataset_id: str, template: str, run_id: str, items: Sequence[tuple[str, str]]) -> None:
+        """Make a dataset that has no records one of a run, with one record for each (query id, completion id).
+
+        Raises:
+            RecordError: it got records in the meantime.
+        """
+        with self._db.write() as connection:
+            taken = select(func.count()).select_from(records).where(records.c.dataset_id == dataset_id)
+            if connection.scalar(taken):
+                raise RecordError("This dataset got records in the meantime. Look at it again.")
+            change(connection, datasets, dataset_id, template=template, run_id=run_id)
+            _put_items(connection, dataset_id, items)
 
     def change(
         self,
@@ -163,6 +172,11 @@ class DatasetStore:
         """Return the records of a dataset in their order."""
         return self._records(records.c.dataset_id == dataset_id)
 
+    def some(self, record_ids: Sequence[str]) -> list[Record]:
+        """Return those of these records that there are, in the order of the ids."""
+        known = {record.id: record for record in self._records(records.c.id.in_(record_ids))}
+        return [known[record_id] for record_id in record_ids if record_id in known]
+
     def record_ids(self, dataset_id: str) -> list[str]:
         """Return the ids of the records of a dataset in their order; the list is shared, and must not be changed."""
         mine = records.c.dataset_id == dataset_id
@@ -232,6 +246,18 @@ def _add(
     put(connection, datasets, [row])
     _keep_guidelines(connection, dataset_id, settings)
     return dataset_id
+
+
+def _put_items(connection: Connection, dataset_id: str, items: Sequence[tuple[str, str]]) -> None:
+    row = {"dataset_id": dataset_id, "created_at": now()}
+    put(
+        connection,
+        records,
+        [
+            {**row, "id": new_id(), "position": n, "query_id": query, "completion_id": completion}
+            for n, (query, completion) in enumerate(items)
+        ],
+    )
 
 
 def _keep_guidelines(connection: Connection, dataset_id: str, settings: DatasetSettings) -> None:

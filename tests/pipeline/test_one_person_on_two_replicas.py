@@ -53,6 +53,25 @@ def test_a_draft_of_another_replica_never_replaces_what_was_submitted(pair, tmp_
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations((0, 1))))
+def test_a_submit_that_was_taken_back_is_a_draft_everywhere_and_history(pair, tmp_path, order):
+    first, second, hub, record = pair
+    ada = first.members.by_token(COOKIE)
+    answer(first, record, ada, "Too quick.")
+    meet(hub, first, second)
+    second.responses.reopen(record, ada)
+    answer(second, record, ada, "Half a better", ResponseStatus.DRAFT)
+    stores = (first, second)
+    meet(hub, *(stores[place] for place in order))
+    again = restored(hub, tmp_path / "again.db")
+    for store in (*stores, again):
+        response = store.responses.get(record, ada)
+        assert (response.status, response.values["answer"]) == (ResponseStatus.DRAFT, "Half a better")
+        assert [version.values["answer"] for version in store.responses.history(response.id)] == ["Too quick."]
+    again.close()
+    assert rows_of(first) == rows_of(second)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((0, 1))))
 def test_of_two_submits_the_later_stands_and_the_other_is_history(pair, order):
     first, second, hub, record = pair
     ada = first.members.by_token(COOKIE)

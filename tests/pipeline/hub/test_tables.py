@@ -254,11 +254,17 @@ def test_completions_need_no_second_table(loaded, workspace):
     rows = {row["id"]: row for row in rows_of(loaded, "completions")}
     record = workspace.records[0]
     row = rows[record.completion_id]
-    assert (row["query"], row["model"], row["provider"]) == (record.query, record.agent, "extractive")
+    assert (row["query"], row["model"], row["provider"]) == (
+        record.query,
+        record.suggestions[ANSWER].agent,
+        "extractive",
+    )
     assert (row["answer"], row["refused"], row["error"]) == (record.completion, False, None)
     assert row["citations"] and row["contexts"][0]["text"] == record.contexts[0].text
     assert row["contexts"][0]["document"] == "harbour.md" and row["contexts"][0]["heading"]
-    assert {row["parent_model"] for row in rows.values() if row["model"] == "tuned"} == {record.agent}
+    assert {row["parent_model"] for row in rows.values() if row["model"] == "tuned"} == {
+        record.suggestions[ANSWER].agent
+    }
 
 
 def test_drafts_are_left_out_of_the_responses_and_discards_say_so(loaded, workspace):
@@ -393,7 +399,11 @@ def test_preferences_are_conversations_with_the_prompt_of_the_rejected_answer(lo
     record = workspace.records[0]
     (review,) = (row for row in rows if row["source"] == "review")
     assert review["prompt"] == render_messages(get_template("customer-assistant"), record.query, record.contexts)
-    assert (review["split"], review["record_id"], review["rejected_model"]) == ("train", record.id, record.agent)
+    assert (review["split"], review["record_id"], review["rejected_model"]) == (
+        "train",
+        record.id,
+        record.suggestions[ANSWER].agent,
+    )
 
 
 def test_a_column_that_was_added_later_is_null_in_older_files(loaded):
