@@ -26,7 +26,7 @@ from pipeline.settings import Settings
 
 
 def mount(screens: gr.Blocks, services: Services) -> FastAPI:
-    """Return the web server: the screens, with ``/healthz``, ``/backup`` and ``/annotate`` beside them. Gradio's own doors are shut."""
+    """Return the web server: the screens, ``/healthz``, ``/backup`` and ``/annotate`` beside them. Gradio's doors are shut."""
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
@@ -59,10 +59,14 @@ def listen(chosen: Settings) -> socket.socket:
         SettingsError: it cannot be had.
     """
     try:
-        return socket.create_server((chosen.host, chosen.port))
+        listening = socket.create_server((chosen.host, chosen.port))
     except OSError as error:
         where, reason = f"{chosen.host}:{chosen.port}", error.strerror or error
         raise SettingsError(f"It cannot listen on {where} ({reason}): stop what does, or set PAIRLOOP_PORT.") from error
+    # Connections inherit it. asyncio sets it only on sockets that name their protocol, and these do not: each answer over a
+    # connection that stays open would wait 40 ms for the other side's acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def serve(app: FastAPI, listening: socket.socket, services: Services) -> None:
