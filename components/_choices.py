@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import gradio as gr
 
+from pipeline.store.datasets import Dataset
+
 
 def build_dropdown(label: str, elem_id: str, scale: int | None = None) -> gr.Dropdown:
     """Lay out a dropdown, empty until :func:`dropdown` gives it choices."""
@@ -25,3 +27,8 @@ def kept(choices: Sequence[tuple[str, str]], chosen: str | None) -> str | None:
 def dropdown(choices: Sequence[tuple[str, str]], chosen: str | None) -> gr.Dropdown:
     """Return an update with these choices and the value that :func:`kept` picks."""
     return gr.Dropdown(choices=list(choices), value=kept(choices, chosen))
+
+
+def of_datasets(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
+    """Return datasets as choices: each with its number of records, or as the draft that it is."""
+    return [(f"{item.name} ({item.size if item.published else 'draft'})", item.id) for item in datasets]

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 import gradio as gr
-from starlette.requests import Request
+from fastapi import Request
 
 from pipeline.errors import PipelineError
 from pipeline.services import Services

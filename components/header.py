@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import gradio as gr
 
@@ -20,15 +21,50 @@ element.addEventListener('change', (event) => {
   if (event.target.matches('[data-name]')) trigger('edit', {name: event.target.value});
 });
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and what it does. One with an ``action`` may be changed; the page's script (keys.js) knows actions by their names.
+
+    ``button`` is the id of a button of Gradio's whose label ends with the key.
+    """
+
+    key: str
+    what: str
+    action: str = ""
+    button: str = ""
+    fixed: bool = False
+
+
 KEYS = (
-    ("Everywhere", (("?", "show these keys"), ("Esc", "close a document"))),
+    ("Everywhere", (Key("?", "show these keys", "every.help", fixed=True), Key("Esc", "close a document"))),
     (
         "Edit",
-        (("1 to 5", "rate, when you are not typing"), ("Ctrl Enter", "submit"), ("[ and ]", "record before and after")),
+        (
+            Key("Ctrl Enter", "submit, also while you type", "edit.submit", fixed=True),
+            Key("0 to 9", "choose in the question with the focus, else the first without an answer"),
+            Key("[", "record before", "edit.back"),
+            Key("]", "record after", "edit.next"),
+            Key("d", "discard, after a question", "edit.discard"),
+            Key("a", "accept the suggestions", "edit.accept"),
+            Key("z", "undo the last submit or discard", "edit.undo"),
+            Key("m", "mark the selected words as unsupported", "edit.mark"),
+            Key("g", "guidelines", "edit.guidelines"),
+            Key("/", "search", "edit.search"),
+            Key("Esc", "leave a field, close a panel"),
+        ),
     ),
     (
         "Compare",
-        (("1", "A is better"), ("2", "B is better"), ("3", "tie"), ("4", "both bad"), ("S", "sources"), ("Z", "undo")),
+        (
+            Key("1", "A is better", "compare.a", "vote-a"),
+            Key("2", "B is better", "compare.b", "vote-b"),
+            Key("3", "tie", "compare.tie", "vote-tie"),
+            Key("4", "both bad", "compare.bad", "vote-bad"),
+            Key("s", "sources", "compare.sources"),
+            Key("z", "undo", "compare.undo", "vote-undo"),
+        ),
     ),
 )
 
@@ -83,13 +119,29 @@ def header(name: str, backup: Words = UNKNOWN) -> str:
 def keys() -> str:
     """Return the list of keys as a closed dialog."""
     groups = "".join(
-        f"<p class='pl-label'>{title}</p><dl>{''.join(f'<dt>{_kbd(key)}</dt><dd>{what}</dd>' for key, what in group)}</dl>"
-        for title, group in KEYS
+        f"<p class='pl-label'>{title}</p><dl>{''.join(_row(key) for key in group)}</dl>" for title, group in KEYS
     )
     return (
         f'<dialog id="pl-keys" aria-label="Keys"><h3 class="pl-title">Keys</h3>{groups}'
-        '<button type="button" class="pl-plain-button" data-close-keys>Close</button></dialog>'
+        '<p class="pl-note" role="status" data-keys-note></p><div class="pl-keys-buttons">'
+        '<button type="button" class="pl-plain-button" data-close-keys>Close</button>'
+        '<button type="button" class="pl-plain-button" data-change-keys aria-pressed="false">Change keys</button>'
+        '<button type="button" class="pl-plain-button" data-reset-keys hidden>Reset</button></div></dialog>'
     )
+
+
+def _row(key: Key) -> str:
+    if not key.action:
+        return f"<dt>{_kbd(key.key)}</dt><dd>{key.what}</dd>"
+    data = f'data-action="{key.action}" data-key="{esc(key.key)}" data-what="{key.what}"'
+    data += f' data-button="{key.button}"' if key.button else ""
+    if key.fixed:
+        return f"<dt {data} data-fixed>{_kbd(key.key)}</dt><dd>{key.what}</dd>"
+    change = (
+        f'<button type="button" class="pl-link-button" data-change-key hidden>Change'
+        f'<span class="pl-unseen"> the key for: {key.what}</span></button>'
+    )
+    return f"<dt {data}><kbd>{esc(key.key.upper())}</kbd> {change}</dt><dd>{key.what}</dd>"
 
 
 def _kbd(keys: str) -> str:

@@ -62,7 +62,7 @@ class StartHandlers:
         if services.example.busy:
             documents = "the example is being indexed …"
         runs = services.store.runs.latest(1000)
-        datasets = services.datasets.all()
+        datasets = [dataset for dataset in services.datasets.all() if dataset.published]
         progress = [services.annotation.progress(dataset.id, me) for dataset in datasets[:20]]
         waiting = sum(p.pending + p.drafts for p in progress)
         sets = [item for item in services.comparisons.sets() if item.state == "open"]

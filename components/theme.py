@@ -96,11 +96,21 @@ def theme() -> gr.themes.Base:
 
 def css_paths() -> list[Path]:
     """Return the style sheets."""
-    return [ASSETS / "pairloop.css"]
+    return [ASSETS / "pairloop.css", ASSETS / "edit.css", ASSETS / "records.css", ASSETS / "review.css"]
 
 
 def head() -> str:
-    """Return the page's own scripts: the state of the back-up, and keys, citations, the document drawer."""
-    scripts = (ASSETS / name for name in ("backup.js", "pairloop.js"))
+    """Return the page's own scripts, each over those before it: back-up, keys, the screens, the Annotate panel of Edit."""
+    names = (
+        "backup.js",
+        "keys.js",
+        "pairloop.js",
+        "edit_notices.js",
+        "edit_search.js",
+        "edit_form.js",
+        "edit_drafts.js",
+        "edit.js",
+    )
+    scripts = (ASSETS / name for name in names)
     tags = "".join(f"<script>{script.read_text(encoding='utf-8')}</script>" for script in scripts)
     return f'<meta name="referrer" content="same-origin">{tags}'

@@ -99,14 +99,23 @@ def votes_agreement(votes: Iterable[Vote]) -> Agreement:
 
 def masi_distance(left: frozenset, right: frozenset) -> float:
     """Return how far two sets of labels differ, 0 to 1."""
-    one, other = _features([left, right], Level.SETS)
-    return float(_distances(Level.SETS, one[None], other[None])[0, 0])
+    shared, union = len(left & right), len(left | right)
+    if shared == union:
+        return 0.0
+    if not shared:
+        return 1.0
+    return 1 - shared / union * (2 / 3 if shared == min(len(left), len(right)) else 1 / 3)
 
 
 def kemeny_distance(left: Sequence[int], right: Sequence[int]) -> float:
     """Return how far two rankings of the same options differ, 0 to 1; each holds the rank of every option."""
-    one, other = _features([tuple(left), tuple(right)], Level.RANKINGS)
-    return float(_distances(Level.RANKINGS, one[None], other[None])[0, 0])
+    pairs = [(first, second) for second in range(len(left)) for first in range(second)]
+    apart = sum(abs(_order(left[a], left[b]) - _order(right[a], right[b])) for a, b in pairs)
+    return apart / (2 * len(pairs)) if pairs else 0.0
+
+
+def _order(first: int, second: int) -> int:
+    return (first > second) - (first < second)
 
 
 def _pairable(ratings: Iterable[tuple[Hashable, Hashable, Hashable]]) -> tuple[list[list[Hashable]], int]:

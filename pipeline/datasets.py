@@ -62,7 +62,7 @@ class DatasetDesk:
             RecordError: the name cannot be used, or so many ``responses`` cannot be ranked.
         """
         chosen = get_dataset_template(template, responses)
-        return self.create(name.strip() or chosen.name, chosen.settings, publish)
+        return self.create(name.strip() or chosen.called, chosen.settings, publish)
 
     def duplicate(self, dataset_id: str, name: str = "") -> Dataset:
         """Make a draft with the settings of another dataset, without its records."""
@@ -114,7 +114,6 @@ class DatasetDesk:
             after = replace(wanted, guidelines=before.guidelines, guidelines_version=before.guidelines_version)
             if dataset.published:
                 after = with_new_guidelines(after, wanted.guidelines)
-                check_settings(after)
             else:
                 after = replace(after, guidelines=wanted.guidelines)
             if after == before:
@@ -123,6 +122,8 @@ class DatasetDesk:
                 _check_roles(dataset, after)
                 records = self._store.datasets.records(dataset_id)
                 check_change(before, after, use_of(records, self._store.responses.of_dataset(dataset_id)))
+            if dataset.published:
+                check_settings(after)
             self._store.datasets.change(dataset_id, settings=after)
         return effects(before, after) if dataset.published and dataset.size else []
 
@@ -134,11 +135,12 @@ class DatasetDesk:
 
         Raises:
             RecordError: the run has no answered train query.
+            NotFoundError: there is no such prompt template.
         """
-        run = self._store.runs.get(run_id)
+        settings, run = run_settings(template), self._store.runs.get(run_id)
         name = self._free_name(name.strip() or self._store.queries.set_name(run.query_set_id))
         items = [(row.query.id, row.completion.id) for row in self._reviewable(run)]
-        return self.get(self._store.datasets.add_of_run(name, run_settings(template), template, run_id, items))
+        return self.get(self._store.datasets.add_of_run(name, settings, template, run_id, items))
 
     def add_run(self, dataset_id: str, run_id: str) -> int:
         """Put the answered train queries of a run into a dataset; return how many records are new.

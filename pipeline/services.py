@@ -18,6 +18,7 @@ from pipeline.home import claim
 from pipeline.library import Library
 from pipeline.models.openai_chat import close_clients
 from pipeline.query_lists import QueryLists
+from pipeline.record_desk import RecordDesk
 from pipeline.registry import Registry
 from pipeline.retrieval import LexicalIndex, Retriever
 from pipeline.review import ReviewDesk
@@ -43,6 +44,7 @@ class Services:
     generation: Generation
     datasets: DatasetDesk
     annotation: AnnotationDesk
+    records: RecordDesk
     review: ReviewDesk
     tuner: Tuner
     comparisons: ComparisonDesk
@@ -100,6 +102,7 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         generation=generation,
         datasets=datasets,
         annotation=AnnotationDesk(store),
+        records=RecordDesk(store, datasets, settings),
         review=ReviewDesk(store),
         query_lists=QueryLists(store),
         tuner=Tuner(store, index, generation),

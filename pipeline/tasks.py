@@ -23,6 +23,8 @@ MAX_WORK_SECONDS = 600.0
 MAX_REASON = 2_000
 # Orders of people that are kept at hand, each as long as its dataset.
 KEPT_ORDERS = 200
+# Filters whose records are kept at hand: looking through ten thousand records takes half a second.
+KEPT_MATCHES = 50
 PENDING = "pending"
 Queue = Literal["pending", "draft", "submitted", "discarded"]
 
@@ -79,6 +81,7 @@ class AnnotationDesk:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._orders: OrderedDict[tuple[str, str], tuple[int, list[str], dict[str, int]]] = OrderedDict()
+        self._matches: OrderedDict[tuple[str, str], tuple[tuple[int, ...], set[str]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def card(self, record_id: str, annotator_id: str) -> Card:
@@ -128,24 +131,23 @@ class AnnotationDesk:
         They come in this person's order, from ``after`` on and round, but for ``without``. Own drafts come in their place,
         and first where nothing was done just before. Records that as many others work on as are needed are left out.
         """
-        dataset = self._store.datasets.get(dataset_id)
-        ids, places = self._order(dataset_id, annotator_id)
-        start = places[after] + 1 if after in places else 0
-        candidates = ids[start:] + ids[:start]
-        if after not in places:
-            drafts = self.queue(dataset_id, annotator_id, ResponseStatus.DRAFT.value)
-            candidates = [*drafts, *candidates]
-        if not wanted.empty:
-            fits = self._matching(dataset_id, wanted)
-            candidates = [record_id for record_id in candidates if record_id in fits]
-        if without is not None:
-            candidates = [record_id for record_id in candidates if record_id != without]
-        return self._store.responses.claim(candidates, annotator_id, dataset.settings.distribution, seconds)
+        candidates = self._candidates(dataset_id, annotator_id, after, wanted, without)
+        distribution = self._store.datasets.get(dataset_id).settings.distribution
+        return self._store.responses.claim(candidates, annotator_id, distribution, seconds)
 
     def prefetch(self, record_id: str, annotator_id: str, wanted: RecordFilter = ALL) -> str | None:
         """Return the record that will come after this one, kept for this person for a minute; None when there is none."""
         dataset_id = self._store.datasets.dataset_of(record_id)
         return self.next_record(dataset_id, annotator_id, record_id, wanted, PREFETCHED_SECONDS, without=record_id)
+
+    def keep_and_prefetch(
+        self, record_id: str, annotator_id: str, wanted: RecordFilter = ALL
+    ) -> tuple[bool, str | None]:
+        """Keep a record as :meth:`keep` does, and where it has a place the one after it as :meth:`prefetch` does."""
+        dataset_id = self._store.datasets.dataset_of(record_id)
+        candidates = self._candidates(dataset_id, annotator_id, record_id, wanted, record_id)
+        distribution = self._store.datasets.get(dataset_id).settings.distribution
+        return self._store.responses.claim_two(record_id, candidates, annotator_id, distribution)
 
     def keep(self, record_id: str, annotator_id: str) -> bool:
         """Keep a record for this person while they work on it; say whether it has a place for them."""
@@ -176,6 +178,14 @@ class AnnotationDesk:
             return found
         fits = self._matching(dataset_id, wanted)
         return [record_id for record_id in found if record_id in fits]
+
+    def is_waiting(self, dataset_id: str, annotator_id: str) -> bool:
+        """Say whether records are left that this person can work on once others let go of them."""
+        mine = self._store.responses.of_person(dataset_id, annotator_id)
+        distribution = self._store.datasets.get(dataset_id).settings.distribution
+        closed = self._store.responses.closed_to(dataset_id, annotator_id, distribution)
+        ended = {record_id for record_id, status in mine.items() if status is not ResponseStatus.DRAFT}
+        return bool(set(self._store.datasets.record_ids(dataset_id)) - closed - ended)
 
     def neighbour(
         self, record_id: str, annotator_id: str, step: int, queue: Queue | None = None, wanted: RecordFilter = ALL
@@ -277,6 +287,23 @@ class AnnotationDesk:
             total=dataset.size,
         )
 
+    def _candidates(
+        self, dataset_id: str, annotator_id: str, after: str | None, wanted: RecordFilter, without: str | None
+    ) -> list[str]:
+        ids, places = self._order(dataset_id, annotator_id)
+        start = places[after] + 1 if after in places else 0
+        # ``without`` is most often ``after``, which comes last.
+        candidates = ids[start:] + ids[: start - 1 if after == without and start else start]
+        if after not in places:
+            drafts = self.queue(dataset_id, annotator_id, ResponseStatus.DRAFT.value)
+            candidates = [*drafts, *candidates]
+        if not wanted.empty:
+            fits = self._matching(dataset_id, wanted)
+            candidates = [record_id for record_id in candidates if record_id in fits]
+        if without is not None and without != after:
+            candidates = [record_id for record_id in candidates if record_id != without]
+        return candidates
+
     def _given(
         self, record_id: str, values: Mapping[str, object], marks: Marks, submitted: bool, seconds: float = 0.0
     ) -> tuple[Dataset, Given]:
@@ -304,8 +331,16 @@ class AnnotationDesk:
         return submitted >= distribution.min_submitted or retired
 
     def _matching(self, dataset_id: str, wanted: RecordFilter) -> set[str]:
-        dataset = self._store.datasets.get(dataset_id)
-        return {record.id for record in matching(dataset.settings, self._store.datasets.records(dataset_id), wanted)}
+        version, key = self._store.datasets.version(), (dataset_id, repr(wanted))
+        with self._lock:
+            known = self._matches.get(key)
+        if known is None or known[0] != version:
+            settings = self._store.datasets.get(dataset_id).settings
+            records = self._store.datasets.records(dataset_id)
+            known = version, {record.id for record in matching(settings, records, wanted)}
+            with self._lock:
+                _keep_newest(self._matches, key, known, KEPT_MATCHES)
+        return known[1]
 
     def _order(self, dataset_id: str, annotator_id: str) -> tuple[list[str], dict[str, int]]:
         ids, key = self._store.datasets.record_ids(dataset_id), (dataset_id, annotator_id)
@@ -314,11 +349,15 @@ class AnnotationDesk:
             if known is None or known[0] != len(ids):
                 ordered = _in_order_of(annotator_id, ids)
                 known = len(ids), ordered, {record_id: place for place, record_id in enumerate(ordered)}
-            self._orders[key] = known
-            self._orders.move_to_end(key)
-            while len(self._orders) > KEPT_ORDERS:
-                self._orders.popitem(last=False)
+            _keep_newest(self._orders, key, known, KEPT_ORDERS)
         return known[1], known[2]
+
+
+def _keep_newest(kept: OrderedDict, key: object, value: object, most: int) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _in_order_of(annotator_id: str, ids: Sequence[str]) -> list[str]:

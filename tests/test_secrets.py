@@ -88,10 +88,11 @@ def paste(visitor, chat):
     """Put the secrets into every field that a person types into."""
     both = f"I pasted {KEY} and {TOKEN} here"
     visitor.call("rename_person", event={"name": KEY})
-    record = visitor.call("open_dataset", None, "")[0]
-    visitor.call("save_draft", record, None, None, f"{both}, a draft")
-    following = visitor.call("submit_response", record, 4, 5, both, None)[0]
-    visitor.call("save_draft", following, None, None, f"{both}, a draft that stays")
+    record = visitor.annotate("open")["card"]["id"]
+    version = visitor.annotate("draft", record=record, values={"answer": f"{both}, a draft"})["version"]
+    rated = {"query_rating": 4, "context_rating": 5, "answer": both}
+    ended = visitor.annotate("end", action="submit", record=record, values=rated, version=version)
+    visitor.annotate("draft", record=ended["card"]["id"], values={"answer": f"{both}, a draft that stays"})
     set_id = visitor.call("load_comparisons", None)[0]["value"]
     pair = visitor.call("show_next", set_id)[0]
     visitor.call("vote_a", set_id, pair, None, both, f"{both}, corrected")

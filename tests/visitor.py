@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import urllib.error
 import urllib.request
 from http.client import HTTPException
 
@@ -32,6 +33,20 @@ class Visitor:
             headers["Cookie"] = f"{COOKIE}={self.token}"
         data = None if body is None else json.dumps(body).encode()
         return urllib.request.urlopen(urllib.request.Request(self.url + path, data, headers), timeout=self._timeout)
+
+    def annotate(self, route: str, **body: object) -> dict:
+        """Ask a route of the Annotate panel, as the page's script does.
+
+        Raises:
+            Refused: the app answered with an error.
+        """
+        headers = {"Content-Type": "application/json", "X-Pairloop": "1", "Cookie": f"{COOKIE}={self.token}"}
+        request = urllib.request.Request(f"{self.url}/annotate/{route}", json.dumps(body).encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise Refused(json.loads(error.read())["error"]) from error
 
     def call(self, listener: str, *values: object, event: object = None) -> list:
         """Call a listener by its name and return its outputs, when the app says that it is done.

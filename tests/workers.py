@@ -59,7 +59,7 @@ class Worker(threading.Thread):
         except Exception as error:  # noqa: BLE001 - a thread cannot raise into the test: the test looks at it
             self.failure = error
 
-    def breathe(self, following: str) -> str:
+    def breathe(self, following):
         """Wait a little, so that the work lasts for all rounds on any machine."""
         time.sleep(self._dice.uniform(0.0, 0.1))
         return following
@@ -67,13 +67,16 @@ class Worker(threading.Thread):
 
 class Reviewer(Worker):
     def work(self, visitor: Visitor) -> None:
-        record_id = visitor.call("open_dataset", None, "")[0]
-        while record_id:
+        card = visitor.annotate("open").get("card")
+        while card:
+            record_id = card["id"]
             answer = f"Answer {self._dice.random()} to {record_id}."
-            visitor.call("save_draft", record_id, None, None, answer[:9])
-            following = visitor.call("submit_response", record_id, 4, 5, answer, None)[0]
+            typed = {"record": record_id, "values": {"answer": answer[:9]}, "version": card["version"]}
+            version = visitor.annotate("draft", **typed)["version"]
+            rated = {"query_rating": 4, "context_rating": 5, "answer": answer}
+            ended = visitor.annotate("end", action="submit", record=record_id, values=rated, version=version)
             self.done.append((record_id, answer))
-            record_id = self.breathe(following)
+            card = self.breathe(ended.get("card"))
 
 
 class Voter(Worker):

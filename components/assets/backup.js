@@ -4,6 +4,8 @@
   const SOON_MS = 300;
   const GIVE_UP_MS = 5000;
   const HOLD_MS = 500;
+  // The routes of the Annotate panel that write what somebody did.
+  const CHANGES = /\/annotate\/(draft|end|undo)$/;
   const LOST = {kind: 'lost', text: '! No connection to Pairloop: what you change now is not saved', title: 'Pairloop does not answer.', notes: 0};
   const UNSURE = {kind: 'checking', text: '… Checking what is backed up', title: '', notes: 0};
   const plain = window.fetch;
@@ -61,7 +63,7 @@
     try {
       return await plain(input, init);
     } finally {
-      if (pathname.endsWith('/queue/join')) { ask(); setTimeout(ask, SOON_MS); }
+      if (pathname.endsWith('/queue/join') || CHANGES.test(pathname)) { ask(); setTimeout(ask, SOON_MS); }
     }
   };
 

@@ -145,7 +145,7 @@ def _check_field(old: Field, new: Field | None, use: Use) -> None:
         return
     if filled and new.kind is not old.kind and {old.kind, new.kind} != _WRITTEN:
         raise RecordError(
-            f"The field “{old.heading}” cannot become {new.kind}: {_records(filled)} hold {old.kind} in it."
+            f"The field “{old.heading}” cannot become {new.kind}: {_records(filled)} {_has(filled)} {old.kind} in it."
         )
     if new.required and not old.required and filled < use.records:
         missing = use.records - filled
@@ -167,7 +167,7 @@ def _check_question(old: Question, new: Question | None, use: Use) -> None:
     if new is None:
         if answered:
             raise RecordError(
-                f"The question “{old.heading}” cannot be removed or renamed: {_responses(answered)} answer it. "
+                f"The question “{old.heading}” cannot be removed or renamed: {_given(old, use)} it. "
                 "Make it optional instead."
             )
         return

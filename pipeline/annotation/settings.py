@@ -192,9 +192,10 @@ def check_settings(settings: DatasetSettings) -> None:
 def _check_options(question: Question) -> None:
     count, name = len(question.options), question.heading
     if question.kind is QuestionKind.RATING and not 2 <= count <= len(RATING_RANGE):
-        raise RecordError(f"The rating {name!r} has {count} values: give 2 to 11 of the numbers 0 to 10.")
+        values = "1 value" if count == 1 else f"{count} values"
+        raise RecordError(f"The rating {name!r} has {values}: give 2 to 11 of the numbers 0 to 10.")
     if question.kind in (QuestionKind.LABEL, QuestionKind.MULTI_LABEL, QuestionKind.RANKING) and count < 2:
-        raise RecordError(f"The question {name!r} has {count} options: give at least 2.")
+        raise RecordError(f"The question {name!r} has {count} option{'' if count == 1 else 's'}: give at least 2.")
 
 
 def _check_marks(settings: DatasetSettings) -> None:

@@ -21,12 +21,16 @@ _RATING = {"kind": QuestionKind.RATING, "required": False, "options": FIVE}
 
 @dataclass(frozen=True, slots=True)
 class DatasetTemplate:
-    """A dataset to begin with. ``prompt`` names the prompt template that a model's answers in it belong to, or is ""."""
+    """A dataset to begin with. ``prompt`` names the prompt template that a model's answers in it belong to, or is "".
+
+    ``called`` is what a dataset made of it is called where nobody gives it a name.
+    """
 
     name: str
     title: str
     description: str
     settings: DatasetSettings
+    called: str
     prompt: str = ""
 
 
@@ -125,6 +129,7 @@ def templates(responses: int = 3) -> tuple[DatasetTemplate, ...]:
             "Answer review",
             "A query, its contexts and a model's answer: people rate the first two and correct the answer.",
             review_settings("answer-review"),
+            "Answer review",
             prompt="answer-review",
         ),
         DatasetTemplate(
@@ -132,30 +137,35 @@ def templates(responses: int = 3) -> tuple[DatasetTemplate, ...]:
             "Comparison",
             "Two responses side by side: which is better, a tie, or both bad, and why.",
             _comparison(),
+            "Comparison",
         ),
         DatasetTemplate(
             "text-classification",
             "Text classification",
             "A text and labels to choose one from. Put your own labels in place of the three.",
             _classification(),
+            "Text classification",
         ),
         DatasetTemplate(
             "ranking",
             "Ranking of responses",
             f"A prompt and {SMALLEST_RANKING} to {LARGEST_RANKING} responses to put in order; ties are allowed.",
             ranking_settings(responses),
+            "Ranking of responses",
         ),
         DatasetTemplate(
             "preference",
             "Preference with reason",
             "Two responses to put in order, what made the difference, and a better response where neither is good.",
             _preference(),
+            "Preference with reason",
         ),
         DatasetTemplate(
             TUTORIAL,
             "Customer assistant (Argilla tutorial)",
             "The dataset of Argilla's tutorial on fine-tuning a RAG system, with its names and titles.",
             tutorial_settings(),
+            TUTORIAL,
             prompt=CUSTOMER_ASSISTANT.name,
         ),
         DatasetTemplate(
@@ -163,8 +173,9 @@ def templates(responses: int = 3) -> tuple[DatasetTemplate, ...]:
             "Tuned against base (Argilla tutorial)",
             "That tutorial's second dataset, for responses from elsewhere. For models in Pairloop, Compare is blind and counts.",
             preference_settings(),
+            "finetuned-vs-base-preference",
         ),
-        DatasetTemplate("blank", "Blank", "No fields and no questions yet.", DatasetSettings((), ())),
+        DatasetTemplate("blank", "Blank", "No fields and no questions yet.", DatasetSettings((), ()), "New dataset"),
     )
 
 

@@ -10,6 +10,7 @@ from pipeline.store.comparisons import ComparisonStore
 from pipeline.store.datasets import DatasetStore
 from pipeline.store.documents import DocumentStore
 from pipeline.store.engine import Database, open_database
+from pipeline.store.exchange import ExchangeStore
 from pipeline.store.journal_files import JournalFileStore
 from pipeline.store.members import MemberStore
 from pipeline.store.merging import Merging
@@ -39,6 +40,7 @@ class Store:
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
         self.values = ValueStore(database)
+        self.exchange = ExchangeStore(database)
         self.published = PublishedStore(database)
         self.outbox = Outbox(database)
         self.merging = Merging(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select
 
@@ -51,6 +51,7 @@ class NewRecord:
     metadata: Mapping[str, object] = field(default_factory=dict)
     suggestions: Sequence[Suggestion] = ()
     external_id: str | None = None
+    created_at: float | None = None
 
 
 class DatasetStore:
@@ -58,19 +59,25 @@ class DatasetStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._ids: dict[str, tuple[int, list[str]]] = {}
+        # What every click needs, with the version of the tables that it was read at.
+        self._ids: dict[str, tuple[tuple[int, ...], list[str]]] = {}
+        self._datasets: dict[str, tuple[tuple[int, ...], Dataset]] = {}
+
+    def version(self) -> tuple[int, ...]:
+        """Return numbers that change with the settings, the records and the suggestions of any dataset."""
+        return self._db.version(datasets, records, suggestions)
 
     def add(self, name: str, settings: DatasetSettings, published: bool = True) -> str:
         """Store a dataset without records; return its id."""
         with self._db.write() as connection:
-            return _add(connection, name, settings, "", None, published)
+            return add_dataset(connection, name, settings, "", None, published)
 
     def add_of_run(
         self, name: str, settings: DatasetSettings, template: str, run_id: str, items: Sequence[tuple[str, str]]
     ) -> str:
         """Store a dataset with one record for each (query id, completion id); return its id."""
         with self._db.write() as connection:
-            dataset_id = _add(connection, name, settings, template, run_id, True)
+            dataset_id = add_dataset(connection, name, settings, template, run_id, True)
             _put_items(connection, dataset_id, items)
         return dataset_id
 
@@ -123,10 +130,14 @@ class DatasetStore:
         Raises:
             NotFoundError: there is no such dataset.
         """
-        size = select(func.count()).where(records.c.dataset_id == dataset_id).scalar_subquery().label("size")
-        with self._db.read() as connection:
-            row = connection.execute(select(datasets, size).where(datasets.c.id == dataset_id)).mappings().first()
-        return _dataset(found(row, "dataset"))
+        version = self._db.version(datasets, records)
+        known = self._datasets.get(dataset_id)
+        if known is None or known[0] != version:
+            size = select(func.count()).where(records.c.dataset_id == dataset_id).scalar_subquery().label("size")
+            with self._db.read() as connection:
+                row = connection.execute(select(datasets, size).where(datasets.c.id == dataset_id)).mappings().first()
+            known = self._datasets[dataset_id] = (version, _dataset(found(row, "dataset")))
+        return known[1]
 
     def guidelines(self, dataset_id: str) -> dict[int, str]:
         """Return every wording of a dataset's guidelines by its version."""
@@ -139,17 +150,9 @@ class DatasetStore:
 
         A record that takes another's place keeps its place in the order and its responses.
         """
-        moment = now()
         with self._db.write() as connection:
-            last = connection.scalar(select(func.max(records.c.position)).where(records.c.dataset_id == dataset_id))
-            rows = _record_rows(dataset_id, incoming, -1 if last is None else last, moment)
-            stored = rows_by_id(connection, records, list(rows))
-            put(connection, records, [row for row in rows.values() if row["id"] not in stored])
-            for row_id in stored:
-                new = {name: rows[row_id][name] for name in ("fields", "metadata")}
-                change(connection, records, row_id, **new)
-            _put_suggestions(connection, zip(rows, _unique(incoming), strict=True), moment)
-        return len(rows) - len(stored), len(stored)
+            ids, replaced = put_records(connection, dataset_id, incoming)
+        return len(ids) - replaced, replaced
 
     def record(self, record_id: str) -> Record:
         """Return one record with what is shown of it.
@@ -179,14 +182,13 @@ class DatasetStore:
 
     def record_ids(self, dataset_id: str) -> list[str]:
         """Return the ids of the records of a dataset in their order; the list is shared, and must not be changed."""
-        mine = records.c.dataset_id == dataset_id
-        with self._db.read() as connection:
-            # Records are never taken out: as long as there are as many of them, they are the same.
-            count = connection.scalar(select(func.count()).select_from(records).where(mine))
-            known = self._ids.get(dataset_id)
-            if known is None or known[0] != count:
-                query = select(records.c.id).where(mine).order_by(records.c.position, records.c.id)
-                known = self._ids[dataset_id] = (count, list(connection.scalars(query)))
+        version = self._db.version(records)
+        known = self._ids.get(dataset_id)
+        if known is None or known[0] != version:
+            query = select(records.c.id).where(records.c.dataset_id == dataset_id)
+            with self._db.read() as connection:
+                ids = list(connection.scalars(query.order_by(records.c.position, records.c.id)))
+            known = self._ids[dataset_id] = (version, ids)
         return known[1]
 
     def external_ids(self, dataset_id: str) -> dict[str, str]:
@@ -230,9 +232,10 @@ class DatasetStore:
         return [_record(row, parsed[row["dataset_id"]], given.get(row["id"], {})) for row in rows]
 
 
-def _add(
+def add_dataset(
     connection: Connection, name: str, settings: DatasetSettings, template: str, run_id: str | None, published: bool
 ) -> str:
+    """Store a dataset with the wording of its guidelines; return its id."""
     dataset_id = new_id()
     row = {
         "id": dataset_id,
@@ -269,6 +272,20 @@ def _keep_guidelines(connection: Connection, dataset_id: str, settings: DatasetS
     put(connection, guideline_versions, [{**row, "text": settings.guidelines, "created_at": now()}])
 
 
+def put_records(connection: Connection, dataset_id: str, incoming: Sequence[NewRecord]) -> tuple[list[str], int]:
+    """Store records with their suggestions; return their ids, and how many took another's place."""
+    moment = now()
+    last = connection.scalar(select(func.max(records.c.position)).where(records.c.dataset_id == dataset_id))
+    rows = _record_rows(dataset_id, incoming, -1 if last is None else last, moment)
+    stored = rows_by_id(connection, records, list(rows))
+    put(connection, records, [row for row in rows.values() if row["id"] not in stored])
+    for row_id in stored:
+        new = {name: rows[row_id][name] for name in ("fields", "metadata")}
+        change(connection, records, row_id, **new)
+    _put_suggestions(connection, zip(rows, _unique(incoming), strict=True), moment)
+    return list(rows), len(stored)
+
+
 def _unique(incoming: Sequence[NewRecord]) -> list[NewRecord]:
     """Return the records; of those with one external id only the last."""
     last = {record.external_id: record for record in incoming if record.external_id is not None}
@@ -292,7 +309,7 @@ def _record_rows(
             "external_id": known,
             "fields": dict(record.fields),
             "metadata": dict(record.metadata),
-            "created_at": moment,
+            "created_at": moment if record.created_at is None else record.created_at,
         }
     return rows
 
@@ -302,7 +319,10 @@ def _put_suggestions(connection: Connection, items: Iterable[tuple[str, NewRecor
         {
             "id": id_of("suggestion", record_id, item.question),
             "record_id": record_id,
-            **asdict(item),
+            "question": item.question,
+            "value": item.value,
+            "agent": item.agent,
+            "score": item.score,
             "created_at": moment,
         }
         for record_id, record in items

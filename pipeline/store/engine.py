@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -22,11 +23,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @dataclass(slots=True)
 class Writer:
-    """Who writes: this replica with its stamps. ``noted`` says that the open transaction has changed a row that travels."""
+    """Who writes: this replica with its stamps. ``noted`` are the tables of whose rows the open transaction has changed some."""
 
     replica: str
     stamps: ulid.Stamps
-    noted: bool = False
+    noted: set[str] = field(default_factory=set)
 
 
 class Database:
@@ -37,6 +38,7 @@ class Database:
         # SQLite lets writers wait with a growing sleep (up to a second measured); queueing them here is fair and quick.
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
+        self._versions: Counter[str] = Counter()
         self.writer = Writer(*_identity(engine))
 
     @contextmanager
@@ -48,16 +50,24 @@ class Database:
         """
         options = {"pairloop_write": True, "pairloop_writer": self.writer}
         with self._lock:
-            self.writer.noted = False
+            self.writer.noted = set()
             try:
                 with self.engine.execution_options(**options).begin() as connection:
                     yield connection
             except OperationalError as error:
                 raise StoreError(f"This could not be saved ({error.orig}). Nothing of it was.") from error
             noted = self.writer.noted
+            self._versions.update(noted)
         if noted:
             for tell in self._listeners:
                 tell()
+
+    def version(self, *tables: Table) -> tuple[int, ...]:
+        """Return numbers that differ from earlier ones when a row of these tables was committed since.
+
+        What was read after asking for them is no older than they say. This process is the only one that writes to its store.
+        """
+        return tuple(self._versions[table.name] for table in tables)
 
     def when_changed(self, tell: Callable[[], None]) -> None:
         """Call ``tell`` after every commit that changed a row that travels; it must return at once."""

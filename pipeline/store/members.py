@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
@@ -13,6 +15,7 @@ from pipeline.store.schema import members
 
 # Votes that nobody gave: the ties of identical completions.
 AUTOMATIC = "automatic"
+_GUEST = re.compile(r"Guest \d+")
 
 
 class MemberStore:
@@ -56,6 +59,31 @@ class MemberStore:
         """
         with self._db.write() as connection:
             change(connection, members, member_id, name=name)
+
+    def for_import(self, names: Sequence[str]) -> dict[str, str]:
+        """Return who is meant by names in a file, by name: people of the workspace, or new ones whom no cookie leads to.
+
+        Two replicas that take in one file make the same people. "Guest 3" of another workspace is nobody of this one.
+        """
+        ids = {name: id_of("member", "imported", name) for name in names}
+        with self._db.write() as connection:
+            known: dict[str, list[str]] = {}
+            for row in connection.execute(select(members.c.id, members.c.name)):
+                known.setdefault(row.name, []).append(row.id)
+            stored = {member_id for several in known.values() for member_id in several}
+            for name in names:
+                several = known.get(name, [])
+                if (
+                    ids[name] not in stored
+                    and len(several) == 1
+                    and not _GUEST.fullmatch(name)
+                    and several != [AUTOMATIC]
+                ):
+                    ids[name] = several[0]
+            new = [name for name in names if ids[name] not in stored]
+            rows = [{"id": ids[name], "name": name, "token_hash": None, "created_at": now()} for name in new]
+            put(connection, members, rows)
+        return ids
 
     def ensure_automatic(self) -> None:
         """Make the member that automatic ties are recorded under, where it is missing."""

@@ -52,7 +52,7 @@ def mark(connection: Connection, table: str, rows: Sequence[tuple[str, str, str]
     )
     values = [{"table_name": table, "row_id": i, "stamp": stamp, "replica": by, **new} for i, stamp, by in rows]
     connection.execute(statement, values)
-    writer_of(connection).noted = True
+    writer_of(connection).noted.add(table)
 
 
 class Outbox:

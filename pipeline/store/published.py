@@ -13,7 +13,13 @@ from typing import Any
 from sqlalchemy import func, select
 
 from pipeline.annotation.plain import from_plain
-from pipeline.annotation.templates import ANSWER, CONTEXT_RATING, QUERY_RATING
+from pipeline.annotation.templates import (
+    ANSWER,
+    CONTEXT_RATING,
+    QUERY_RATING,
+    TUTORIAL_CONTEXT_RATING,
+    TUTORIAL_QUERY_RATING,
+)
 from pipeline.records import Outcome, ResponseStatus
 from pipeline.store.engine import Database
 from pipeline.store.schema import (
@@ -36,6 +42,8 @@ from pipeline.store.schema import (
 )
 
 Row = dict[str, Any]
+# The ratings of a review, and what Argilla's tutorial calls them.
+_RATINGS = {QUERY_RATING: TUTORIAL_QUERY_RATING, CONTEXT_RATING: TUTORIAL_CONTEXT_RATING}
 
 
 class PublishedStore:
@@ -247,7 +255,7 @@ def _response(row: Row) -> Row:
     texts = {"values": _json(values), "marks": _json(row["marks"]) if row["marks"] else None}
     given = {QUERY_RATING: None, CONTEXT_RATING: None, ANSWER: None}
     if row["query_id"] is not None:
-        ratings = {name: values.get(name) for name in (QUERY_RATING, CONTEXT_RATING)}
+        ratings = {name: values.get(name, values.get(other)) for name, other in _RATINGS.items()}
         given = {**{n: v if isinstance(v, int) else None for n, v in ratings.items()}, ANSWER: _answer(row, values)}
     edited = None if row["suggestion"] is None else (given[ANSWER] or "").split() != row["suggestion"].split()
     return {**row, **texts, **given, "edited": edited, "reason": row["reason"] or None}

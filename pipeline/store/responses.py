@@ -21,7 +21,7 @@ RESERVED_SECONDS = 300.0
 # How long for whoever sees it next.
 PREFETCHED_SECONDS = 60.0
 # Most often one of the first records is free; at the end of a sprint nearly none is.
-FIRST_LOOK, LATER_LOOKS = 20, 400
+FIRST_LOOK, LATER_LOOKS = 5, 400
 FULL = "Others have answered this record in the meantime. Your text is kept as a draft; go on with the next record."
 
 
@@ -150,13 +150,19 @@ class ResponseStore:
         a place for this person has fewer submitted responses, and people at work, than it needs.
         """
         with self._db.write() as connection:
-            for some in _looks(candidates):
-                open_ = _open_for(connection, some, annotator_id, distribution)
-                first = next((record_id for record_id in some if record_id in open_), None)
-                if first is not None:
-                    _reserve(connection, first, annotator_id, now() + seconds)
-                    return first
-        return None
+            return _claim(connection, candidates, annotator_id, distribution, seconds)
+
+    def claim_two(
+        self, first: str, candidates: Sequence[str], annotator_id: str, distribution: Distribution
+    ) -> tuple[bool, str | None]:
+        """Keep a record for this person, and ahead of time the first of others; say whether it has a place, and which comes.
+
+        It is one transaction, and so one wait for the disk. Where the first has no place, nothing comes after it.
+        """
+        with self._db.write() as connection:
+            if _claim(connection, [first], annotator_id, distribution, RESERVED_SECONDS) is None:
+                return False, None
+            return True, _claim(connection, candidates, annotator_id, distribution, PREFETCHED_SECONDS)
 
     def release(self, record_id: str, annotator_id: str) -> None:
         """Free a record that was kept for this person."""
@@ -188,14 +194,15 @@ class ResponseStore:
         return own, others
 
     def closed_to(self, dataset_id: str, annotator_id: str, distribution: Distribution) -> set[str]:
-        """Return the records of a dataset that are done without this person."""
+        """Return the records of a dataset that are done without this person, who may have a draft there."""
         query = select(responses.c.record_id, responses.c.annotator_id, responses.c.status)
         inside = responses.c.record_id.in_(select(records.c.id).where(records.c.dataset_id == dataset_id))
         counts: dict[str, _Places] = {}
         with self._db.read() as connection:
             for row in connection.execute(query.where(inside)):
                 counts.setdefault(row.record_id, _Places()).add(row.status, row.annotator_id == annotator_id)
-        return {record_id for record_id, places in counts.items() if not places.mine and places.done(distribution)}
+        unended = ("", ResponseStatus.DRAFT.value)
+        return {i for i, places in counts.items() if places.mine in unended and places.done(distribution)}
 
     def _responses(self, condition) -> list[Response]:
         query = select(responses).select_from(responses.join(records)).where(condition)
@@ -220,6 +227,18 @@ class _Places:
     def done(self, distribution: Distribution) -> bool:
         quorum = distribution.discard_quorum
         return self.submitted >= distribution.min_submitted or (quorum is not None and self.discarded >= quorum)
+
+
+def _claim(
+    connection: Connection, candidates: Sequence[str], me: str, distribution: Distribution, seconds: float
+) -> str | None:
+    for some in _looks(candidates):
+        open_ = _open_for(connection, some, me, distribution)
+        first = next((record_id for record_id in some if record_id in open_), None)
+        if first is not None:
+            _reserve(connection, first, me, now() + seconds)
+            return first
+    return None
 
 
 def _looks(candidates: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -1,10 +1,12 @@
 """How often the statistics of ``pipeline.ranking`` are right: simulated labelling sprints whose truth is known.
 
     python -m tests.bench.coverage [sprints]
+    python -m tests.bench.coverage [sprints] ratings
 
 Prints for each kind of sprint: how many of the 95 % intervals hold the true win rate and how wide they are; how often
 the sign test rejects at 5 % when looked at once, at the end, and when looked at after every vote; how often the
 anytime-valid p is ever below 5 %, looked at after every vote. At a true win rate of 50 % every rejection is false.
+With ``ratings``: how many of the 95 % intervals of ratings hold the true ones, of all models and of the first and the last.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.special import expit, ndtr
 
-from pipeline.ranking import anytime_p, sign_test, win_rate
+from pipeline.ranking import anytime_p, leaderboard, sign_test, win_rate
 from pipeline.ranking.evidence import binomial_p
 from pipeline.records import Outcome, Vote
 
@@ -113,9 +116,104 @@ def simulate(sprint: Sprint, sprints: int, seed: int) -> Tally:
     return Tally(*np.mean(rows, axis=0).tolist())
 
 
+@dataclass(frozen=True)
+class League:
+    """A sprint of several models: each query gets 1 to ``most_votes`` votes, each on a pair at random.
+
+    ``spread`` is the difference of the true ratings between the first and the last; the others lie evenly between. A tie
+    is likeliest between equals, a share of ``ties``.
+    """
+
+    models: int
+    queries: int
+    spread: float
+    ties: float = 0.2
+    correlation: float = 0.3
+    most_votes: int = 3
+
+    @property
+    def truth(self) -> dict[str, float]:
+        """The true rating of each model."""
+        ratings = np.linspace(1000 + self.spread / 2, 1000 - self.spread / 2, self.models)
+        return {f"m{number:03d}": float(rating) for number, rating in enumerate(ratings)}
+
+    def draw(self, random: np.random.Generator) -> list[Vote]:
+        """Return the votes.
+
+        Each model has its own luck on a query, which moves all votes on it there (a Gaussian copula): two votes on the
+        same pair and query correlate, while the chance of a win over all queries is exactly that of the ratings.
+        """
+        names, ratings = list(self.truth), np.array(list(self.truth.values()))
+        numbers = random.integers(1, self.most_votes + 1, self.queries)
+        query = np.repeat(np.arange(self.queries), numbers)
+        left = random.integers(0, self.models, len(query))
+        right = (left + random.integers(1, self.models, len(query))) % self.models
+        luck = random.standard_normal((self.queries, self.models))
+        shared = (luck[query, left] - luck[query, right]) / np.sqrt(2)
+        own = random.standard_normal(len(query))
+        drawn = ndtr(np.sqrt(self.correlation) * shared + np.sqrt(1 - self.correlation) * own)
+        chance = expit((ratings[left] - ratings[right]) * np.log(10) / 400)
+        tie = self.ties * 4 * chance * (1 - chance)
+        results = np.where(drawn > 1 - chance + tie / 2, 0, np.where(drawn < 1 - chance - tie / 2, 2, 1))
+        outcomes = (Outcome.MODEL_A, Outcome.TIE, Outcome.MODEL_B)
+        columns = (query.tolist(), left.tolist(), right.tolist(), results.tolist())
+        return [Vote(f"q{q}", names[a], names[b], outcomes[r]) for q, a, b, r in zip(*columns, strict=True)]
+
+
+@dataclass(frozen=True)
+class RatingTally:
+    """Shares of intervals that hold the truth, of all models and of the first and last; the median width; priors."""
+
+    covered: float
+    ends: float
+    width: float
+    prior: float
+
+
+def simulate_ratings(league: League, sprints: int, seed: int, rounds: int = 300) -> RatingTally:
+    """Draw that many sprints and rate their models with the product's own function."""
+    random = np.random.default_rng(seed)
+    truth = league.truth
+    covered, ends, widths, priors = [], [], [], []
+    for _ in range(sprints):
+        groups = leaderboard(league.draw(random), rounds=rounds).groups
+        ratings = {rating.model: rating for rating in groups[0].ratings}
+        if len(ratings) < league.models:
+            continue
+        held = [ratings[name].low <= true <= ratings[name].high for name, true in truth.items()]
+        covered.append(np.mean(held))
+        ends += [held[0], held[-1]]
+        widths += [rating.high - rating.low for rating in ratings.values()]
+        priors.append(groups[0].prior)
+    return RatingTally(float(np.mean(covered)), float(np.mean(ends)), float(np.median(widths)), float(np.mean(priors)))
+
+
+LEAGUES = [
+    League(models, queries, spread)
+    for models, queries in ((2, 12), (2, 28), (2, 150), (3, 12), (3, 28), (3, 150), (5, 28), (5, 150), (10, 150))
+    for spread in (0.0, 200.0, 500.0)
+]
+
+
+def print_ratings(sprints: int) -> None:
+    """Print the table of ratings."""
+    print(f"{sprints:,} sprints a line, 1 to 3 votes a query, correlation 0.3, ties 20 % between equals; per cent")
+    print("models  queries  spread | covered  first and last  width  with prior")
+    for seed, league in enumerate(LEAGUES):
+        tally = simulate_ratings(league, sprints, seed)
+        print(
+            f"{league.models:6d}  {league.queries:7d}  {league.spread:6.0f} | {100 * tally.covered:7.1f}"
+            f"  {100 * tally.ends:14.1f}  {tally.width:5.0f}  {100 * tally.prior:10.1f}",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print the table."""
     sprints = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    if "ratings" in sys.argv:
+        print_ratings(sprints)
+        return
     print(f"{sprints:,} sprints a line, 1 to 3 votes a query, correlation 0.3; per cent")
     print("queries  rate  ties | covered  width | sign once  sign watched  anytime watched")
     kinds = [

@@ -50,6 +50,12 @@ class Person:
             self.looks()
             button.click()
 
+    def discards(self, reason: str = "") -> None:
+        """Discard the record on Edit: the first press asks for a reason, the second one does it."""
+        self.press("edit-discard")
+        self.find("#edit-reason").fill(reason)
+        self.press("edit-discard-confirm")
+
     def looks(self) -> None:
         """Wait until what came after a submit or a vote has stood there long enough to take the next one."""
         expect(self.page.locator("[data-resting]")).to_have_count(0, timeout=WAIT)

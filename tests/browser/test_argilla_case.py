@@ -34,17 +34,17 @@ def test_the_argilla_cloud_case(tmp_path, open_person, shared_data):
         # The tutorial's form: its rating titles, word for word.
         lead.choose("runs-template", re.compile("Argilla"))
         lead.press("runs-send")
-        lead.sees("#edit-progress", f"{train} pending")
-        lead.sees("#edit-query-rating", "Rate the relevance of the user question")
-        lead.sees("#edit-context-rating", "Rate the quality and relevancy of context for the assistant")
-        lead.sees("#edit-answer", "Write a helpful, harmless, accurate response to the user question")
+        lead.sees("#edit-progress", f"Pending {train}")
+        lead.sees("#edit-question-question-rating", "Rate the relevance of the user question")
+        lead.sees("#edit-question-context-rating", "Rate the quality and relevancy of context for the assistant")
+        lead.sees("#edit-question-response", "Write a helpful, harmless, accurate response to the user question")
         # People write what the reference answers say: some are close to the suggestion, some are not.
         for number in range(12):
             lead.sees("#edit-record", f"Record {number + 1} of {train}")
             query = lead.find("#edit-record h3").inner_text()
-            lead.type_into("edit-answer", answers[query])
+            lead.type_into("edit-question-response", answers[query])
             lead.press("edit-submit")
-        lead.sees("#edit-progress", "12 submitted")
+        lead.sees("#edit-progress", "Submitted 12")
 
         lead.go("Tune")
         lead.sees("#tune-card", re.compile(r"12\s*rows"))

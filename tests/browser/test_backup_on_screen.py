@@ -22,7 +22,7 @@ BACKED_UP = "✓ All changes backed up"
 WATCH = """() => {
     window.claims = [];
     new MutationObserver(() => {
-        const done = document.querySelector('#edit-progress')?.textContent.match(/(\\d+) submitted/)?.[1];
+        const done = document.querySelector('#edit-progress')?.textContent.match(/Submitted (\\d+)/)?.[1];
         if (!done || done === window.done) return;
         window.done = done;
         window.claims.push(document.querySelector('button.pl-state').textContent);
@@ -78,9 +78,9 @@ def loaded(person) -> None:
 
 
 def submit(person, text: str, done: int) -> None:
-    person.type_into("edit-answer", text)
+    person.type_into("edit-question-answer", text)
     person.press("edit-submit")
-    person.sees("#edit-progress", f"{done} submitted")
+    person.sees("#edit-progress", f"Submitted {done}")
 
 
 def test_what_waits_is_told_and_then_that_all_is_backed_up(workspace, start, hub, open_person):
@@ -184,7 +184,7 @@ def test_after_a_kill_and_with_an_empty_disk_everything_is_back_and_the_restore_
         ada = open_person(app.url, path="/?tab=edit")
         ada.sees("#edit-record", "of 24")
         submit(ada, "Sent before the fire.", 1)
-        ada.type_into("edit-answer", "Half a thought")
+        ada.type_into("edit-question-answer", "Half a thought")
         ada.sees("#edit-status", "Draft saved")
         record = ada.find("#edit-record [data-shows]").get_attribute("data-shows")
         ada.page.wait_for_timeout(500)
@@ -208,7 +208,7 @@ def test_after_a_kill_and_with_an_empty_disk_everything_is_back_and_the_restore_
     expect(page.locator("#edit-record")).to_contain_text("of 24", timeout=60_000)
     starting.join()
     expect(page.locator("#edit-progress")).to_contain_text("1 submitted")
-    expect(page.locator("#edit-answer textarea")).to_have_value("Half a thought")
+    expect(page.locator("#edit-question-answer textarea")).to_have_value("Half a thought")
     assert page.locator("#edit-record [data-shows]").get_attribute("data-shows") == record
     expect(page.locator(STATE)).to_have_text(re.compile(f"^{BACKED_UP}"), timeout=30_000)
     context.close()

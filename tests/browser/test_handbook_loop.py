@@ -40,27 +40,27 @@ def test_a_newcomer_walks_the_loop(app, open_person, picture):
     ada.sees("#runs-progress", "40 of 40 · done")
     assert ada.page.locator("#runs-rows tbody tr").count() == 40
     ada.press("runs-send")
-    ada.sees("#edit-progress", "24 pending")
+    ada.sees("#edit-progress", "Pending 24")
 
     # Edit: shorten some answers, accept others, discard one, leave one as a draft.
     for number in range(10):
         ada.sees("#edit-record", f"Record {number + 1} of 24")
-        text = ada.text_of("edit-answer")
+        text = ada.text_of("edit-question-answer")
         if number % 2 == 0:
-            ada.type_into("edit-answer", re.sub(r"(\[\d\]) .*", r"\1", text, flags=re.S) + " Reworded-by-Ada.")
-            ada.sees("#edit-diff ins", "Reworded-by-Ada.")
+            ada.type_into("edit-question-answer", re.sub(r"(\[\d\]) .*", r"\1", text, flags=re.S) + " Reworded-by-Ada.")
+            ada.sees("#edit-screen .pl-diff ins", "Reworded-by-Ada.")
             ada.sees("#edit-status", "Draft saved")
         if number == 2:
-            ada.find("#edit-query-rating label:has-text('5')").click()
-            ada.find("#edit-context-rating label:has-text('4')").click()
+            ada.find("#edit-question-query_rating label:has-text('5')").click()
+            ada.find("#edit-question-context_rating label:has-text('4')").click()
             ada.sees("#edit-status", "Draft saved")
             ada.picture(picture("2-edit"))
         if number == 9:
-            ada.press("edit-discard")
+            ada.discards("A query that nobody would ask.")
         else:
             ada.press("edit-submit")
-    ada.sees("#edit-progress", "9 submitted")
-    ada.sees("#edit-progress", "1 discarded")
+    ada.sees("#edit-progress", "Submitted 9")
+    ada.sees("#edit-progress", "Discarded 1")
 
     # Tune: nine rows, checked, downloadable, and a second model.
     ada.go("Tune")

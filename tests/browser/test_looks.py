@@ -94,7 +94,7 @@ def show(person, tab: str) -> None:
         person.sees("#documents-table", "asking.md")
         person.sees("#runs-rows", "answered")
     elif tab == "Edit":
-        person.sees("#edit-diff ins", "Half written")
+        person.sees("#edit-screen .pl-diff ins", "Half written")
     elif tab == "Tune":
         person.sees("#tune-jobs", "done")
         person.unfold("tune-preview")
@@ -146,15 +146,16 @@ def test_what_lies_above_a_screen_is_accessible_too(ada):
     number = int(re.search(r"Record (\d+) of", ada.find("#edit-record").inner_text())[1])
     ada.press("edit-back" if number > 1 else "edit-next")
     ada.sees("#edit-record", f"Record {number - 1 if number > 1 else 2} of 24")
+    # A phone shows the query first, with the contexts folded.
+    if not ada.find("#edit-sources .pl-open").is_visible():
+        ada.find("#edit-sources summary").click()
     ada.find("#edit-sources .pl-open").click()
     ada.sees(".pl-drawer mark", re.compile("."))
-    ada.type_into("edit-answer", "")
+    ada.type_into("edit-question-answer", "")
     ada.looks()
     ada.page.keyboard.press("Control+Enter")
-    ada.toast("Write an answer")
-    ada.page.wait_for_timeout(600)
-    # Gradio's own messages are buttons with buttons in them.
-    assert [found for found in violations(ada) if "toast-header" not in found] == []
+    ada.sees("#edit-question-answer [data-wrong]", "Answer this")
+    assert violations(ada) == []
 
 
 def violations(person) -> list[str]:
@@ -177,5 +178,5 @@ def test_on_a_phone_the_bars_stay_in_the_window_and_are_large_enough_for_a_thumb
                 assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 44
                 assert box["y"] >= 0 and box["y"] + box["height"] <= 844
     # All seven tabs are there, none behind a menu.
-    assert ada.page.get_by_role("tab").count() == len(TABS)
-    assert all(tab.is_visible() for tab in ada.page.get_by_role("tab").all())
+    for name in TABS:
+        assert ada.page.get_by_role("tab", name=name, exact=True).first.is_visible()

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from pipeline.annotation.values import MAX_TEXT_CHARACTERS
 from pipeline.records import ResponseStatus
 from pipeline.store import open_store
-from pipeline.tasks import MAX_ANSWER_CHARACTERS
 from tests.servers import AppProcess
 from tests.workspace import add_comparison, add_model, open_workspace
 
@@ -66,7 +66,7 @@ def field_holds(person, element_id, text):
 
 def test_looking_around_is_no_work(home, reviewer):
     ada = reviewer()
-    first = ada.text_of("edit-answer")
+    first = ada.text_of("edit-question-answer")
     for number in (2, 3, 4):
         ada.press("edit-next")
         ada.sees("#edit-record", f"Record {number} of 24")
@@ -76,30 +76,30 @@ def test_looking_around_is_no_work(home, reviewer):
     for tab in ("Tune", "Compare", "Tune"):
         ada.go(tab)
         ada.go("Edit")
-        ada.sees("#edit-progress", "24 pending")
+        ada.sees("#edit-progress", "Pending 24")
         ada.page.wait_for_timeout(600)
-        assert ada.text_of("edit-answer") == first != ""
+        assert ada.text_of("edit-question-answer") == first != ""
     assert stored(home, ada) == {}
 
 
 def test_letters_typed_just_before_another_tab_or_record_is_opened_are_kept(home, reviewer):
     ada = reviewer()
     record = record_of(ada)
-    ada.type_into("edit-answer", "Typed, and off to another tab.")
+    ada.type_into("edit-question-answer", "Typed, and off to another tab.")
     ada.go("Tune")
     ada.go("Edit")
     ada.page.wait_for_timeout(600)
-    assert ada.text_of("edit-answer") == "Typed, and off to another tab."
-    ada.type_into("edit-answer", "Typed, and on to the next record.")
+    assert ada.text_of("edit-question-answer") == "Typed, and off to another tab."
+    ada.type_into("edit-question-answer", "Typed, and on to the next record.")
     ada.press("edit-next")
     ada.sees("#edit-record", "Record 2 of 24")
-    suggestion = ada.text_of("edit-answer")
+    suggestion = ada.text_of("edit-question-answer")
     assert "on to the next record" not in suggestion
     ada.page.wait_for_timeout(800)
-    assert ada.text_of("edit-answer") == suggestion
+    assert ada.text_of("edit-question-answer") == suggestion
     assert "on to the next record" not in ada.find("#edit-screen").inner_text()
     ada.press("edit-back")
-    field_holds(ada, "edit-answer", "Typed, and on to the next record.")
+    field_holds(ada, "edit-question-answer", "Typed, and on to the next record.")
     assert {key: r.values["answer"] for key, r in stored(home, ada).items()} == {
         record: "Typed, and on to the next record."
     }
@@ -107,40 +107,43 @@ def test_letters_typed_just_before_another_tab_or_record_is_opened_are_kept(home
 
 def test_deleted_and_pasted_text_is_saved_like_typed_text(reviewer):
     ada = reviewer()
-    ada.find("#edit-answer textarea").click()
+    ada.find("#edit-question-answer textarea").click()
     ada.page.keyboard.press("Control+a")
     # Without key events, as a paste or a dictation arrives.
     ada.page.keyboard.insert_text("Pasted from elsewhere.")
-    ada.sees("#edit-diff ins", "Pasted")
+    ada.sees("#edit-screen .pl-diff ins", "Pasted")
     ada.sees("#edit-status", "Draft saved")
     for _ in "elsewhere.":
         ada.page.keyboard.press("Backspace")
-    ada.page.wait_for_function("!document.querySelector('#edit-diff').textContent.includes('elsewhere')")
+    ada.page.wait_for_function("!document.querySelector('#edit-screen .pl-diff').textContent.includes('elsewhere')")
     ada.page.reload()
-    field_holds(ada, "edit-answer", "Pasted from ")
+    field_holds(ada, "edit-question-answer", "Pasted from ")
 
 
 def test_an_answer_that_is_too_long_is_refused_in_words_and_stays_on_the_screen(reviewer):
     ada = reviewer()
-    text = "word " * (MAX_ANSWER_CHARACTERS // 5 + 1)
-    ada.type_into("edit-answer", text)
-    ada.toast(re.compile(r"characters; 50,000 are the limit"))
+    text = "word " * (MAX_TEXT_CHARACTERS // 5 + 1)
+    ada.type_into("edit-question-answer", text)
+    ada.sees("#edit-status", re.compile(r"characters; 50,000 are the limit"))
+    record = record_of(ada)
     ada.press("edit-submit")
     ada.page.wait_for_timeout(500)
-    assert ada.text_of("edit-answer") == text
-    assert ada.find("#edit-answer textarea").is_editable()
+    assert record_of(ada) == record
+    assert ada.text_of("edit-question-answer") == text
+    assert ada.find("#edit-question-answer textarea").is_editable()
 
 
 def test_an_empty_answer_is_refused_in_words_and_can_be_written(home, reviewer):
     ada = reviewer()
     record = record_of(ada)
-    ada.type_into("edit-answer", "")
+    ada.type_into("edit-question-answer", "")
     ada.press("edit-submit")
-    ada.toast("Write an answer before you submit, or discard the record.")
-    ada.find("#edit-answer textarea:not([readonly])").wait_for()
-    ada.type_into("edit-answer", "Written now.")
+    ada.sees("#edit-question-answer [data-wrong]", "Answer this before you submit, or discard the record.")
+    assert record_of(ada) == record
+    ada.find("#edit-question-answer textarea:not([readonly])").wait_for()
+    ada.type_into("edit-question-answer", "Written now.")
     ada.press("edit-submit")
-    ada.sees("#edit-progress", "1 submitted")
+    ada.sees("#edit-progress", "Submitted 1")
     assert stored(home, ada)[record].values["answer"] == "Written now."
 
 
@@ -150,20 +153,22 @@ def test_two_tabs_of_one_person_keep_both_answers(home, reviewer):
     other = ada.context.new_page()
     other.goto(f"{ada.url}/?tab=edit")
     other.locator(f"#edit-record [data-shows='{record}']").wait_for()
-    ada.type_into("edit-answer", "From the first tab.")
+    ada.type_into("edit-question-answer", "From the first tab.")
     ada.press("edit-submit")
-    ada.sees("#edit-progress", "1 submitted")
-    other.locator("#edit-answer textarea").fill("From the second tab.")
-    other.locator("#edit-status").get_by_text("You have submitted this; submit to change it").wait_for()
-    assert stored(home, ada)[record].values["answer"] == "From the first tab."
-    # What is typed over a submitted answer is no draft on the server: the tab itself keeps it over a reload.
+    ada.sees("#edit-progress", "Submitted 1")
+    other.locator("#edit-question-answer textarea").fill("From the second tab.")
+    other.locator("#edit-alerts").get_by_text("This record was changed in another window.").wait_for()
+    assert stored(home, ada)[record].edits is None
+    # Until somebody has decided, the tab itself keeps it, over a reload too.
     other.reload()
-    other.locator("#edit-back").wait_for()
-    while other.locator(f"#edit-record [data-shows='{record}']").count() == 0:
-        other.locator("#edit-back").click()
-        other.wait_for_timeout(300)
-    second = "document.querySelector('#edit-answer textarea').value === 'From the second tab.'"
+    other.locator("#edit-alerts").get_by_text("This record was changed in another window.").wait_for()
+    second = "document.querySelector('#edit-question-answer textarea').value === 'From the second tab.'"
     other.wait_for_function(second)
+    other.locator("#edit-keep-mine").click()
+    # It stands beside what was submitted, until it is submitted too.
+    other.locator("#edit-status").get_by_text("You submitted this; your changes are not submitted yet").wait_for()
+    kept = stored(home, ada)[record]
+    assert (kept.values["answer"], kept.edits["values"]["answer"]) == ("From the first tab.", "From the second tab.")
     other.locator("[data-resting]").wait_for(state="detached")
     other.locator("#edit-submit").click()
     other.locator("#edit-record [data-shows]").wait_for()
@@ -178,16 +183,16 @@ def test_two_tabs_of_one_person_keep_both_answers(home, reviewer):
 
 def test_two_people_on_one_dataset_never_lose_each_others_answers(home, reviewer):
     ada, bo = reviewer(), reviewer()
-    ada.type_into("edit-answer", "Ada's draft on her record.")
+    ada.type_into("edit-question-answer", "Ada's draft on her record.")
     ada.sees("#edit-status", "Draft saved")
     bo.page.reload()
     bo.sees("#edit-record", re.compile(r"Record \d+ of 24"))
     assert record_of(bo) != record_of(ada)
     for number in range(1, 4):
         for name, person in (("Ada", ada), ("Bo", bo)):
-            person.type_into("edit-answer", f"{name} says {number}.")
+            person.type_into("edit-question-answer", f"{name} says {number}.")
             person.press("edit-submit")
-            person.sees("#edit-progress", f"{number} submitted")
+            person.sees("#edit-progress", f"Submitted {number}")
     for name, person in (("Ada", ada), ("Bo", bo)):
         mine = [r.values["answer"] for r in stored(home, person).values() if r.status is ResponseStatus.SUBMITTED]
         assert sorted(mine) == [f"{name} says {number}." for number in (1, 2, 3)]
@@ -217,20 +222,23 @@ def test_a_reason_and_a_better_answer_survive_a_change_of_tab_and_a_reload(home,
 def test_what_is_typed_while_the_app_is_down_is_there_when_it_is_back(home, running, reviewer):
     ada = reviewer()
     record = record_of(ada)
-    ada.page.locator("#edit-query-rating label").nth(3).click()
+    ada.page.locator("#edit-question-query_rating label").nth(3).click()
     ada.sees("#edit-status", "Draft saved")
-    ada.page.evaluate("window.pageBeforeTheKill = true")
     running.kill()
-    ada.type_into("edit-answer", "Typed while nobody listened.")
+    ada.type_into("edit-question-answer", "Typed while nobody listened.")
     ada.press("edit-submit")
-    ada.toast(re.compile("[Cc]onnection"))
-    assert ada.text_of("edit-answer") == "Typed while nobody listened."
+    ada.sees("#edit-alerts", re.compile(r"Your answer to record \d+ was not submitted: no connection"))
+    assert record_of(ada) != record
+    ada.page.get_by_role("button", name="Go back to it").click()
+    assert record_of(ada) == record
+    assert ada.text_of("edit-question-answer") == "Typed while nobody listened."
     running.start()
-    # The page loads itself again, comes back to the tab, and puts what it kept into the field and on the server.
-    ada.page.wait_for_function("!window.pageBeforeTheKill")
+    # The page sends what it kept as soon as somebody listens again.
     ada.sees("#edit-status", "Draft saved")
-    field_holds(ada, "edit-answer", "Typed while nobody listened.")
+    assert stored(home, ada)[record].values["answer"] == "Typed while nobody listened."
+    ada.page.reload()
+    field_holds(ada, "edit-question-answer", "Typed while nobody listened.")
     assert record_of(ada) == record
     ada.press("edit-submit")
-    ada.sees("#edit-progress", "1 submitted")
+    ada.sees("#edit-progress", "Submitted 1")
     assert stored(home, ada)[record].values == {"query_rating": 4, "answer": "Typed while nobody listened."}

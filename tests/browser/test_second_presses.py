@@ -58,13 +58,22 @@ def test_a_second_press_gives_no_vote_on_a_pair_that_nobody_has_read(running, op
 @pytest.mark.parametrize("press", ["edit-submit", "edit-discard"])
 def test_a_second_press_ends_no_record_that_nobody_has_read(running, open_person, press):
     ada = open_person(running.url, path="/?tab=edit")
-    ada.sees("#edit-progress", "0 submitted · 0 discarded")
+    ada.sees("#edit-progress", re.compile(r"Submitted 0\s*Discarded 0"))
+    if press == "edit-discard":
+        # The first press only asks for a reason, and the next one too soon after it does nothing.
+        ada.press(press)
+        ada.find("#edit-discarding").wait_for()
+        ada.find("#edit-discard").click()
+        ada.find("#edit-screen[data-early]").wait_for()
+        ada.looks()
+        ada.sees("#edit-progress", "Discarded 0")
     ada.page.evaluate(TWICE, ["edit", press, press, 200])
     ada.looks()
     ada.page.wait_for_timeout(500)
-    ada.sees("#edit-progress", re.compile("1 submitted · 0 discarded|0 submitted · 1 discarded"))
-    ada.press(press)
-    ada.sees("#edit-progress", re.compile("2 submitted · 0 discarded|0 submitted · 2 discarded"))
+    ada.sees("#edit-progress", re.compile(r"Submitted 1\s*Discarded 0|Submitted 0\s*Discarded 1"))
+    ada.page.locator("#edit-discarding").wait_for(state="hidden")
+    ada.press(press) if press == "edit-submit" else ada.discards()
+    ada.sees("#edit-progress", re.compile(r"Submitted 2\s*Discarded 0|Submitted 0\s*Discarded 2"))
 
 
 def test_see_the_results_opens_those_of_the_comparison_that_was_judged(running, open_person):
@@ -81,7 +90,7 @@ def test_see_the_results_opens_those_of_the_comparison_that_was_judged(running, 
 
 def test_send_to_edit_opens_the_dataset_that_it_made(running, open_person):
     ada = open_person(running.url, path="/?tab=edit")
-    ada.sees("#edit-query-rating", "How relevant is the query")
+    ada.sees("#edit-question-query_rating", "How relevant is the query")
     assert ada.find("#edit-dataset input").input_value() == "Handbook example (24)"
     ada.go("Ask")
     ada.choose("runs-list", re.compile("Handbook example"))
@@ -92,5 +101,5 @@ def test_send_to_edit_opens_the_dataset_that_it_made(running, open_person):
     assert download.value.suggested_filename == "pairloop-run.csv"
     ada.choose("runs-template", re.compile("Argilla"))
     ada.press("runs-send")
-    ada.sees("#edit-query-rating", "Rate the relevance of the user question")
+    ada.sees("#edit-question-question-rating", "Rate the relevance of the user question")
     assert ada.find("#edit-dataset input").input_value() == "Handbook example (2) (24)"

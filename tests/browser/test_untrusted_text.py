@@ -30,7 +30,8 @@ LINE = "Lighthouse " + " ".join(ATTACKS)
 TEXT = "The lighthouse is white.\n\n" + "\n\n".join(ATTACKS)
 NAME = "<img src=x onerror=window.ran=12> ${window.ran=13}.md"
 PLANTED = (
-    "img[src=x], img[src*=invalid], script, iframe, svg[onload], form, [onclick], [onerror], [data-shows=x], "
+    "img[src=x], img[src*=invalid], script, iframe, svg[onload], form:not(#edit-search, #edit-form), [onclick], [onerror], "
+    "[data-shows=x], "
     "[href*=javascript], [href*=invalid]"
 )
 
@@ -118,13 +119,13 @@ def test_a_run_a_review_and_a_training_row_show_them_as_text(victim):
         victim.press("edit-next")
     victim.sees("#edit-record", "<script>window.ran=1</script>")
     victim.sees("#edit-sources", "<script>window.ran=1</script>")
-    assert "<script>window.ran=1</script>" in victim.text_of("edit-answer")
-    victim.type_into("edit-answer", f"{TEXT} <img src=y onerror=window.ran=14> changed")
-    victim.sees("#edit-diff ins", "<img src=y")
+    assert "<script>window.ran=1</script>" in victim.text_of("edit-question-answer")
+    victim.type_into("edit-question-answer", f"{TEXT} <img src=y onerror=window.ran=14> changed")
+    victim.sees("#edit-screen .pl-diff ins", "<img src=y")
     victim.sees("#edit-status", "Draft saved")
     assert untouched(victim) == []
     victim.press("edit-submit")
-    victim.sees("#edit-progress", "1 submitted")
+    victim.sees("#edit-progress", "Submitted 1")
     victim.go("Tune")
     victim.sees("#tune-card", "train queries")
     victim.unfold("tune-preview")

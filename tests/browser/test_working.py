@@ -15,20 +15,20 @@ def test_edit_by_keyboard(app, open_person):
     ada.sees("#edit-record", "Record 1 of 24")
     ada.page.locator("#edit-record h3").click()
     ada.page.keyboard.press("4")
-    ada.find("#edit-query-rating input:checked").wait_for(state="attached")
-    assert ada.find("#edit-query-rating input:checked").input_value() == "4"
-    ada.find("#edit-answer textarea").click()
+    ada.find("#edit-question-query_rating input:checked").wait_for(state="attached")
+    assert ada.find("#edit-question-query_rating input:checked").input_value() == "4"
+    ada.find("#edit-question-answer textarea").click()
     ada.page.keyboard.press("Control+End")
     ada.page.keyboard.type(" In 5 words [sic] 1?")
     ada.sees("#edit-status", "Draft saved")
-    assert ada.text_of("edit-answer").endswith(" In 5 words [sic] 1?")
-    assert ada.page.locator("#edit-context-rating input:checked").count() == 0
+    assert ada.text_of("edit-question-answer").endswith(" In 5 words [sic] 1?")
+    assert ada.page.locator("#edit-question-context_rating input:checked").count() == 0
     ada.page.keyboard.press("Control+Enter")
     ada.sees("#edit-record", "Record 2 of 24")
     ada.page.locator("#edit-record h3").click()
     ada.page.keyboard.press("[")
     ada.sees("#edit-record", "Record 1 of 24")
-    assert ada.text_of("edit-answer").endswith(" In 5 words [sic] 1?")
+    assert ada.text_of("edit-question-answer").endswith(" In 5 words [sic] 1?")
     ada.page.keyboard.press("?")
     ada.find("dialog#pl-keys[open]").wait_for()
     ada.page.keyboard.press("Escape")
@@ -42,24 +42,24 @@ def test_a_draft_survives_a_reload_and_a_kill(tmp_path, open_person):
         ada.press("start-review")
         ada.press("edit-example")
         ada.sees("#edit-record", "Record 1 of 24")
-        ada.type_into("edit-answer", "A text that must not be lost.")
+        ada.type_into("edit-question-answer", "A text that must not be lost.")
         ada.sees("#edit-status", "Draft saved")
         ada.page.reload()
         ada.go("Edit")
         ada.sees("#edit-record", "Record 1 of 24")
-        assert ada.text_of("edit-answer") == "A text that must not be lost."
-        ada.type_into("edit-answer", "Typed before the kill.")
+        assert ada.text_of("edit-question-answer") == "A text that must not be lost."
+        ada.type_into("edit-question-answer", "Typed before the kill.")
         ada.sees("#edit-status", "Draft saved")
         app.kill()
         app.start()
         # The page comes back by itself, to the tab that was open, with the draft.
         ada.sees("#header", "Kept on this machine only")
         ada.page.wait_for_function(
-            "document.querySelector('#edit-answer textarea')?.value === 'Typed before the kill.'"
+            "document.querySelector('#edit-question-answer textarea')?.value === 'Typed before the kill.'"
         )
         ada.press("edit-submit")
         ada.sees("#edit-record", "Record 2 of 24")
-        ada.sees("#edit-progress", "1 submitted")
+        ada.sees("#edit-progress", "Submitted 1")
 
 
 def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open_person):
@@ -70,12 +70,12 @@ def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open
         ada.press("edit-example")
         for number in range(1, 13):
             ada.sees("#edit-record", f"Record {number} of 24")
-            ada.find("#edit-answer textarea").click()
+            ada.find("#edit-question-answer textarea").click()
             ada.page.keyboard.press("Control+a")
             ada.page.keyboard.type(f"answer-to-{number}")
             ada.looks()
             ada.page.keyboard.press("Control+Enter")
-        ada.sees("#edit-progress", "12 submitted")
+        ada.sees("#edit-progress", "Submitted 12")
         app.stop()
     services = open_workspace(tmp_path / "home")
     dataset = services.datasets.all()[0]

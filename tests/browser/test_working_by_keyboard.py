@@ -69,46 +69,54 @@ def has_ring(person) -> bool:
 def test_digits_rate_one_after_the_other_and_brackets_turn_pages(editor):
     keys, number = editor.page.keyboard, number_of(editor)
     keys.press("4")
-    editor.page.wait_for_function("document.querySelectorAll('#edit-query-rating input:checked').length === 1")
+    editor.page.wait_for_function("document.querySelectorAll('#edit-question-query_rating input:checked').length === 1")
     keys.press("2")
-    editor.page.wait_for_function("document.querySelectorAll('#edit-context-rating input:checked').length === 1")
-    assert (chosen(editor, "edit-query-rating"), chosen(editor, "edit-context-rating")) == (["4"], ["2"])
+    editor.page.wait_for_function(
+        "document.querySelectorAll('#edit-question-context_rating input:checked').length === 1"
+    )
+    assert (chosen(editor, "edit-question-query_rating"), chosen(editor, "edit-question-context_rating")) == (
+        ["4"],
+        ["2"],
+    )
     # Both are rated: a digit changes only the rating that has the focus.
-    editor.page.locator("#edit-query-rating input").nth(3).focus()
+    editor.page.locator("#edit-question-query_rating input").nth(3).focus()
     keys.press("5")
-    editor.page.wait_for_function("document.querySelector('#edit-query-rating input:checked')?.value === '5'")
-    assert (chosen(editor, "edit-query-rating"), chosen(editor, "edit-context-rating")) == (["5"], ["2"])
+    editor.page.wait_for_function("document.querySelector('#edit-question-query_rating input:checked')?.value === '5'")
+    assert (chosen(editor, "edit-question-query_rating"), chosen(editor, "edit-question-context_rating")) == (
+        ["5"],
+        ["2"],
+    )
     editor.sees("#edit-status", "Draft saved")
     keys.press("]")
     editor.sees("#edit-record", f"Record {number + 1} of 24")
     keys.press("[")
     editor.sees("#edit-record", f"Record {number} of 24")
-    editor.page.wait_for_function("document.querySelector('#edit-query-rating input:checked')?.value === '5'")
+    editor.page.wait_for_function("document.querySelector('#edit-question-query_rating input:checked')?.value === '5'")
 
 
 def test_no_key_acts_while_somebody_types(editor):
-    before, number = editor.text_of("edit-answer"), number_of(editor)
-    field = editor.find("#edit-answer textarea")
+    before, number = editor.text_of("edit-question-answer"), number_of(editor)
+    field = editor.find("#edit-question-answer textarea")
     field.click()
     editor.page.keyboard.press("Control+End")
     editor.page.keyboard.type(" 12345 [ ] ? sz")
-    assert editor.text_of("edit-answer") == before + " 12345 [ ] ? sz"
+    assert editor.text_of("edit-question-answer") == before + " 12345 [ ] ? sz"
     editor.sees("#edit-status", "Draft saved")
-    assert chosen(editor, "edit-query-rating") + chosen(editor, "edit-context-rating") == []
+    assert chosen(editor, "edit-question-query_rating") + chosen(editor, "edit-question-context_rating") == []
     assert editor.page.locator("dialog[open]").count() == 0 and number_of(editor) == number
 
 
 def test_a_key_that_is_held_down_submits_once(editor):
-    editor.find("#edit-answer textarea").click()
+    editor.find("#edit-question-answer textarea").click()
     editor.page.keyboard.down("Control")
     for _ in range(4):
         # Pressed again without being let go, as the keyboard repeats a key.
         editor.page.keyboard.down("Enter")
     editor.page.keyboard.up("Enter")
     editor.page.keyboard.up("Control")
-    editor.sees("#edit-progress", "1 submitted")
+    editor.sees("#edit-progress", "Submitted 1")
     editor.page.wait_for_timeout(800)
-    editor.sees("#edit-progress", "1 submitted")
+    editor.sees("#edit-progress", "Submitted 1")
 
 
 def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor):
@@ -119,7 +127,7 @@ def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor):
     editor.page.keyboard.press("3")
     editor.page.keyboard.press("]")
     editor.page.wait_for_timeout(500)
-    assert number_of(editor) == number and chosen(editor, "edit-query-rating") == []
+    assert number_of(editor) == number and chosen(editor, "edit-question-query_rating") == []
     editor.page.keyboard.press("Escape")
     editor.page.locator("dialog#pl-keys[open]").wait_for(state="detached")
     editor.find("[data-open-keys]").focus()
@@ -173,7 +181,17 @@ def test_no_verdict_is_given_from_the_fields(voter):
         ("compare", ["vote-a", "vote-tie", "vote-bad", "vote-b", "vote-reason", "vote-correction"]),
         (
             "edit",
-            ["edit-query-rating", "edit-context-rating", "edit-answer", "edit-back", "edit-discard", "edit-submit"],
+            [
+                f"edit-{part}"
+                for part in (
+                    "question-query_rating",
+                    "question-context_rating",
+                    "field-answer",
+                    "back",
+                    "discard",
+                    "submit",
+                )
+            ],
         ),
     ],
 )

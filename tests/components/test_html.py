@@ -228,9 +228,9 @@ def a_failed_row(text):
 
 
 def a_tune_row(text):
-    record = Record("r", "d", 0, "q", "c", text, (context(text),), text, text, Split.TRAIN)
+    record = Record("r", "d", 0, {}, query_id="q", query=text, contexts=(context(text),), completion=text)
     response = Response("p", "r", "a", ResponseStatus.SUBMITTED, {"answer": text})
-    return TuneRow(record, response, [{"role": text, "content": text}, {"role": "user", "content": text}])
+    return TuneRow(record, response, text, [{"role": text, "content": text}, {"role": "user", "content": text}])
 
 
 def a_job(text):

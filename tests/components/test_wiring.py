@@ -160,7 +160,6 @@ OPENED = {
     **dict.fromkeys(("load_comparisons", "load_comparisons_1"), (None,)),
     **dict.fromkeys(("load_choices", "load_choices_1"), (None, None)),
     **dict.fromkeys(("load_new", "preview_new"), (None, None, None)),
-    "open_dataset": (None, ""),
 }
 
 
@@ -175,11 +174,11 @@ def test_a_call_from_outside_is_done_under_the_name_of_its_cookie(served):
     ada, bo = Visitor(url), Visitor(url)
     dataset = services.datasets.all()[0]
     ada.call("load_datasets", None)
-    shown = ada.call("open_dataset", dataset.id, "")
+    shown = ada.annotate("open", dataset=dataset.id)
     assert [text for text in TRAIN if text in str(shown)]
     record_id = services.store.datasets.record_ids(dataset.id)[0]
-    ada.call("submit_response", record_id, 5, 4, "Ada's answer.", None)
-    bo.call("submit_response", record_id, 1, 1, "Bo's answer.", None)
+    ada.annotate("draft", record=record_id, values={"answer": "Ada's answer."})
+    bo.annotate("draft", record=record_id, values={"answer": "Bo's answer."})
     people = {who: services.store.members.by_token(visitor.token) for who, visitor in (("Ada", ada), ("Bo", bo))}
     for who, member_id in people.items():
         assert services.store.responses.get(record_id, member_id).values["answer"] == f"{who}'s answer."
@@ -191,7 +190,7 @@ def test_a_call_without_a_cookie_is_refused_in_words_and_keeps_nothing(served):
     record_id = services.store.datasets.record_ids(dataset.id)[-1]
     for token in ("", "a" * 63):
         with pytest.raises(Refused, match="Allow cookies"):
-            Visitor(url, token).call("submit_response", record_id, 5, 4, "Nobody's answer.", None)
+            Visitor(url, token).annotate("draft", record=record_id, values={"answer": "Nobody's answer."})
     assert "Nobody" not in str(services.store.responses.of_dataset(dataset.id))
 
 
@@ -241,7 +240,8 @@ def test_an_uploaded_file_is_taken_in(served):
 
 def test_a_file_that_the_app_made_is_handed_out(served):
     url, services = served
-    dataset = services.datasets.all()[0]
+    # Of its own: on the records of the others somebody is at work.
+    dataset = services.datasets.create_of_run(services.store.runs.latest(1)[0].id, "answer-review")
     for record in services.store.datasets.records(dataset.id):
         services.annotation.submit(record.id, services.store.members.by_token("d" * 64), {"answer": record.completion})
     visitor = Visitor(url)

@@ -48,5 +48,10 @@ def test_a_true_tie_that_is_watched_after_every_vote_is_called_a_difference_in_a
     assert sign > 0.2
 
 
+def test_the_sign_test_at_one_look_calls_a_true_tie_a_difference_in_at_most_5_per_cent() -> None:
+    for queries in (12, 28, 150):
+        assert 0 < simulate(Sprint(queries, 0.5), 400, seed=queries).sign_once <= 0.05
+
+
 def test_a_true_difference_is_found() -> None:
     assert simulate(Sprint(150, 0.7), 100, seed=8).anytime > 0.95

@@ -95,7 +95,7 @@ def test_the_file_is_valid_and_holds_the_prompt_with_the_submitted_answer(servic
 def test_the_prompt_of_the_file_is_that_of_the_datasets_form(services, dataset, ada):
     other = services.datasets.create_of_run(dataset.run_id, "customer-assistant")
     record = services.store.datasets.records(other.id)[0]
-    services.annotation.submit(record.id, ada, {ANSWER: "At seven."})
+    services.annotation.submit(record.id, ada, {other.settings.answer_question: "At seven."})
     (row,) = map(json.loads, services.tuner.chat_jsonl(other.id).splitlines())
     assert row["messages"][0]["content"] == get_template("customer-assistant").system
     assert row["messages"][1]["content"].startswith("Context information is below.")

@@ -28,7 +28,8 @@ from pipeline.annotation.settings import (
     Question,
     QuestionKind,
 )
-from pipeline.annotation.templates import ANSWER, CONTEXT_RATING, QUERY_RATING
+from pipeline.annotation.templates import TUTORIAL_CONTEXT_RATING as CONTEXT_RATING
+from pipeline.annotation.templates import TUTORIAL_QUERY_RATING as QUERY_RATING
 from pipeline.export import to_chat_jsonl, validate_chat_jsonl
 from pipeline.hub.card import card
 from pipeline.hub.publish import annotators, published_files, published_rows
@@ -42,6 +43,7 @@ from pipeline.store.schema import adjudications
 from tests.material import MANUAL, TRAIN, add_manual, add_queries, finished
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
+ANSWER = "response"  # as the dataset of Argilla's tutorial calls it
 SALT = "a secret of the workspace"
 REPO = "team/harbour"
 ODD = "<script>alert('1')</script> | 北码头。 مرحبا 🙂 \"q\" \\ \u2028 {query}\r\n=1+1"

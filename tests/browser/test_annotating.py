@@ -1,0 +1,364 @@
+"""The Annotate panel over every kind of field and question: by keyboard alone, in a hurry, over failures, for every reader."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from pipeline.records import ResponseStatus
+from pipeline.store import open_store
+from tests.annotating import SHOWN, add_every_kind
+from tests.servers import AppProcess
+from tests.workspace import open_workspace
+
+pytestmark = pytest.mark.browser
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+ATTACK = "<script>window.ran=1</script><img src=x onerror=window.ran=2>\"'`${window.ran=3}{{window.ran=4}}"
+BARE, FULL, HOSTILE = "without suggestions", "with suggestions", "hostile"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Folder of a workspace with three datasets: without suggestions, with them, and with attacks for texts."""
+    folder = tmp_path_factory.mktemp("annotating") / "home"
+    services = open_workspace(folder)
+    for name, count, text, suggested in ((BARE, 40, "", False), (FULL, 60, "", True), (HOSTILE, 2, ATTACK, True)):
+        dataset = add_every_kind(services, count, text, suggested)
+        services.store.datasets.change(dataset.id, name=name)
+    services.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(home):
+    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as process:
+        yield process
+
+
+@pytest.fixture
+def at(home, running, open_person):
+    """Open one of the datasets as somebody new."""
+    store = open_store(home / "pairloop.db")
+    ids = {dataset.name: dataset.id for dataset in store.datasets.all()}
+    store.close()
+
+    def open_(name, **options):
+        person = open_person(running.url, path=f"/?tab=edit&dataset={ids[name]}", **options)
+        person.sees("#edit-record", re.compile(r"Record \d+ of"))
+        return person
+
+    return open_
+
+
+def record_of(person) -> str:
+    return person.find("#edit-record [data-shows]").get_attribute("data-shows")
+
+
+def response_of(home, record_id):
+    store = open_store(home / "pairloop.db")
+    found = store.responses.of_record(record_id)
+    store.close()
+    return found[0] if found else None
+
+
+def field_holds(person, text):
+    expect(person.find("#edit-field-better")).to_have_value(text)
+
+
+def test_a_record_is_answered_without_a_mouse(home, at):
+    ada = at(BARE)
+    record, keys = record_of(ada), ada.page.keyboard
+    ada.page.evaluate("document.activeElement.blur()")
+    # One digit for each question in turn: rating, label, then the labels, which take several.
+    keys.press("4")
+    keys.press("2")
+    ada.page.locator("#edit-question-topics input[type=checkbox]").first.focus()
+    for digit in "137":
+        keys.press(digit)
+    keys.press("3")
+    # Ranks, the ties included, go from row to row.
+    ada.page.locator("#edit-question-order input").first.focus()
+    for digit in "211":
+        keys.press(digit)
+    # Through the text by Tab, and on it by the keyboard's own selection.
+    ada.page.locator("#edit-field-better").focus()
+    keys.type("Written by hand. 1 2 [ ] d a z m g /")
+    keys.press("Escape")
+    ada.page.locator("[data-marked]").focus()
+    keys.press("Control+Home")
+    for _ in range(len("Open 😀")):
+        keys.press("Shift+ArrowRight")
+    keys.press("m")
+    ada.sees("[data-spans]", "Open 😀")
+    ada.page.locator("[data-chunk-mark='1'][data-relevant=true]").focus()
+    keys.press("Enter")
+    ada.looks()
+    keys.press("Control+Enter")
+    ada.sees("#edit-alerts", "submitted.")
+    response = response_of(home, record)
+    assert response.status is ResponseStatus.SUBMITTED
+    assert response.values == {
+        "quality": 4,
+        "verdict": "partly",
+        "topics": ["topic-1", "topic-7"],
+        "order": [{"value": "a", "rank": 2}, {"value": "b", "rank": 1}, {"value": "c", "rank": 1}],
+        "better": "Written by hand. 1 2 [ ] d a z m g /",
+    }
+    (span,) = response.marks["spans"]
+    assert span == {"start": 0, "end": 6, "text": SHOWN[:6]} and response.marks["chunks"] == {"1": True}
+    assert 0 < response.seconds < 120
+
+
+def test_what_is_missing_is_named_beside_its_question_and_nothing_is_sent(home, at):
+    ada = at(BARE)
+    record = record_of(ada)
+    ada.press("edit-submit")
+    ada.sees("#edit-question-quality [data-wrong]", "Answer this before you submit")
+    ada.sees("#edit-question-order [data-wrong]", "Rank every option")
+    ada.sees("#edit-status", "“How good is it?”, “Supported?”, “Rank the replies”, “A better answer”")
+    assert ada.page.evaluate("document.activeElement.name") == "answer-quality"
+    assert record_of(ada) == record and response_of(home, record) is None
+    ada.page.keyboard.press("3")
+    expect(ada.find("#edit-question-quality [data-wrong]")).to_be_hidden()
+
+
+def test_the_next_record_is_there_at_once_and_undo_brings_the_last_one_back(home, at):
+    ada = at(FULL)
+    record = record_of(ada)
+    ada.find("#edit-field-better").fill("What I think.")
+    ada.looks()
+    # The server is slow; the page is not.
+    ada.page.route("**/annotate/end", lambda route: (ada.page.wait_for_timeout(1500), route.continue_()))
+    swapped = ada.page.evaluate("""() => {
+        const shown = () => document.querySelector('#edit-record [data-shows]').dataset.shows;
+        const before = shown();
+        const start = performance.now();
+        document.getElementById('edit-submit').click();
+        return [shown() !== before, performance.now() - start];
+    }""")
+    assert swapped[0] and swapped[1] < 300
+    ada.sees("#edit-alerts", "submitted.")
+    following = record_of(ada)
+    ada.page.unroute("**/annotate/end")
+    ada.page.evaluate("document.activeElement.blur()")
+    ada.page.keyboard.press("z")
+    ada.page.wait_for_function(
+        "id => document.querySelector('#edit-record [data-shows]').dataset.shows === id", arg=record
+    )
+    field_holds(ada, "What I think.")
+    assert response_of(home, record).status is ResponseStatus.DRAFT
+    ada.sees("#edit-form", "Earlier versions (1)")
+    # Submitted again, the same record follows as before.
+    ada.press("edit-submit")
+    ada.sees("#edit-progress", "Submitted 1")
+    assert record_of(ada) == following
+
+
+def test_suggestions_are_marked_taken_by_one_key_and_given_back(at):
+    ada = at(FULL)
+    ada.sees("#edit-question-quality", "Suggested by judge, score 0.82")
+    assert ada.page.locator("#edit-question-topics .pl-choice:has(.pl-suggested)").count() == 2
+    ada.find("#edit-question-quality label:has-text('1')").click()
+    ada.find("#edit-question-verdict [data-clear]").click()
+    ada.page.evaluate("document.activeElement.blur()")
+    ada.page.keyboard.press("a")
+    # What was not answered takes its suggestion first, what was changed stays.
+    expect(ada.find("#edit-question-verdict input[value=partly]")).to_be_checked()
+    expect(ada.find("#edit-question-quality input[value='1']")).to_be_checked()
+    ada.page.get_by_role("button", name="Put back").click()
+    expect(ada.find("#edit-question-verdict input[value=partly]")).not_to_be_checked()
+    ada.page.get_by_role("button", name="Use suggestion for How good is it?").click()
+    expect(ada.find("#edit-question-quality input[value='4']")).to_be_checked()
+
+
+def answering(status: int, body: str):
+    """Return what answers every request with a failure."""
+    return lambda route: route.fulfill(status=status, body=body)
+
+
+def test_a_refused_submit_is_told_on_the_next_record_and_keeps_the_text(home, at):
+    ada = at(FULL)
+    record = record_of(ada)
+    answers = [(503, '{"error": "The disk is full. Free some space."}'), (502, "<html>Bad gateway</html>")]
+    for status, body in answers:
+        ada.page.route("**/annotate/end", answering(status, body))
+        ada.find("#edit-field-better").fill(f"Typed before {status}.")
+        ada.press("edit-submit")
+        reason = "The disk is full" if status == 503 else "the server answered 502"
+        ada.sees("#edit-alerts", re.compile(rf"Your answer to record \d+ was not submitted: {reason}"))
+        assert record_of(ada) != record
+        ada.page.get_by_role("button", name="Go back to it").click()
+        assert record_of(ada) == record
+        field_holds(ada, f"Typed before {status}.")
+        ada.page.unroute("**/annotate/end")
+        ada.looks()
+    # It went to the server as a draft in the meantime.
+    ada.sees("#edit-status", "Draft saved")
+    assert response_of(home, record).values["better"] == "Typed before 502."
+    ada.press("edit-submit")
+    ada.sees("#edit-progress", "Submitted 1")
+
+
+def test_a_draft_of_another_window_is_not_overwritten_unasked(home, at):
+    ada = at(FULL)
+    record = record_of(ada)
+    other = ada.context.new_page()
+    other.goto(ada.page.url)
+    other.locator(f"#edit-record [data-shows='{record}']").wait_for()
+    ada.find("#edit-field-better").fill("From the first window.")
+    ada.sees("#edit-status", "Draft saved")
+    other.locator("#edit-field-better").fill("From the second window.")
+    expect(other.locator("#edit-alerts")).to_contain_text("This record was changed in another window.")
+    assert response_of(home, record).values["better"] == "From the first window."
+    other.locator("#edit-load-that").click()
+    expect(other.locator("#edit-field-better")).to_have_value("From the first window.")
+    other.locator("#edit-field-better").fill("Decided.")
+    expect(other.locator("#edit-status")).to_contain_text("Draft saved")
+    # The first window learns of it, and keeps its own.
+    ada.find("#edit-field-better").fill("Mine after all.")
+    ada.sees("#edit-alerts", "This record was changed in another window.")
+    ada.find("#edit-keep-mine").click()
+    ada.sees("#edit-status", "Draft saved")
+    assert response_of(home, record).values["better"] == "Mine after all."
+
+
+def test_the_address_names_the_record_and_leads_back_to_it(at):
+    ada = at(FULL)
+    ada.press("edit-next")
+    ada.sees("#edit-record", "Record 2 of 60")
+    record = record_of(ada)
+    assert f"record={record}" in ada.page.url
+    ada.page.reload()
+    ada.sees("#edit-record", "Record 2 of 60")
+    assert record_of(ada) == record
+    # Of another dataset than the newest, without its name.
+    ada.page.goto(f"{ada.url}/?tab=edit&record={record}")
+    ada.sees("#edit-record", "Record 2 of 60")
+    expect(ada.find("#edit-dataset input")).to_have_value(re.compile(FULL))
+    ada.page.goto(f"{ada.url}/?tab=edit&record=gone")
+    ada.sees("#edit-alerts", "The record that this address names is not there any more.")
+
+
+def test_queues_search_filter_and_list(at):
+    ada = at(FULL)
+    ada.find("[data-list]").click()
+    row = ada.find("#edit-list li:nth-child(5) button")
+    number = row.locator(".pl-number").inner_text()
+    row.click()
+    ada.sees("#edit-record", f"Record {number} of 60")
+    ada.find("[data-filter-text]").fill("case 33?")
+    ada.sees("#edit-record h3", "case 33?")
+    expect(ada.page.locator("#edit-list [data-open-record]")).to_have_count(1)
+    ada.find("[data-filter-text]").fill("nothing like it")
+    ada.sees("#edit-card", "No record matches")
+    ada.find("#edit-unfilter").click()
+    ada.sees("#edit-record", "of 60")
+    ada.find(".pl-filter summary").click()
+    ada.find("[data-filter-term=source][value=email]").check()
+    ada.page.get_by_role("button", name="Apply").click()
+    ada.sees(".pl-metadata", "email")
+    ada.sees(".pl-filter summary", "(1)")
+    ada.discards("Not a question.")
+    ada.sees("#edit-progress", "Discarded 1")
+    ada.find("[data-queue=discarded]").click()
+    ada.sees("#edit-record", "You discarded this: Not a question.")
+    expect(ada.find("[data-queue=discarded]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_keys_can_be_changed_and_a_taken_one_is_refused(at):
+    ada = at(FULL)
+    ada.page.evaluate("document.activeElement.blur()")
+    ada.page.keyboard.press("?")
+    ada.find("[data-change-keys]").click()
+    change = ada.page.locator("#pl-keys [data-action='edit.next'] [data-change-key]")
+    change.click()
+    ada.page.keyboard.press("d")
+    ada.sees("[data-keys-note]", "D is taken")
+    change.click()
+    ada.page.keyboard.press("n")
+    ada.find("[data-close-keys]").click()
+    ada.sees("#edit-next", "N")
+    ada.page.keyboard.press("n")
+    ada.sees("#edit-record", "Record 2 of 60")
+    ada.page.keyboard.press("]")
+    ada.page.wait_for_timeout(300)
+    ada.sees("#edit-record", "Record 2 of 60")
+    ada.page.reload()
+    ada.sees("#edit-next", "N")
+    ada.page.keyboard.press("?")
+    ada.find("[data-change-keys]").click()
+    ada.find("[data-reset-keys]").click()
+    ada.find("[data-close-keys]").click()
+    ada.sees("#edit-next", "]")
+
+
+def test_markup_in_every_field_question_and_name_is_text(home, at):
+    ada = at(HOSTILE)
+    ada.sees("#edit-record", "<script>window.ran=1</script>")
+    ada.find("[data-list]").click()
+    ada.sees("#edit-list", "<script>")
+    ada.find("#edit-field-better").fill(f"{ATTACK} changed")
+    ada.sees("#edit-screen .pl-diff ins", "changed")
+    ada.page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-marked]'))")
+    ada.find("[data-mark]").click()
+    ada.sees("[data-spans]", "<script>window.ran=1</script>")
+    ada.sees("#edit-status", "Draft saved")
+    ada.press("edit-submit")
+    ada.sees("#edit-alerts", "submitted.")
+    ada.press("edit-undo")
+    ada.sees("#edit-form", "Earlier versions (1)")
+    ada.find(".pl-history summary").click()
+    planted = "#edit-host :is(script, img, iframe, [onerror])"
+    assert ada.page.evaluate("window.ran") is None and ada.page.locator(planted).count() == 0
+
+
+@pytest.mark.parametrize(("width", "look"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
+def test_every_part_fits_and_is_accessible(at, width, look):
+    ada = at(FULL, viewport={"width": width, "height": 844}, color_scheme=look)
+    ada.find("#edit-guidelines summary").click()
+    ada.find("[data-list]").click()
+    ada.find("#edit-list [data-open-record]").wait_for()
+    ada.find("#edit-field-better").fill("Another text than was suggested.")
+    ada.sees("#edit-screen .pl-diff ins", "Another")
+    ada.page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-marked]'))")
+    ada.find("[data-mark]").click()
+    ada.press("edit-discard")
+    ada.find(".pl-filter summary").click()
+    ada.page.wait_for_timeout(300)
+    assert ada.page.evaluate("document.documentElement.scrollWidth") <= width
+    options = {"runOnly": RULES, "resultTypes": ["violations"]}
+    found = Axe().run(ada.page, options=options).response["violations"]
+    assert [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]] == []
+
+
+def test_a_long_record_is_quick_and_nothing_stops_a_text_that_is_typed_before_a_power_cut(tmp_path, open_person):
+    folder = tmp_path / "home"
+    services = open_workspace(folder)
+    add_every_kind(services, 3, "word " * 400)
+    services.close()
+    app = AppProcess(folder, PAIRLOOP_EXAMPLE="0")
+    with app:
+        ada = open_person(app.url, path="/?tab=edit")
+        ada.sees("#edit-record", "Record 1 of 3")
+        record = record_of(ada)
+        ada.find("#edit-field-better").fill("Typed in the last second.")
+        # Not saved yet: the draft goes 0.6 s after the last letter.
+        app.kill()
+        ada.sees("#edit-status", "Not saved yet: no connection to Pairloop, trying again")
+        app.start()
+        ada.sees("#edit-status", "Draft saved")
+        assert response_of(folder, record).values["better"] == "Typed in the last second."
+        slowest = ada.page.evaluate("""async () => {
+            const field = document.getElementById('edit-field-better');
+            let slowest = 0;
+            for (let n = 0; n < 20; n += 1) {
+                const start = performance.now();
+                field.value += ' word';
+                field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+                await new Promise(requestAnimationFrame);
+                slowest = Math.max(slowest, performance.now() - start);
+            }
+            return slowest;
+        }""")
+        assert slowest < 300

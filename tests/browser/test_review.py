@@ -1,0 +1,159 @@
+"""People disagree, somebody decides, and the unified answers are downloaded; on a wide window and on a phone."""
+
+import csv
+import json
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from components._session import COOKIE
+from tests.reviewed import OTHERS, SETTINGS, add_reviewed
+from tests.servers import AppProcess
+from tests.workspace import open_workspace
+
+pytestmark = pytest.mark.browser
+TOKEN = "d" * 64
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture
+def running(tmp_path):
+    """An app with a dataset that Ada, Bo and Cy have answered, and Dora, who has not."""
+    services = open_workspace(tmp_path / "home")
+    services.datasets.create("Not begun", SETTINGS)
+    add_reviewed(services)
+    services.store.members.rename(services.store.members.by_token(TOKEN), "Dora")
+    services.close()
+    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as process:
+        yield process
+
+
+@pytest.fixture
+def dora(running, open_person, request):
+    width, look = getattr(request, "param", (1440, "light"))
+    cookie = {"name": COOKIE, "value": TOKEN, "domain": "127.0.0.1", "path": "/", "expires": -1}
+    state = {"cookies": [{**cookie, "httpOnly": True, "secure": False, "sameSite": "Lax"}], "origins": []}
+    person = open_person(running.url, viewport={"width": width, "height": 844}, color_scheme=look, storage_state=state)
+    person.go("Edit")
+    person.page.get_by_role("tab", name="Review", exact=True).click()
+    person.sees("#review-headline", "Annotators agree")
+    return person
+
+
+def downloaded(person, button):
+    with person.page.expect_download() as download:
+        person.find(f"#{button}").click()
+    return download.value.path().read_text(encoding="utf-8")
+
+
+def decided(person, question):
+    return person.find(f'#review-item [data-decides="{question}"]')
+
+
+def test_a_third_person_decides_takes_back_and_downloads(dora):
+    dora.sees("#review-disagreements", "2 records with answers of others are not shown")
+    dora.find("[data-review-open]").click()
+    dora.sees("#review-item", "Where is diesel sold?")
+    expect(dora.find("#review-back")).to_be_focused()
+    expect(dora.page.locator("#review-item [data-decides=tone] [data-differs]")).to_have_count(1)
+    decided(dora, "quality").get_by_label("2", exact=True).check()
+    decided(dora, "tone").get_by_label("Cold").check()
+    decided(dora, "topics").get_by_label("storms").check()
+    decided(dora, "order").get_by_label("Rank of B").select_option("2")
+    decided(dora, "answer").get_by_text("Use this").nth(2).click()
+    expect(decided(dora, "answer").locator("textarea")).to_have_value(OTHERS["answer"])
+    dora.find("#review-reason").fill("The manual says so.")
+    dora.find("[data-review=save]").click()
+    dora.sees("#review-item", "Decided by Dora")
+    dora.sees("#review-headline", "1 decided")
+
+    dora.find("#review-back button, button#review-back").click()
+    expect(dora.page.locator(".pl-review-list li").last).to_contain_text("decided")
+    dora.unfold("review-unified-panel")
+    rows = list(csv.DictReader(downloaded(dora, "review-csv").splitlines()))
+    row = next(row for row in rows if row["field.query"] == "Where is diesel sold?")
+    assert (row["quality"], row["quality.state"], row["tone"]) == ("2", "adjudicated", "cold")
+    assert json.loads(row["topics"]) == ["fees", "fuel", "storms"] and row["answer"] == OTHERS["answer"]
+    assert [rank["rank"] for rank in json.loads(row["order"])] == [1, 2, 3] and row[
+        "decision_reason"
+    ] == "The manual says so."
+    lines = [json.loads(line) for line in downloaded(dora, "review-jsonl").splitlines()]
+    assert len(lines) == 8 and lines[4]["hidden"] is True
+
+    # The decision outlives a reload, and can be taken back.
+    dora.page.reload()
+    dora.go("Edit")
+    dora.page.get_by_role("tab", name="Review", exact=True).click()
+    dora.page.locator("[data-review-open]").last.click()
+    dora.sees("#review-item", "Decided by Dora")
+    dora.find("[data-review=withdraw]").click()
+    expect(dora.page.locator("#review-item [data-review=withdraw]")).to_have_count(0)
+    dora.sees("#review-item", "As the answers come out")
+
+
+def test_another_dataset_is_shown_where_the_panel_is_open(dora):
+    dora.find("[data-review-open]").click()
+    dora.sees("#review-item", "Save decision")
+    dora.choose("edit-dataset", "Not begun")
+    dora.sees("#review-headline", "Nothing to review yet")
+    expect(dora.page.locator("#review-item")).to_be_hidden()
+    dora.choose("edit-dataset", "Harbour answers")
+    dora.sees("#review-headline", "Annotators agree")
+    dora.sees("#review-disagreements", "Where is diesel sold?")
+
+
+def test_the_list_is_ordered_by_one_question_and_next_goes_on(dora):
+    dora.choose("review-question", "How good is the answer?")
+    dora.sees("#review-disagreements", re.compile(r"67 % apart.*50 % apart.*17 % apart", re.S))
+    dora.find("[data-review-open]").focus()
+    dora.page.keyboard.press("Enter")
+    dora.sees("#review-item", "Where is diesel sold?")
+    dora.find("[data-review=next]").click()
+    dora.sees("#review-item", "What does a red lantern warn of?")
+    # A decision without any answer is refused, and what was typed stays.
+    for question in ("quality", "tone"):
+        decided(dora, question).get_by_label("No decision").check()
+    for label in ("fees", "fuel", "storms"):
+        decided(dora, "topics").get_by_label(label).uncheck()
+    for option in "ABC":
+        decided(dora, "order").get_by_label(f"Rank of {option}").select_option("")
+    decided(dora, "answer").locator("textarea").fill("")
+    dora.find("#review-reason").fill("Nobody can tell.")
+    dora.find("[data-review=save]").click()
+    dora.toast("Choose an answer to at least one question")
+    expect(dora.find("#review-reason")).to_have_value("Nobody can tell.")
+
+
+@pytest.mark.parametrize(
+    "dora",
+    [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")],
+    indirect=True,
+    ids=lambda item: f"{item[0]}-{item[1]}",
+)
+def test_it_fits_and_is_accessible(dora):
+    for panel in ("review-unified-panel", "review-suggestions-panel", "review-retrieval-panel"):
+        dora.unfold(panel)
+    for details in dora.page.locator("#review-screen .pl-more summary").all():
+        details.click()
+    dora.sees("#review-retrieval", "Precision@2")
+    check(dora)
+    dora.find("[data-review-open]").click()
+    dora.sees("#review-item", "Save decision")
+    check(dora)
+
+
+def check(person):
+    person.page.wait_for_timeout(300)
+    width = person.page.viewport_size["width"]
+    assert person.page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(person.page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
+    assert [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]] == []
+    small = person.page.evaluate(
+        """() => [...document.querySelectorAll('#review-screen *')].filter((part) => part.getClientRects().length
+            && [...part.childNodes].some((node) => node.nodeType === 3 && node.data.trim())
+            && !part.closest('.pl-unseen') && parseFloat(getComputedStyle(part).fontSize) < 14)
+            .map((part) => `${part.tagName} ${part.textContent.slice(0, 40)}`)"""
+    )
+    assert small == []
