@@ -160,8 +160,10 @@ def scrubber(secrets: tuple[str, ...]) -> Callable[[bytes], bytes]:
 
 
 def text_scrubber(secrets: tuple[str, ...]) -> Callable[[str], str]:
-    """Return what takes secrets out of a text."""
-    longest_first = sorted(_real(secrets), key=len, reverse=True)
+    """Return what takes secrets out of a text, also where they stand in it as JSON writes them: answers are published so."""
+    kept = _real(secrets)
+    written = {json.dumps(secret, ensure_ascii=plain)[1:-1] for secret in kept for plain in (True, False)}
+    longest_first = sorted({*kept, *written}, key=len, reverse=True)
 
     def scrub(text: str) -> str:
         for secret in longest_first:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 # Seconds that a path may take in full.
-PATIENCE = 15
+PATIENCE = 25
 
 
 def fastchat(frame):
@@ -75,11 +75,9 @@ def timed(run, rounds):
             run(number)
         return time.perf_counter() - started
 
-    few = seconds(4)
-    if few * rounds / 4 > 10 * PATIENCE:
-        return few * rounds / 4, True
-    more = seconds(12)
-    whole = more + (rounds - 12) * max(0.0, more - few) / 8
+    # Reading the votes is in both, and counts once.
+    few, more = seconds(2), seconds(8)
+    whole = few + (rounds - 2) * max(0.0, more - few) / 6
     return (whole, True) if whole > PATIENCE else (seconds(rounds), False)
 
 
