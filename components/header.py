@@ -46,7 +46,7 @@ KEYS = (
             Key("0 to 9", "choose in the question with the focus, else the first without an answer"),
             Key("[", "record before", "edit.back"),
             Key("]", "record after", "edit.next"),
-            Key("d", "discard, after a question", "edit.discard"),
+            Key("d", "discard; you are asked first", "edit.discard"),
             Key("a", "accept the suggestions", "edit.accept"),
             Key("z", "undo the last submit or discard", "edit.undo"),
             Key("m", "mark the selected words as unsupported", "edit.mark"),

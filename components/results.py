@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _download, _html, charts
+from components import _download, _html, charts, leaderboard, results_checks, results_slices
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline import ranking
-from pipeline.agreement import votes_agreement
 from pipeline.comparisons import Revealed
 from pipeline.errors import ComparisonError
 from pipeline.ranking.verdict import RULE, Verdict, p_text, plural
-from pipeline.records import Vote
 from pipeline.services import Services
 from pipeline.vote_files import votes_csv
-
-FAST_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +34,11 @@ class ResultsTab:
     chart: gr.Plot
     numbers: gr.HTML
     checks: gr.HTML
+    slice_by: gr.Dropdown
+    slices: gr.HTML
     votes: _download.Download
     picture: _download.Download
+    models: leaderboard.LeaderboardPanel
 
 
 class Screen(NamedTuple):
@@ -53,6 +52,8 @@ class Screen(NamedTuple):
     chart: gr.Plot
     numbers: str
     checks: str
+    slice_by: gr.Dropdown
+    slices: str
 
 
 class ResultsHandlers:
@@ -61,6 +62,8 @@ class ResultsHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._desk = services.comparisons
+        self._details = services.result_details
+        self.models = leaderboard.LeaderboardHandlers(services)
 
     def load_comparisons(self, chosen: str | None, request: gr.Request) -> gr.Dropdown:
         """Return the comparisons; one names its models only to a person who has opened its results."""
@@ -82,7 +85,18 @@ class ResultsHandlers:
         me = person(self._services, request)
         if not self._desk.is_revealed(set_id, me):
             return self._gate(set_id, me)
-        return _screen(self._desk.results(set_id, me), self._colours())
+        revealed = self._desk.results(set_id, me)
+        told = results_checks.checks(
+            revealed.votes, self._details.names(), self._details.adjusted(set_id, revealed) if revealed.votes else None
+        )
+        return _screen(revealed, self._colours(), told, results_slices.choices(self._details.keys(revealed)))
+
+    def show_slices(self, set_id: str | None, key: str | None, request: gr.Request) -> str:
+        """Return the results in parts, or nothing where all votes are looked at together."""
+        if not key:
+            return ""
+        revealed = self._revealed(set_id, request)
+        return results_slices.table(self._details.slices(revealed, key), revealed.first)
 
     def reveal_results(self, set_id: str | None, request: gr.Request) -> Screen:
         """Open the results to this person, which ends their voting, and show them."""
@@ -138,26 +152,39 @@ def build() -> ResultsTab:
             chart = gr.Plot(show_label=False, elem_id="results-chart")
             numbers = gr.HTML("", elem_id="results-numbers")
             checks = gr.HTML("", elem_id="results-checks")
+            slice_by = build_dropdown("Look at parts of the votes", "results-slice-by")
+            slices = gr.HTML("", elem_id="results-slices")
             with gr.Row():
                 votes = _download.build("Download votes (CSV)", "results-votes")
                 picture = _download.build("Download chart (HTML)", "results-picture")
-    return ResultsTab(root, chosen, gate, gate_text, reveal, content, headline, chart, numbers, checks, votes, picture)
+        models = leaderboard.build()
+    return ResultsTab(
+        root, chosen, gate, gate_text, reveal, content, headline, chart, numbers, checks, slice_by, slices, votes, picture,
+        models,
+    )  # fmt: skip
 
 
 def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
     """Attach the listeners."""
-    screen = [tab.gate, tab.gate_text, tab.reveal, tab.content, tab.headline, tab.chart, tab.numbers, tab.checks]
+    screen = [
+        tab.gate, tab.gate_text, tab.reveal, tab.content, tab.headline, tab.chart, tab.numbers, tab.checks, tab.slice_by,
+        tab.slices,
+    ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
     opened.success(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
     tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
     revealed = tab.reveal.click(shows_errors(handlers.reveal_results), tab.chosen, screen, **quiet)
     revealed.success(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
+    tab.slice_by.input(shows_errors(handlers.show_slices), [tab.chosen, tab.slice_by], tab.slices, **quiet)
+    leaderboard.wire(tab.models, handlers.models, [tab.root.select, revealed.success])
     _download.wire(tab.votes, handlers.download_votes, [tab.chosen])
     _download.wire(tab.picture, handlers.download_chart, [tab.chosen])
 
 
-def _screen(revealed: Revealed, colours: Mapping[str, str]) -> Screen:
+def _screen(
+    revealed: Revealed, colours: Mapping[str, str], checks: str, slice_choices: list[tuple[str, str]]
+) -> Screen:
     verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
     return Screen(
         gate=gr.Column(visible=False),
@@ -167,7 +194,9 @@ def _screen(revealed: Revealed, colours: Mapping[str, str]) -> Screen:
         headline=headline(verdict),
         chart=gr.Plot(charts.shown(charts.outcomes(verdict.counts, colours)), visible=verdict.counts.votes > 0),
         numbers=numbers(verdict, revealed.automatic_ties) + prepared(revealed.summary),
-        checks=checks(revealed.votes),
+        checks=checks,
+        slice_by=gr.Dropdown(choices=slice_choices, value="", visible=len(slice_choices) > 1),
+        slices="",
     )
 
 
@@ -181,6 +210,8 @@ def _closed(text: str, can_open: bool) -> Screen:
         chart=gr.Plot(None),
         numbers="",
         checks="",
+        slice_by=gr.Dropdown(choices=[], value=None),
+        slices="",
     )
 
 
@@ -247,46 +278,3 @@ def prepared(summary: Mapping[str, int]) -> str:
         f"{barred} barred because {'it is' if barred == 1 else 'they are'} reviewed on Edit" if barred else "",
     ]
     return _html.note(f"{'; '.join(filter(None, parts))}.")
-
-
-def checks(votes: Sequence[Vote]) -> str:
-    """Return what could have bent the result: sides, annotators who disagree, and hurried votes."""
-    people = [vote for vote in votes if vote.annotator]
-    left = ranking.left_share(people)
-    notes = ['<h3 class="pl-title">Checks</h3>']
-    if left.rate is None:
-        notes.append(_html.note("No decisive vote yet, so nothing can be said about the sides."))
-    else:
-        words = (
-            f"Side A won {left.count} of {left.total} decisive votes: {100 * left.rate:.0f} % "
-            f"[{100 * left.low:.0f} – {100 * left.high:.0f}], sign test p {p_text(left.p_value)}."
-        )
-        good = left.p_value >= 0.05
-        notes.append(
-            _html.note(words + ("" if good else " The side seems to matter: be careful."), "good" if good else "warn")
-        )
-    return "".join(notes) + (_agreement(people) + _hurry(people) if people else "")
-
-
-def _agreement(people: Sequence[Vote]) -> str:
-    found = votes_agreement(people)
-    if found.alpha is None:
-        return _html.note(f"Agreement among annotators cannot be told. {found.reason}")
-    interval = "" if found.low is None else f" [{found.low:.2f} – {found.high:.2f}]"
-    words = (
-        f"Annotators agree with α = {found.alpha:.2f}{interval} (Krippendorff; 1 is always, 0 is what chance gives); "
-        f"{found.unanimous} of {plural(found.units, 'pair', 'pairs')} judged by two people or more are unanimous."
-    )
-    # Krippendorff's own mark for tentative conclusions.
-    return _html.note(words, "good" if found.alpha >= 0.667 else "warn")
-
-
-def _hurry(people: Sequence[Vote]) -> str:
-    timed = [vote.seconds for vote in people if vote.seconds is not None]
-    fast = sum(seconds < FAST_SECONDS for seconds in timed)
-    if not timed:
-        return _html.note("No vote has a known time, so nothing can be said about hurried votes.")
-    of = plural(len(timed), "vote", "votes") + ("" if len(timed) == len(people) else " with a known time")
-    if fast:
-        return _html.note(f"{fast} of {of} took under 2 s. They count all the same.", "warn")
-    return _html.note(f"None of {of} took under 2 s.", "good")

@@ -96,7 +96,13 @@ def theme() -> gr.themes.Base:
 
 def css_paths() -> list[Path]:
     """Return the style sheets."""
-    return [ASSETS / "pairloop.css", ASSETS / "edit.css", ASSETS / "records.css", ASSETS / "review.css"]
+    return [
+        ASSETS / "pairloop.css",
+        ASSETS / "edit.css",
+        ASSETS / "records.css",
+        ASSETS / "review.css",
+        ASSETS / "results.css",
+    ]
 
 
 def head() -> str:

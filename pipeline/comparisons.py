@@ -10,14 +10,14 @@ import asyncio
 import hashlib
 import random
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
 from pipeline.cleaning import clean, normal
 from pipeline.errors import ComparisonError, PipelineError
 from pipeline.generation import Generation, Task
-from pipeline.records import Completion, Context, JobState, Outcome, Query, Retrieval, Split, Vote, new_id
+from pipeline.records import Completion, Context, JobState, Outcome, Query, Record, Retrieval, Split, Vote, new_id
 from pipeline.store import Store
 from pipeline.store.comparisons import INTERRUPTED, Comparison, ComparisonSet, StoredVote
 from pipeline.store.members import AUTOMATIC
@@ -265,9 +265,10 @@ class ComparisonDesk:
         """
         datasets = self._store.datasets
         reviewed = {
-            normal(str(record.fields.get(dataset.settings.query_field, "")))
+            normal(text)
             for dataset in datasets.all()
             for record in datasets.records(dataset.id)
+            for text in _texts_shown(record)
         }
         queries = self._store.queries.in_set(query_set_id, Split.TEST)
         usable = [query for query in queries if normal(query.text) not in reviewed]
@@ -374,6 +375,15 @@ def _no_queries(barred: int) -> str:
     if barred:
         return "Every test query of this list is reviewed on Edit, where its answers are read in the open. Bring other queries."
     return "This list has no test queries. Bring a list with a split column, or tick the box that holds a third out."
+
+
+def _texts_shown(record: Record) -> Iterator[str]:
+    """Return the texts of a record that may be queries: texts, and the messages of a chat, but no passages."""
+    for value in record.fields.values():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from (item["content"] for item in value if isinstance(item, Mapping) and "content" in item)
 
 
 def _vote(vote: StoredVote, names: dict[str, str]) -> Vote:

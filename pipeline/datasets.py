@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pipeline.annotation.changes import check_change, effects, use_of
+from pipeline.annotation.changes import Use, check_change, effects, use_of
 from pipeline.annotation.contents import check_fields, check_metadata, check_suggestion
 from pipeline.annotation.plain import from_plain, to_plain
 from pipeline.annotation.settings import DatasetSettings, FieldKind, check_settings, with_new_guidelines
@@ -120,12 +120,16 @@ class DatasetDesk:
                 return []
             if dataset.size and _structure(after) != _structure(before):
                 _check_roles(dataset, after)
-                records = self._store.datasets.records(dataset_id)
-                check_change(before, after, use_of(records, self._store.responses.of_dataset(dataset_id)))
+                check_change(before, after, self._use(dataset_id))
             if dataset.published:
                 check_settings(after)
             self._store.datasets.change(dataset_id, settings=after)
         return effects(before, after) if dataset.published and dataset.size else []
+
+    def _use(self, dataset_id: str) -> Use:
+        records, responses = self._store.datasets.records(dataset_id), self._store.responses.of_dataset(dataset_id)
+        decisions = self._store.adjudications.of_dataset(dataset_id).values()
+        return use_of(records, responses, (decision.values for decision in decisions))
 
     def create_of_run(self, run_id: str, template: str, name: str = "") -> Dataset:
         """Make a dataset of the answered train queries of a run; the answers become suggestions.
@@ -209,6 +213,7 @@ def _structure(settings: DatasetSettings) -> object:
         [(item.name, item.kind, item.required, item.values) for item in settings.questions],
         {item.name: replace(item, title="", visible=True) for item in settings.metadata},
         settings.mark_spans,
+        settings.mark_chunks,
     )
 
 
@@ -261,13 +266,14 @@ def _of_run(settings: DatasetSettings, row: Row, agent: str) -> NewRecord:
 
 def _checked(settings: DatasetSettings, number: int, record: NewRecord) -> NewRecord:
     try:
-        if record.external_id is not None and not 1 <= len(record.external_id) <= MAX_EXTERNAL_ID:
+        external_id = None if record.external_id is None else clean(record.external_id)
+        if external_id is not None and not 1 <= len(external_id) <= MAX_EXTERNAL_ID:
             raise RecordError(f"Its external id has not 1 to {MAX_EXTERNAL_ID} characters.")
         return NewRecord(
             fields=check_fields(settings, record.fields),
             metadata=check_metadata(settings, record.metadata),
             suggestions=[_suggestion(settings, item) for item in record.suggestions],
-            external_id=None if record.external_id is None else clean(record.external_id),
+            external_id=external_id,
         )
     except RecordError as error:
         raise RecordError(f"Record {number}: {error}") from error

@@ -75,7 +75,7 @@ def _texts(value: object) -> Iterator[str]:
 
 def _meets(metadata: Mapping[str, object], wanted: RecordFilter) -> bool:
     for name, terms in wanted.terms.items():
-        value = metadata.get(name)
+        value = metadata.get(name, [])
         if not terms & set(map(str, value if isinstance(value, list) else [value])):
             return False
     return all(bounds.holds(metadata.get(name)) for name, bounds in wanted.ranges.items())

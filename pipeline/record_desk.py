@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.annotation.contents import check_fields, check_metadata, check_suggestion
-from pipeline.annotation.settings import DatasetSettings, check_settings
-from pipeline.annotation.values import check_marks, check_values
+from pipeline.annotation.contents import (
+    MAX_FIELD_CHARACTERS,
+    MAX_ITEMS,
+    check_fields,
+    check_metadata,
+    check_suggestion,
+)
+from pipeline.annotation.plain import MAX_OPTIONS
+from pipeline.annotation.settings import RATING_RANGE, DatasetSettings, check_settings
+from pipeline.annotation.values import MAX_SPANS, MAX_TEXT_CHARACTERS, Marks, check_marks, check_values
 from pipeline.cleaning import clean
 from pipeline.datasets import DatasetDesk
 from pipeline.dump import Dump, DumpDecision, DumpRecord, DumpResponse, DumpVersion
@@ -81,10 +89,11 @@ class RecordDesk:
             raise RecordError(f"The dataset in {name} needs a name of 1 to 200 characters.")
         if dump.guidelines.get(dump.settings.guidelines_version, dump.settings.guidelines) != dump.settings.guidelines:
             raise RecordError(f"{name} is damaged: its newest guidelines are not those of its settings.")
-        ids = [record.external_id for record in dump.records if record.external_id is not None]
+        checked = tuple(_checked(dump.settings, record) for record in dump.records)
+        ids = [record.external_id for record in checked if record.external_id is not None]
         if len(set(ids)) < len(ids):
             raise RecordError(f"{name} is damaged: two of its records have the same external id.")
-        return replace(dump, records=tuple(_checked(dump.settings, record) for record in dump.records))
+        return replace(dump, records=checked)
 
     def make_dataset(self, dump: Dump) -> Dataset:
         """Make a new dataset with everything of ``dump``, in one transaction."""
@@ -113,12 +122,14 @@ def _timed(response: DumpResponse, moment: float) -> DumpResponse:
 
 def _checked(settings: DatasetSettings, record: DumpRecord) -> DumpRecord:
     try:
-        if record.external_id is not None and not 1 <= len(record.external_id) <= MAX_EXTERNAL_ID:
+        external_id = None if record.external_id is None else clean(record.external_id)
+        if external_id is not None and not 1 <= len(external_id) <= MAX_EXTERNAL_ID:
             raise RecordError(f"Its external id has not 1 to {MAX_EXTERNAL_ID} characters.")
         if len({item.question for item in record.suggestions}) < len(record.suggestions) or len(record.decisions) > 1:
             raise RecordError("It has two suggestions for one question, or two decisions.")
-        people = [response.person for response in record.responses]
-        if len(set(people)) < len(people) or not all(0 < len(person) <= MAX_PERSON for person in record.people):
+        people = [clean(response.person) for response in record.responses]
+        named = all(0 < len(clean(person)) <= MAX_PERSON for person in record.people)
+        if len(set(people)) < len(people) or not named:
             raise RecordError("Two responses are from one person, or a person has no name that can be kept.")
         fields = check_fields(settings, record.fields)
         suggestions = tuple(_suggestion(settings, item) for item in record.suggestions)
@@ -130,7 +141,7 @@ def _checked(settings: DatasetSettings, record: DumpRecord) -> DumpRecord:
             fields=fields,
             metadata=check_metadata(settings, record.metadata),
             suggestions=suggestions,
-            external_id=None if record.external_id is None else clean(record.external_id),
+            external_id=external_id,
             responses=tuple(_response(item, *about) for item in record.responses),
             decisions=tuple(_decision(settings, item) for item in record.decisions),
         )
@@ -153,13 +164,13 @@ def _response(item: DumpResponse, settings: DatasetSettings, passages: int, text
         if edits.keys() != {"values", "marks"} or not all(isinstance(part, dict) for part in edits.values()):
             raise RecordError(f"The edits of {item.person} are not values and marks.")
         values = check_values(settings, edits["values"], submitted=False)
-        edits = {"values": values, "marks": check_marks(settings, edits["marks"], passages, text)}
+        edits = {"values": values, "marks": _marks(settings, edits["marks"], passages, text)}
     return replace(
         item,
         person=clean(item.person),
         # A question that was added later is required of those who answer from then on, not of those who had answered.
         values=_values(settings, item.values, item.status),
-        marks=check_marks(settings, item.marks, passages, text),
+        marks=_marks(settings, item.marks, passages, text),
         reason=clean(item.reason),
         edits=edits,
         history=tuple(_version(settings, version, passages, text) for version in item.history),
@@ -167,15 +178,73 @@ def _response(item: DumpResponse, settings: DatasetSettings, passages: int, text
 
 
 def _version(settings: DatasetSettings, item: DumpVersion, passages: int, text: str) -> DumpVersion:
-    values, marks = _values(settings, item.values, item.status), check_marks(settings, item.marks, passages, text)
+    values, marks = _past_values(settings, item.values, item.status), _marks(settings, item.marks, passages, text)
     return replace(item, values=values, marks=marks, reason=clean(item.reason))
 
 
 def _decision(settings: DatasetSettings, item: DumpDecision) -> DumpDecision:
-    values = check_values(settings, item.values, submitted=False)
+    status = ResponseStatus.DRAFT
+    check = _values if item.withdrawn_at is None else _past_values
+    values = check(settings, item.values, status)
     return replace(item, person=clean(item.person), values=values, reason=clean(item.reason))
 
 
 def _values(settings: DatasetSettings, values: Mapping[str, object], status: ResponseStatus) -> dict[str, object]:
     optional = replace(settings, questions=tuple(replace(item, required=False) for item in settings.questions))
     return check_values(optional, values, submitted=status is ResponseStatus.SUBMITTED)
+
+
+def _past_values(settings: DatasetSettings, values: Mapping[str, object], status: ResponseStatus) -> dict[str, object]:
+    """Return values that stand no more: settings may have changed since, so that they need only look like answers."""
+    try:
+        return _values(settings, values, status)
+    except RecordError:
+        if not all(map(_looks_like_an_answer, values.values())):
+            raise
+    return {clean(name): value for name, value in values.items()}
+
+
+def _looks_like_an_answer(value: object) -> bool:
+    if isinstance(value, str):
+        return value == clean(value) and len(value) <= MAX_TEXT_CHARACTERS
+    if not isinstance(value, list):
+        return isinstance(value, int) and value in RATING_RANGE
+    return len(value) <= MAX_OPTIONS and all(
+        (isinstance(item, str) and item == clean(item))
+        or (
+            isinstance(item, dict)
+            and item.keys() == {"value", "rank"}
+            and all(map(_looks_like_an_answer, item.values()))
+        )
+        for item in value
+    )
+
+
+def _marks(settings: DatasetSettings, marks: Mapping[str, object], passages: int, text: str) -> Marks:
+    """Return marks as they were made: the record may have been replaced since, or its dataset ask for none any more."""
+    try:
+        return check_marks(settings, marks, passages, text)
+    except RecordError:
+        chunks, spans = marks.get("chunks", {}), marks.get("spans", [])
+        if not marks.keys() <= {"chunks", "spans"} or not _are_chunks(chunks) or not _are_spans(spans):
+            raise
+    return dict(marks)
+
+
+def _are_chunks(chunks: object) -> bool:
+    if not isinstance(chunks, dict) or len(chunks) > MAX_ITEMS:
+        return False
+    return all(re.fullmatch("[0-9]{1,4}", key) and isinstance(value, bool) for key, value in chunks.items())
+
+
+def _are_spans(spans: object) -> bool:
+    return isinstance(spans, list) and len(spans) <= MAX_SPANS and all(map(_is_span, spans))
+
+
+def _is_span(span: object) -> bool:
+    if not isinstance(span, dict) or span.keys() != {"start", "end", "text"}:
+        return False
+    text, places = span["text"], (span["start"], span["end"])
+    if not isinstance(text, str) or text != clean(text) or not all(type(place) is int for place in places):
+        return False
+    return 0 <= places[0] < places[1] <= MAX_FIELD_CHARACTERS and len(text) == places[1] - places[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.agreement import Agreement
 from pipeline.anchoring import AnchoringReport, anchoring_report, suggested_answers
-from pipeline.annotation.settings import DatasetSettings
+from pipeline.annotation.settings import DatasetSettings, Question
 from pipeline.annotation.values import check_value, is_answered
 from pipeline.cleaning import clean
 from pipeline.errors import RecordError
@@ -175,7 +175,7 @@ class ReviewDesk:
         """
         record = self._store.datasets.record(record_id)
         settings = self._store.datasets.get(record.dataset_id).settings
-        responses = self._store.responses.of_record(record_id)
+        responses = [fitting(settings, response) for response in self._store.responses.of_record(record_id)]
         if _waits(settings, responses, member_id):
             raise RecordError(WAITS)
         decided = self._store.adjudications.get(record_id)
@@ -258,11 +258,30 @@ class ReviewDesk:
         records = {record.id: record for record in self._store.datasets.records(dataset.id)}
         by_record: dict[str, list[Response]] = {}
         for response in self._store.responses.of_dataset(dataset.id):
-            by_record.setdefault(response.record_id, []).append(response)
+            by_record.setdefault(response.record_id, []).append(fitting(dataset.settings, response))
         report, disagreements = _report(dataset, records, by_record)
         numbers = {record_id: record.position + 1 for record_id, record in records.items()}
         ended = time.monotonic()
         return _Work(stamp, ended, ended - began, report, records, numbers, by_record, disagreements)
+
+
+def fitting(settings: DatasetSettings, response: Response) -> Response:
+    """Return a response without answers that its questions do not allow.
+
+    There are some where one replica changed a question while people answered it on another, before the two met.
+    """
+    fits = {name: value for name, value in response.values.items() if _fits(settings.question(name), value)}
+    return response if len(fits) == len(response.values) else replace(response, values=fits)
+
+
+def _fits(question: Question | None, value: object) -> bool:
+    if question is None:
+        return False
+    try:
+        check_value(question, value)
+    except RecordError:
+        return False
+    return True
 
 
 def _lasts(took: float) -> float:

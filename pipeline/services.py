@@ -20,9 +20,11 @@ from pipeline.models.openai_chat import close_clients
 from pipeline.query_lists import QueryLists
 from pipeline.record_desk import RecordDesk
 from pipeline.registry import Registry
+from pipeline.result_details import ResultDetails
 from pipeline.retrieval import LexicalIndex, Retriever
 from pipeline.review import ReviewDesk
 from pipeline.settings import Settings
+from pipeline.standings import StandingsDesk
 from pipeline.store import Store, open_store
 from pipeline.tasks import AnnotationDesk
 
@@ -48,6 +50,8 @@ class Services:
     review: ReviewDesk
     tuner: Tuner
     comparisons: ComparisonDesk
+    result_details: ResultDetails
+    standings: StandingsDesk
     background: Background
     backup: Backup
     claim: FileLock
@@ -92,6 +96,7 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     library.sync_index()
     registry.ensure_defaults()
     datasets = DatasetDesk(store, generation)
+    comparisons = ComparisonDesk(store, generation)
     example = Example(store, library, registry, generation, datasets)
     return Services(
         settings=settings,
@@ -106,7 +111,9 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         review=ReviewDesk(store),
         query_lists=QueryLists(store),
         tuner=Tuner(store, index, generation),
-        comparisons=ComparisonDesk(store, generation),
+        comparisons=comparisons,
+        result_details=ResultDetails(store, comparisons),
+        standings=StandingsDesk(store, comparisons),
         background=background,
         backup=Backup(store, settings),
         claim=held,

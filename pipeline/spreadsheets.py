@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 # A cell that begins with one of these may be run as a formula by a spreadsheet (OWASP ASVS 5.0, 1.2.10), some of which
 # also take the wide forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -21,4 +24,14 @@ def to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+
+
+def escaped(cell: str) -> str:
+    """Return a cell for :func:`to_csv` that :func:`unescaped` makes the same again, if it begins with an apostrophe itself."""
+    return f"'{cell}" if unescaped(cell) != cell else cell
+
+
+def unescaped(cell: str) -> str:
+    """Return a cell without the apostrophe by which :func:`to_csv`, or a spreadsheet, says that it is no formula."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell

@@ -267,7 +267,9 @@ class AnnotationDesk:
         Raises:
             RecordError: there is nothing to take back.
         """
-        return self._store.responses.reopen(record_id, annotator_id)
+        reopened = self._store.responses.reopen(record_id, annotator_id)
+        self.keep(record_id, annotator_id)
+        return reopened
 
     def history(self, record_id: str, annotator_id: str) -> list[Version]:
         """Return what this person had submitted or discarded before, newest first."""
@@ -316,7 +318,8 @@ class AnnotationDesk:
         given = Given(
             values=check_values(settings, values, submitted),
             marks=check_marks(settings, marks, len(passages) if passages else 0, marked_text(settings, record)),
-            seconds=min(max(seconds, 0.0), MAX_WORK_SECONDS),
+            # In this order, in which NaN is 0: of two numbers that compare to nothing max() returns the first.
+            seconds=min(max(0.0, seconds), MAX_WORK_SECONDS),
             prefilled=bool(record.suggestions) and is_prefilled(settings, record_id),
             guidelines_version=settings.guidelines_version,
         )

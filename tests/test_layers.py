@@ -57,6 +57,8 @@ RANKS = {
     "pipeline.unified_files": 4,
     "pipeline.review": 6,
     "pipeline.comparisons": 6,
+    "pipeline.standings": 6.5,
+    "pipeline.result_details": 6.6,
     "pipeline.run_files": 7,
     "pipeline.finetune.tuner": 7,
     "pipeline.example": 7,

@@ -31,11 +31,21 @@ def add_model(services: Services, name: str, parent: str | None = None) -> Model
 
 
 def add_comparison(
-    services: Services, models: tuple[Model, Model], texts: Sequence[tuple[str, str]], queries: Sequence[str] = ()
+    services: Services,
+    models: tuple[Model, Model],
+    texts: Sequence[tuple[str, str]],
+    queries: Sequence[str] = (),
+    metadata: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Open a comparison of two models whose completions for query n are ``texts[n]``; return the set's id."""
+    """Open a comparison of two models whose completions for query n are ``texts[n]``; return the set's id.
+
+    ``metadata`` has a value for each query by name.
+    """
     asked = list(queries) or [f"Query number {n}?" for n in range(len(texts))]
-    list_id = services.store.queries.add_set("Asked twice", [(text, Split.TEST, {}) for text in asked])
+    told = [{name: values[n] for name, values in (metadata or {}).items()} for n in range(len(asked))]
+    list_id = services.store.queries.add_set(
+        "Asked twice", [(text, Split.TEST, given) for text, given in zip(asked, told, strict=True)]
+    )
     set_id = services.store.comparisons.add_set("both by name", (models[0].id, models[1].id), list_id)
     items = []
     for position, query in enumerate(services.store.queries.in_set(list_id)):

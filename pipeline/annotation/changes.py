@@ -25,7 +25,8 @@ class Use:
 
     ``filled`` counts the records that have a value in a field, ``answered`` the responses that answer a question and
     ``suggested`` the records with a suggestion for it; ``chosen`` has its options that were answered or suggested.
-    ``submitted`` counts, by question, the submitted responses that answer it. ``metadata`` are the values that occur.
+    ``submitted`` counts, by question, the submitted responses that answer it, ``decided`` the records on which a standing
+    decision does. ``metadata`` are the values that occur. ``spans`` and ``chunks`` count the responses with such marks.
     """
 
     records: int = 0
@@ -36,16 +37,25 @@ class Use:
     chosen: Mapping[str, frozenset[object]] = field(default_factory=dict)
     submitted: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    decided: Mapping[str, int] = field(default_factory=dict)
     spans: int = 0
+    chunks: int = 0
 
 
-def use_of(records: Iterable[Record], responses: Iterable[Response]) -> Use:
-    """Return what records and responses hold; drafts and discarded responses count too, since nobody's work is lost."""
+def use_of(
+    records: Iterable[Record], responses: Iterable[Response], decisions: Iterable[Mapping[str, object]] = ()
+) -> Use:
+    """Return what records, responses and the values of decisions hold.
+
+    Drafts and discarded responses count too, since nobody's work is lost.
+    """
     count = _Count()
     for record in records:
         count.add_record(record)
     for response in responses:
         count.add_response(response)
+    for values in decisions:
+        count.add_decision(values)
     return Use(
         records=count.records,
         responses=count.submitted_responses,
@@ -55,17 +65,20 @@ def use_of(records: Iterable[Record], responses: Iterable[Response]) -> Use:
         chosen={name: frozenset(values) for name, values in count.chosen.items()},
         submitted=count.submitted,
         metadata={name: tuple(values.values()) for name, values in count.metadata.items()},
+        decided=count.decided,
         spans=count.spans,
+        chunks=count.chunks,
     )
 
 
 class _Count:
     def __init__(self) -> None:
-        self.records = self.submitted_responses = self.spans = 0
+        self.records = self.submitted_responses = self.spans = self.chunks = 0
         self.filled: dict[str, int] = {}
         self.answered: dict[str, int] = {}
         self.suggested: dict[str, int] = {}
         self.submitted: dict[str, int] = {}
+        self.decided: dict[str, int] = {}
         self.chosen: dict[str, set[object]] = {}
         self.metadata: dict[str, dict[str, object]] = {}
 
@@ -86,6 +99,7 @@ class _Count:
         edits = response.edits or {}
         marks = [response.marks, edits.get("marks") or {}]
         self.spans += any(part.get("spans") for part in marks)
+        self.chunks += any(part.get("chunks") for part in marks)
         kept = {name: [value] for name, value in response.values.items() if is_answered(value)}
         for name in kept:
             if submitted:
@@ -97,6 +111,11 @@ class _Count:
             self.answered[name] = self.answered.get(name, 0) + 1
             for value in values:
                 self._choose(name, value)
+
+    def add_decision(self, values: Mapping[str, object]) -> None:
+        for name, value in values.items():
+            self.decided[name] = self.decided.get(name, 0) + 1
+            self._choose(name, value)
 
     def _choose(self, name: str, value: object) -> None:
         options = self.chosen.setdefault(name, set())
@@ -127,10 +146,19 @@ def check_change(before: DatasetSettings, after: DatasetSettings, use: Use) -> N
     for known in after.metadata:
         if known != before.metadata_property(known.name):
             _check_property(known, after, use)
+    _check_marks(before, after, use)
+
+
+def _check_marks(before: DatasetSettings, after: DatasetSettings, use: Use) -> None:
     if use.spans and after.mark_spans != before.mark_spans:
         raise RecordError(
             f"Spans are marked in {before.mark_spans!r} by {_people(use.spans)}, and would point into another text. "
             "Leave it as it is."
+        )
+    if use.chunks and before.mark_chunks and not after.mark_chunks:
+        raise RecordError(
+            f"Passages are marked as relevant or not in {_responses(use.chunks)}, which would not be valid any more. Leave "
+            "it as it is."
         )
 
 
@@ -164,14 +192,15 @@ def _check_new_field(new: Field, use: Use) -> None:
 
 def _check_question(old: Question, new: Question | None, use: Use) -> None:
     answered = use.answered.get(old.name, 0)
+    decided = use.decided.get(old.name, 0)
     if new is None:
-        if answered:
+        if answered or decided:
             raise RecordError(
                 f"The question “{old.heading}” cannot be removed or renamed: {_given(old, use)} it. "
                 "Make it optional instead."
             )
         return
-    used = answered or use.suggested.get(old.name, 0)
+    used = answered or decided or use.suggested.get(old.name, 0)
     if used and new.kind is not old.kind:
         raise RecordError(
             f"The question “{old.heading}” cannot become {_kind(new)}: {_given(old, use)} it as {_kind(old)}. "
@@ -214,7 +243,7 @@ def _check_options(old: Question, new: Question, use: Use) -> None:
     if old.kind in _CHOSEN and taken:
         raise RecordError(
             f"The option{'s' if len(taken) > 1 else ''} {', '.join(map(repr, taken))} of “{name}” cannot be removed or "
-            "renamed: it was chosen or suggested. Change its text instead."
+            "renamed: it was chosen, suggested or decided on. Change its text instead."
         )
 
 
@@ -255,6 +284,9 @@ def _given(question: Question, use: Use) -> str:
     answered = use.answered.get(question.name, 0)
     if answered:
         return f"{_responses(answered)} {'answers' if answered == 1 else 'answer'}"
+    decided = use.decided.get(question.name, 0)
+    if decided:
+        return f"{decided:,} decision{'' if decided == 1 else 's'} {'answers' if decided == 1 else 'answer'}"
     return f"suggestions on {_records(use.suggested.get(question.name, 0))} answer"
 
 

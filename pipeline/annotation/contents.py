@@ -17,6 +17,7 @@ from pipeline.errors import RecordError
 MAX_FIELD_CHARACTERS = 1_000_000
 MAX_ITEMS = 1_000
 MAX_AGENT = 200
+LARGEST = 2**63
 
 
 def check_fields(settings: DatasetSettings, fields: Mapping[str, object]) -> dict[str, object]:
@@ -69,7 +70,7 @@ def _passage(field: Field, item: object) -> dict[str, object]:
     if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
         raise RecordError(f"The field {field.name!r} is a list of texts, or of objects with a text.")
     title, score = row.get("title"), row.get("score")
-    if not isinstance(title, str | None) or isinstance(score, bool) or not isinstance(score, int | float | None):
+    if not isinstance(title, str | None) or not (score is None or isinstance(score, float) or _is_number(score)):
         raise RecordError(f"In the field {field.name!r} a title is a text and a score a number.")
     passage: dict[str, object] = {"text": _text(field, row["text"])}
     passage |= {"title": clean(title)} if title else {}
@@ -113,7 +114,7 @@ def _metadata_value(found: MetadataProperty, value: object) -> object:
                 f"The metadata {found.name!r} is one of {', '.join(found.terms[:20])}, not {unknown[0]!r}."
             )
         return texts if isinstance(value, list) else texts[0]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_number(value):
         raise RecordError(f"The metadata {found.name!r} is a number, not {value!r}.")
     if found.kind is MetadataKind.INTEGER and value != int(value):
         raise RecordError(f"The metadata {found.name!r} is a whole number, not {value!r}.")
@@ -126,9 +127,9 @@ def _metadata_value(found: MetadataProperty, value: object) -> object:
 def _plain_value(name: object, value: object) -> object:
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, bool) or (isinstance(value, int | float) and math.isfinite(value)):
+    if isinstance(value, bool) or _is_number(value):
         return value
-    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+    if isinstance(value, list) and all(isinstance(item, str | bool) or _is_number(item) for item in value):
         return [clean(item) if isinstance(item, str) else item for item in value]
     raise RecordError(f"The metadata {name!r} is a text, a number or a list of them, not {type(value).__name__}.")
 
@@ -151,4 +152,7 @@ def check_suggestion(settings: DatasetSettings, question: str, value: object, ag
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Say whether a value is a number that every form of file can hold: JSON whole numbers may have any length."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < LARGEST
+    return isinstance(value, float) and math.isfinite(value)

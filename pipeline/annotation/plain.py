@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 
@@ -26,6 +27,7 @@ MAX_NAME, MAX_TITLE, MAX_TEXT = 200, 500, 20_000
 MAX_OPTIONS = 500
 MAX_PARTS = 50
 MAX_PEOPLE = 100
+LARGEST = 1e300
 
 
 def to_plain(settings: DatasetSettings) -> dict[str, object]:
@@ -184,7 +186,7 @@ def _distribution(plain: object) -> Distribution:
 def _check_unique(what: str, names: Sequence[str]) -> None:
     if len(names) > max(MAX_PARTS, MAX_OPTIONS if what.startswith("options") else 0):
         raise RecordError(f"There are {len(names)} {what}; {MAX_PARTS} are the limit.")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise RecordError(f"Two {what} have the same name: {', '.join(twice)}.")
 
@@ -232,7 +234,8 @@ class _Part:
         value = self.take(key, default)
         if value is None:
             return None
-        wrong = isinstance(value, bool) or not isinstance(value, int | float) or value != value
+        # NaN and the infinities are in no range, and neither are whole numbers that no float can hold.
+        wrong = isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST
         if wrong or (low is not None and value < low) or (high is not None and value > high):
             bounds = "" if low is None else f" from {low:g} to {high:g}"
             raise RecordError(f"{self._what}: {key!r} is a number{bounds}, not {value!r}.")

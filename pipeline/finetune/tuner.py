@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 
+from pipeline.annotation.values import is_answered
 from pipeline.errors import PipelineError, TrainingError
 from pipeline.export import Problem, chat_row, chat_tokens, to_chat_jsonl, validate_chat_jsonl
 from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
@@ -71,7 +72,9 @@ class Tuner:
         responses = self._store.responses.of_dataset(dataset_id)
         submitted = [response for response in responses if response.status is ResponseStatus.SUBMITTED]
         train_side = [r for r in submitted if records[r.record_id].split is Split.TRAIN]
-        rows = tuple(_row(records[r.record_id], r, template, question) for r in train_side)
+        # The question may have been made optional; who left it empty gave nothing to train on.
+        answered = [r for r in train_side if is_answered(r.values.get(question))]
+        rows = tuple(_row(records[r.record_id], r, template, question) for r in answered)
         return DataCard(
             rows=rows,
             queries=len({row.record.query_id for row in rows}),

@@ -10,9 +10,13 @@ from datetime import UTC, datetime
 from pipeline.annotation.settings import DatasetSettings
 from pipeline.dump import Dump, DumpRecord, DumpResponse
 from pipeline.record_files.rows import METADATA, RESPONSES, SUGGESTION
-from pipeline.spreadsheets import to_csv
+from pipeline.spreadsheets import escaped, to_csv
 
 Row = dict[str, object]
+# Columns that every such table may have; fields and questions that are named as one of them are told apart by an ending.
+OWN = (
+    "id", "annotator", "status", "seconds", "reason", "created_at", "updated_at", "prefilled", "guidelines_version",
+)  # fmt: skip
 
 
 def record_rows(dump: Dump) -> list[Row]:
@@ -22,7 +26,8 @@ def record_rows(dump: Dump) -> list[Row]:
 
 def _shown(settings: DatasetSettings, record: DumpRecord) -> Row:
     row: Row = {"id": record.key}
-    row |= {field.name: record.fields.get(field.name) for field in settings.fields}
+    for field in settings.fields:
+        row[f"{field.name}.field" if field.name in OWN else field.name] = record.fields.get(field.name)
     return row | {f"{METADATA}{name}": value for name, value in record.metadata.items()}
 
 
@@ -50,7 +55,11 @@ def _response(settings: DatasetSettings, record: DumpRecord, response: DumpRespo
     row = _shown(settings, record)
     # A question may be named as a field is.
     row |= {_free(row, question.name): response.values.get(question.name) for question in settings.questions}
-    return row | {
+    return row | _about(response)
+
+
+def _about(response: DumpResponse) -> Row:
+    return {
         "annotator": response.person,
         "status": response.status.value,
         "seconds": response.seconds,
@@ -63,7 +72,7 @@ def _response(settings: DatasetSettings, record: DumpRecord, response: DumpRespo
 
 
 def _free(row: Row, name: str) -> str:
-    return f"{name}.answer" if name in row else name
+    return f"{name}.answer" if name in row or name in OWN else name
 
 
 def _moment(at: float) -> str:
@@ -77,7 +86,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 def csv_text(rows: Sequence[Row]) -> str:
     """Return rows as CSV; lists are JSON, and what would run as a formula gets an apostrophe."""
     columns = _columns(rows)
-    return to_csv(columns, ([_text(row.get(name)) for name in columns] for row in rows))
+    return to_csv(columns, ([escaped(_text(row.get(name))) for name in columns] for row in rows))
 
 
 def _text(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from pathlib import Path
 
 from pipeline.errors import RecordError
 from pipeline.record_files.rows import Row, Source, flat, plain
@@ -24,6 +25,9 @@ def read_hub(
     name = name.strip().removeprefix("https://huggingface.co/datasets/").strip("/")
     if not _NAME.fullmatch(name):
         raise RecordError("Give the name of a dataset on the Hub as owner/name.")
+    if Path(name).exists():
+        # The client would read the server's own files under this name.
+        raise RecordError(f"{name} is a folder of this server, not a dataset on the Hub. Upload its files instead.")
     from datasets import get_dataset_config_names, get_dataset_split_names, load_dataset
     from datasets.exceptions import DatasetsError
 

@@ -7,10 +7,12 @@ file, byte for byte.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 
 from pipeline.annotation.plain import from_plain, to_plain
+from pipeline.cleaning import clean
 from pipeline.dump import Dump, DumpDecision, DumpRecord, DumpResponse, DumpVersion
 from pipeline.errors import RecordError
 from pipeline.records import ResponseStatus, Suggestion
@@ -79,7 +81,7 @@ def read(text: str, name: str) -> Dump:
         raise RecordError(f"{name} is cut off: it has {len(records):,} of {head.get('records')} records.")
     guidelines = head.get("guidelines")
     if not isinstance(guidelines, Mapping) or not all(
-        version.isdecimal() and isinstance(text, str) for version, text in guidelines.items()
+        re.fullmatch("[0-9]{1,7}", version) and isinstance(text, str) for version, text in guidelines.items()
     ):
         raise RecordError(f"The guidelines in {name} are not texts by version.")
     return Dump(
@@ -87,7 +89,7 @@ def read(text: str, name: str) -> Dump:
         settings=from_plain(head.get("settings")),
         records=records,
         published=_is(head.get("published"), bool, "published", name),
-        guidelines={int(version): text for version, text in guidelines.items()},
+        guidelines={int(version): clean(text) for version, text in guidelines.items()},
     )
 
 
@@ -120,6 +122,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+_TIMES = ("at", "created_at", "updated_at", "reopened_at", "withdrawn_at")
+# SQLite's integers have 64 bits, and the years of Python's times four digits.
+LARGEST, LATEST = 2**63, 253_402_300_800
+
+
 def _made(kind: type, plain: object, place: str, **words: Callable):
     if not isinstance(plain, Mapping):
         raise RecordError(f"{place} is damaged: {kind.__name__} is not an object.")
@@ -131,6 +138,12 @@ def _made(kind: type, plain: object, place: str, **words: Callable):
         wanted = _TYPES.get(name)
         if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
             raise RecordError(f"{place} is damaged: {name!r} has another type than it should.")
+        # NaN is in no range.
+        if wanted and isinstance(value, int | float) and not 0 <= value < (LATEST if name in _TIMES else LARGEST):
+            raise RecordError(f"{place} is damaged: {name!r} is no number that can be.")
+    # Of records of the first version nobody knows when they were made.
+    if kind is not DumpRecord and values.get("created_at", 0) is None:
+        raise RecordError(f"{place} is damaged: 'created_at' is missing.")
     try:
         return kind(**{name: words[name](value) if name in words else value for name, value in values.items()})
     except (TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ from pipeline.cleaning import clean
 from pipeline.documents.encodings import decode
 from pipeline.errors import RecordError
 from pipeline.record_files.rows import Row, plain
+from pipeline.spreadsheets import unescaped
 
 MAX_ROWS = 100_000
 MAX_COLUMNS = 200
@@ -55,7 +56,7 @@ def table_rows(text: str, name: str) -> tuple[Row, ...]:
         over = [cell for cell in cells[len(names) :] if cell.strip()]
         if over and not problem:
             problem = f"it has {len(cells)} cells under {len(names)} columns; put a text with “{delimiter}” into quotes"
-        values = {column: clean(cell) for column, cell in zip(names, cells, strict=False)}
+        values = {column: clean(unescaped(cell)) for column, cell in zip(names, cells, strict=False)}
         found.append(Row(f"row {number:,}", values, problem))
     return tuple(found)
 

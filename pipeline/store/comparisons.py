@@ -236,6 +236,24 @@ class ComparisonStore:
         with self._db.read() as connection:
             return _revealed(connection, set_id, member_id)
 
+    def opened_by(self, member_id: str) -> set[str]:
+        """Return the sets whose results this person has opened."""
+        with self._db.read() as connection:
+            return set(connection.scalars(select(reveals.c.comparison_set_id).where(reveals.c.member_id == member_id)))
+
+    def vote_counts(self) -> dict[str, tuple[int, int]]:
+        """Return for each set with votes how many there ever were, and how many were taken back.
+
+        A vote never changes otherwise, so what was computed from the votes of a set stands while these two numbers do.
+        """
+        query = (
+            select(comparisons.c.comparison_set_id, func.count(votes.c.id), func.count(votes.c.undone_at))
+            .select_from(votes.join(comparisons))
+            .group_by(comparisons.c.comparison_set_id)
+        )
+        with self._db.read() as connection:
+            return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+
     def _comparisons(self, condition) -> list[Comparison]:
         query = select(comparisons).where(condition).order_by(comparisons.c.position)
         with self._db.read() as connection:

@@ -106,7 +106,10 @@ def reclaim_members(connection: Connection, older: Sequence[Change]) -> list[Cha
 
 
 def resolve_responses(connection: Connection, incoming: Sequence[Change]) -> list[Change]:
-    """A draft takes the place of what was submitted or discarded only where that was taken back; what was replaced is history."""
+    """A draft takes the place of what was submitted or discarded only where that was taken back; what was replaced is history.
+
+    What was typed into an older answer is a newer change of the row, but no newer answer: it becomes edits of the newer one.
+    """
     stored = rows_by_id(connection, responses, [change.row_id for change in incoming])
     kept: list[Change] = []
     for change in incoming:
@@ -115,13 +118,18 @@ def resolve_responses(connection: Connection, incoming: Sequence[Change]) -> lis
             if _is_draft(change.row) and not _is_taken_back(here, change.row):
                 kept.append(replace(change, row=here))
                 continue
-            _to_history(connection, here, _stamp_of(connection, change.row_id))
+            if not _is_draft(change.row) and change.row["updated_at"] < here["updated_at"]:
+                _to_history(connection, change.row, (change.stamp, change.replica))
+                kept.append(replace(change, row=_with_edits(here, change.row)))
+                continue
+            if _content(change.row) != _content(here):
+                _to_history(connection, here, _stamp_of(connection, change.row_id))
         kept.append(change)
     return kept
 
 
 def reclaim_responses(connection: Connection, older: Sequence[Change]) -> list[Change]:
-    """Return what was submitted or discarded and has a draft in its place here; beside another one it becomes history."""
+    """Return what was submitted or discarded and has a draft or an older answer in its place here; else it becomes history."""
     stored = rows_by_id(connection, responses, [change.row_id for change in older])
     kept: list[Change] = []
     for change in older:
@@ -130,6 +138,8 @@ def reclaim_responses(connection: Connection, older: Sequence[Change]) -> list[C
         here = stored[change.row_id]
         if _is_draft(here) and not _is_taken_back(change.row, here):
             kept.append(change)
+        elif not _is_draft(here) and here["updated_at"] < change.row["updated_at"]:
+            kept.append(replace(change, row=_with_edits(change.row, here)))
         elif _content(change.row) != _content(here):
             _to_history(connection, change.row, (change.stamp, change.replica))
     return kept
@@ -160,8 +170,13 @@ def _is_taken_back(ended: Mapping[str, object], draft: Mapping[str, object]) -> 
     return reopened is not None and reopened >= ended["updated_at"]
 
 
-def _content(row: Mapping[str, object]) -> tuple[object, object]:
-    return row["status"], row["values"]
+def _content(row: Mapping[str, object]) -> tuple[object, ...]:
+    return row["status"], row["values"], row.get("marks") or {}, row.get("reason") or ""
+
+
+def _with_edits(answer: Mapping[str, object], typed: Mapping[str, object]) -> dict[str, object]:
+    """Return an answer with what was typed into another version of it since, where anything was."""
+    return {**answer, "edits": typed.get("edits") or answer.get("edits")}
 
 
 def _stamp_of(connection: Connection, response_id: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from pipeline.annotation.plain import from_plain
+from pipeline.annotation.settings import QuestionKind
 from pipeline.annotation.templates import (
     ANSWER,
     CONTEXT_RATING,
@@ -268,7 +268,11 @@ def _answer(row: Row, values: Mapping[str, Any]) -> str | None:
 
 def _answer_question(row: Row) -> str:
     """Return the question that a model's answer is corrected in; the first version's datasets have no settings."""
-    return from_plain(row["settings"]).answer_question if row["settings"] else ANSWER
+    if not row["settings"]:
+        return ANSWER
+    # Not by from_plain, which looks at every value: this is asked for every row of a dataset.
+    texts = (item["name"] for item in row["settings"]["questions"] if item["type"] == QuestionKind.TEXT.value)
+    return next(texts, "")
 
 
 def _json(value: object) -> str:

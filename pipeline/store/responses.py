@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -118,6 +119,9 @@ class ResponseStore:
             else:
                 if before is None or not _stands(before, status, given):
                     _write(connection, before, record_id, annotator_id, status, given)
+                elif before["edits"] is not None:
+                    # Whoever ends it as it was gives up what they had typed into it since.
+                    change(connection, responses, before["id"], edits=None)
                 _release(connection, record_id, annotator_id)
             written = found(_row(connection, record_id, annotator_id), "response")
         if refused:
@@ -127,6 +131,8 @@ class ResponseStore:
     def reopen(self, record_id: str, annotator_id: str) -> Response:
         """Take back a submit or a discard: what was given is a draft again, and stays in the history.
 
+        Whoever had submitted keeps their place on the record; a discard had none, and others may have taken it since.
+
         Raises:
             RecordError: there is nothing to take back.
         """
@@ -134,11 +140,12 @@ class ResponseStore:
             before = _row(connection, record_id, annotator_id)
             if before is None or before["status"] == ResponseStatus.DRAFT.value:
                 raise RecordError("There is nothing to take back on this record.")
-            moment = now()
+            moment = _after(before)
             values = {"status": ResponseStatus.DRAFT.value, "reopened_at": moment, "updated_at": moment, "reason": None}
             change(connection, responses, before["id"], **values)
             _to_history(connection, before)
-            _reserve(connection, record_id, annotator_id, moment + RESERVED_SECONDS)
+            if before["status"] == ResponseStatus.SUBMITTED.value:
+                _reserve(connection, record_id, annotator_id, moment + RESERVED_SECONDS)
             return _response(found(_row(connection, record_id, annotator_id), "response"))
 
     def claim(
@@ -249,7 +256,7 @@ def _looks(candidates: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _open_for(connection: Connection, some: Sequence[str], me: str, distribution: Distribution) -> set[str]:
-    """Return those records that this person has not ended, and that have a place left for them."""
+    """Return those records that this person has not ended, and that are kept for them or have a place left for them."""
     places = {record_id: _Places() for record_id in some}
     working: dict[str, set[str]] = {record_id: set() for record_id in some}
     query = select(responses.c.record_id, responses.c.annotator_id, responses.c.status, responses.c.updated_at)
@@ -259,21 +266,25 @@ def _open_for(connection: Connection, some: Sequence[str], me: str, distribution
         # A draft that came from another replica is a sign of life, like a reservation on this one.
         if row.status == ResponseStatus.DRAFT.value and row.updated_at > fresh and row.annotator_id != me:
             working[row.record_id].add(row.annotator_id)
-    for record_id, annotator_id in _others_at_work(connection, some, me):
-        working[record_id].add(annotator_id)
+    held: set[str] = set()
+    for record_id, annotator_id in _at_work(connection, some):
+        if annotator_id == me:
+            held.add(record_id)
+        else:
+            working[record_id].add(annotator_id)
     return {
         record_id
         for record_id in some
         if places[record_id].mine in ("", ResponseStatus.DRAFT.value)
         and not places[record_id].done(distribution)
-        and places[record_id].submitted + len(working[record_id]) < distribution.min_submitted
+        and (record_id in held or places[record_id].submitted + len(working[record_id]) < distribution.min_submitted)
     }
 
 
-def _others_at_work(connection: Connection, some: Sequence[str], me: str) -> list[tuple[str, str]]:
+def _at_work(connection: Connection, some: Sequence[str]) -> list[tuple[str, str]]:
+    """Return which of these records are kept for whom."""
     query = select(reservations.c.record_id, reservations.c.annotator_id).where(reservations.c.record_id.in_(some))
-    current = (reservations.c.until > now()) & (reservations.c.annotator_id != me)
-    return [(row.record_id, row.annotator_id) for row in connection.execute(query.where(current))]
+    return [(row.record_id, row.annotator_id) for row in connection.execute(query.where(reservations.c.until > now()))]
 
 
 def _is_full(connection: Connection, record_id: str, me: str, distribution: Distribution) -> bool:
@@ -286,12 +297,8 @@ def _is_full(connection: Connection, record_id: str, me: str, distribution: Dist
     taken = connection.scalar(select(func.count()).select_from(responses).where(submitted))
     if taken >= distribution.min_submitted:
         return True
-    mine = (
-        (reservations.c.record_id == record_id) & (reservations.c.annotator_id == me) & (reservations.c.until > now())
-    )
-    if connection.scalar(select(reservations.c.until).where(mine)) is not None:
-        return False
-    return taken + len(_others_at_work(connection, [record_id], me)) >= distribution.min_submitted
+    at_work = _at_work(connection, [record_id])
+    return (record_id, me) not in at_work and taken + len(at_work) >= distribution.min_submitted
 
 
 def _reserve(connection: Connection, record_id: str, annotator_id: str, until: float) -> None:
@@ -338,7 +345,7 @@ def _write(connection, before, record_id, annotator_id, status: ResponseStatus, 
         "edits": None,
         "reason": given.reason or None,
         "guidelines_version": given.guidelines_version,
-        "updated_at": now(),
+        "updated_at": _after(before),
     }
     if before is None:
         key = {"id": id_of("response", record_id, annotator_id), "record_id": record_id, "annotator_id": annotator_id}
@@ -349,6 +356,11 @@ def _write(connection, before, record_id, annotator_id, status: ResponseStatus, 
     # Drafts replace each other many times a minute; only what was submitted or discarded is worth a line of history.
     if before["status"] != ResponseStatus.DRAFT.value:
         _to_history(connection, before)
+
+
+def _after(before) -> float:
+    """Return the time, never before that of the version it follows: replicas, whose clocks differ, tell by it which is later."""
+    return now() if before is None else max(now(), math.nextafter(before["updated_at"], math.inf))
 
 
 def _to_history(connection: Connection, before) -> None:

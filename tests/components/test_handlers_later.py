@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from components import compare, header, results, tune
+from components import compare, header, results, results_checks, tune
 from components import settings as settings_tab
 from pipeline.annotation.templates import ANSWER
 from pipeline.errors import ComparisonError, ModelError, NotFoundError, PipelineError, RecordError, TrainingError
@@ -241,7 +241,7 @@ class TestResults:
 
     def test_checks_call_no_probability_zero_and_count_only_votes_with_a_known_time(self):
         def shown(*seconds):
-            return results.checks(
+            return results_checks.checks(
                 [Vote(str(n), "a", "b", Outcome.MODEL_A, "x", time) for n, time in enumerate(seconds)]
             )
 

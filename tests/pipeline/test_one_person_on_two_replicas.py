@@ -5,8 +5,10 @@ import itertools
 import pytest
 from sqlalchemy import select
 
+from pipeline.annotation.settings import Distribution
 from pipeline.records import ResponseStatus
 from pipeline.store import open_store
+from pipeline.store.responses import Given
 from pipeline.store.schema import response_history
 from pipeline.ulid import Stamps
 from tests.backing import answer, restored, rows_of, sync_with
@@ -85,6 +87,38 @@ def test_of_two_submits_the_later_stands_and_the_other_is_history(pair, order):
     with first.database.read() as connection:
         kept = [row.values["answer"] for row in connection.execute(select(response_history))]
     assert kept == ["The earlier answer."]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((0, 1))))
+def test_what_is_typed_into_an_older_answer_never_replaces_a_newer_one(pair, order):
+    first, second, hub, record = pair
+    ada = first.members.by_token(COOKIE)
+    answer(first, record, ada, "The earlier answer.")
+    meet(hub, first, second)
+    answer(second, record, ada, "The later answer.")
+    answer(first, record, ada, "The earlier answer, and", ResponseStatus.DRAFT)
+    meet(hub, *((first, second)[place] for place in order))
+    assert rows_of(first) == rows_of(second)
+    for store in (first, second):
+        response = store.responses.get(record, ada)
+        assert response.status is ResponseStatus.SUBMITTED and response.values["answer"] == "The later answer."
+        assert response.edits["values"]["answer"] == "The earlier answer, and"
+        assert [version.values["answer"] for version in store.responses.history(response.id)] == ["The earlier answer."]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((0, 1))))
+def test_of_two_submits_that_differ_in_marks_alone_the_other_is_history_too(pair, order):
+    first, second, hub, record = pair
+    ada = first.members.by_token(COOKIE)
+    second.members.by_token(COOKIE)
+    for store, relevant in ((first, True), (second, False)):
+        given = Given({"answer": "Yes."}, {"chunks": {"0": relevant}})
+        store.responses.end(record, ada, ResponseStatus.SUBMITTED, given, Distribution())
+    meet(hub, *((first, second)[place] for place in order))
+    assert rows_of(first) == rows_of(second)
+    response = second.responses.get(record, ada)
+    marks = [response.marks, *(version.marks for version in second.responses.history(response.id))]
+    assert marks == [{"chunks": {"0": False}}, {"chunks": {"0": True}}]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations((0, 1))))

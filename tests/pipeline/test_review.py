@@ -16,7 +16,7 @@ from pipeline.store.schema import adjudications
 from pipeline.unification import State
 from pipeline.unified_files import unified_csv, unified_jsonl
 from tests.reviewed import AGREED, CLOSE, OTHERS, QUERIES, SETTINGS, SUGGESTED, add_reviewed, new_records, ranks
-from tests.workspace import person
+from tests.workspace import person, respond
 
 
 @pytest.fixture
@@ -244,3 +244,13 @@ def test_an_unknown_record_or_dataset_is_named(desk, people):
     for act in (lambda: desk.report("nothing"), lambda: desk.item("nothing", people[0])):
         with pytest.raises(NotFoundError):
             act()
+
+
+def test_answers_that_a_question_no_longer_allows_are_left_out(services, desk, dataset, ids, people):
+    before = desk.report(dataset.id)
+    odd = {"quality": "very good", "tone": 3, "topics": ["no such topic"], "order": 1, "gone": "x"}
+    eve = person(services, "Eve")
+    respond(services.store, ids[0], eve, ResponseStatus.SUBMITTED, odd)
+    report = desk.report(dataset.id)
+    assert [item.alpha for item in report.questions] == [item.alpha for item in before.questions]
+    assert desk.item(ids[0], eve).unified["quality"].state is State.UNIFIED

@@ -113,3 +113,12 @@ def test_a_suggestion_is_an_answer_that_the_question_allows():
     ):
         with pytest.raises(RecordError, match=why):
             check_suggestion(SETTINGS, question, value, "model", score)
+
+
+@pytest.mark.parametrize("value", [10**400, 2**63, float("nan"), [1, float("inf")]])
+def test_numbers_that_no_file_can_hold_are_refused(value):
+    for name in ("pages", "something else"):
+        with pytest.raises(RecordError, match="number"):
+            check_metadata(SETTINGS, {name: value})
+    with pytest.raises(RecordError, match="number"):
+        check_suggestion(SETTINGS, "label", "a", "", value)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import RecordError
+from pipeline.record_files.hub import read_hub
 from tests.hub_server import HubServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,3 +93,13 @@ def test_what_is_not_there_is_said_in_words(said):
     for answer in said[5:8]:
         assert "could not be read from the Hub" in answer["error"]
     assert "owner/name" in said[8]["error"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "kept/rows", "kept"])
+def test_a_folder_of_the_server_is_never_read_as_a_dataset_of_the_hub(name, tmp_path, monkeypatch):
+    inside = tmp_path / "here"
+    (inside / "kept" / "rows").mkdir(parents=True)
+    (inside / "kept" / "rows" / "train.csv").write_text("text\nA secret\n")
+    monkeypatch.chdir(inside)
+    with pytest.raises(RecordError, match="folder of this server"):
+        read_hub(name)

@@ -1,6 +1,7 @@
 """Pairloop's own file: taken in elsewhere and written again it is the same file."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import count
 
@@ -152,3 +153,60 @@ def test_a_damaged_file_is_refused_in_words_and_nothing_is_made(two, change, sai
     with pytest.raises(RecordError, match=said):
         moved(two[1], damaged(change))
     assert len(two[1].datasets.all()) == before
+
+
+def dumped(**response):
+    """Return a dataset of one record with one response, as a file."""
+    head = {"name": "Odd", "published": True, "guidelines": {}, "records": 1, "settings": {
+        "fields": [{"name": "text", "type": "text"}],
+        "questions": [{"name": "tone", "type": "label", "options": ["warm", "cold"]}],
+    }}  # fmt: skip
+    given = {"person": "Ada", "status": "submitted", "values": {"tone": "warm"}, "created_at": 1.0, "updated_at": 2.0}
+    record = {"fields": {"text": "A"}, "responses": [{**given, **response}]}
+    return "\n".join((f'{{"pairloop_dataset": 1, {json.dumps(head)[1:]}', json.dumps(record), ""))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"updated_at": math.nan},
+        {"updated_at": 1e15},
+        {"created_at": None},
+        {"seconds": 10**400},
+        {"guidelines_version": 10**30},
+        {"history": [{"status": "submitted", "values": {}, "at": math.inf}]},
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_with_the_record_they_stand_in(two, response):
+    with pytest.raises(RecordError, match=r"^Record 1 of x\.jsonl is damaged: "):
+        moved(two[0], dumped(**response))
+
+
+def test_names_and_ids_that_are_the_same_when_cleaned_are_the_same(two):
+    lines = dumped().splitlines()
+    record = json.loads(lines[1])
+    twice = {**record, "responses": [*record["responses"], {**record["responses"][0], "person": "Ada\0"}]}
+    with pytest.raises(RecordError, match="from one person"):
+        moved(two[0], "\n".join((lines[0], json.dumps(twice))))
+    ids = [json.dumps({**record, "external_id": name}) for name in ("a", "a\0")]
+    with pytest.raises(RecordError, match="same external id"):
+        moved(two[0], "\n".join((lines[0].replace('"records": 1', '"records": 2'), *ids)))
+
+
+def test_a_dataset_moves_whose_past_does_not_fit_its_settings_any_more(two):
+    one, other = two
+    dataset = one.datasets.create("Changed", SETTINGS)
+    record = NewRecord({"text": "A letter.", "sources": ["One.", "Two."]}, external_id="a")
+    one.datasets.add_records(dataset.id, [record])
+    (record_id,) = one.store.datasets.record_ids(dataset.id)
+    ada = person(one, "Ada")
+    marks = {"chunks": {"1": True}, "spans": [{"start": 2, "end": 8}]}
+    one.annotation.submit(record_id, ada, {"tone": "cold", "why": "So."}, marks=marks)
+    one.annotation.submit(record_id, ada, {"tone": "warm"}, marks=marks)
+    one.store.adjudications.set(record_id, ada, {"why": "Decided."}, "")
+    one.store.adjudications.withdraw(record_id)
+    # What nobody's standing answer needs may go; and a record that comes again may be shorter.
+    one.datasets.edit(dataset.id, lambda s: replace(s, questions=tuple(q for q in s.questions if q.name != "why")))
+    one.datasets.add_records(dataset.id, [NewRecord({"text": "A.", "sources": ["One."]}, external_id="a")])
+    text = written(one, dataset.id)
+    assert written(other, moved(other, text).id) == text

@@ -8,9 +8,14 @@ import openpyxl
 import pandas
 import pytest
 
+from pipeline.annotation.settings import DatasetSettings, Field, Question, QuestionKind
+from pipeline.dump import Dump, DumpRecord, DumpResponse
 from pipeline.errors import RecordError
+from pipeline.record_files.flat import csv_text, response_rows
 from pipeline.record_files.reading import read_bytes, read_text
 from pipeline.record_files.tables import MAX_ROWS
+from pipeline.records import ResponseStatus
+from pipeline.spreadsheets import to_csv
 
 
 def cells(source):
@@ -131,3 +136,24 @@ def test_ten_thousand_rows_are_those_of_pandas_and_too_many_are_refused():
     assert cells(read_text(text, "x.csv")) == expected
     with pytest.raises(RecordError, match="100,000 rows"):
         read_text("a\n" + "x\n" * (MAX_ROWS + 1), "x.csv")
+
+
+@pytest.mark.parametrize("text", ["-5 degrees", "=1+1", "'=1", "''@x", "'quoted'", "-3", "+1.5e3", "- a\n- b"])
+def test_a_csv_that_runs_nothing_in_a_spreadsheet_is_read_as_it_was(text):
+    written = csv_text([{"text": text}])
+    assert not text.startswith("=") or "'=" in written
+    (row,) = read_bytes(written.encode(), "x.csv").rows
+    assert row.cells["text"] == text
+
+
+def test_numbers_below_zero_stay_numbers_in_a_csv():
+    assert to_csv(["n"], [["-3"], ["-2.5"], ["-2+3"]]).split() == ["n", "-3", "-2.5", "'-2+3"]
+
+
+def test_a_field_that_is_named_as_a_column_of_the_table_keeps_a_column_of_its_own():
+    settings = DatasetSettings((Field("status"), Field("id")), (Question("reason", QuestionKind.TEXT),))
+    response = DumpResponse("Ada", ResponseStatus.SUBMITTED, {"reason": "Because."}, 1.0, 2.0)
+    record = DumpRecord(1, {"status": "open", "id": "A7"}, {}, (), "r1", responses=(response,))
+    (row,) = response_rows(Dump("d", settings, (record,)))
+    assert (row["id"], row["id.field"], row["status"], row["status.field"]) == ("r1", "A7", "submitted", "open")
+    assert (row["reason"], row["reason.answer"]) == (None, "Because.")
