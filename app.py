@@ -56,7 +56,8 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
     results.wire(results_tab, results.ResultsHandlers(services))
     settings.wire(settings_tab, settings.SettingsHandlers(services))
     storage.wire(settings_tab.storage, storage.StorageHandlers(services), settings_tab.root)
-    viewer.wire(drawer, viewer.ViewerHandlers(services), [ask_tab.sources, edit_tab.annotate.sources, compare_tab.sources])
+    sources = [ask_tab.sources, edit_tab.annotate.sources, edit_tab.review.item, compare_tab.sources]
+    viewer.wire(drawer, viewer.ViewerHandlers(services), sources)
     app.load(shows_errors(header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden")
     app.load(address.open_tab, None, tabs, api_visibility="private", show_progress="hidden")
 

@@ -134,6 +134,17 @@ element.addEventListener('click', (event) => {
 """
 
 
+# Gradio puts new HTML over old by changing what differs: what somebody typed or chose in a field stays in it, whatever it is
+# the field of now.
+AS_DRAWN_JS = """
+const putAsDrawn = () => {
+  element.querySelectorAll('textarea').forEach((area) => { area.value = area.defaultValue; });
+  element.querySelectorAll('input').forEach((box) => { box.checked = box.defaultChecked; });
+  element.querySelectorAll('option').forEach((option) => { option.selected = option.defaultSelected; });
+};
+"""
+
+
 def diff(before: str, after: str) -> str:
     """Return the change of words from ``before`` to ``after``: deletions struck, insertions marked.
 

@@ -43,12 +43,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What stands in the form of a record. ``version`` names the response that it was typed over."""
+    """What stands in the form of a record. ``version`` names the response that it was typed over.
+
+    ``unsure`` are values and marks that the same window has sent before without hearing what became of them.
+    """
 
     record_id: str
     values: Mapping[str, object]
     marks: Mapping[str, object] = field(default_factory=dict)
     version: str = ""
+    unsure: tuple[Mapping[str, object], Mapping[str, object]] | None = None
 
 
 class AnnotateAnswers:
@@ -128,7 +132,7 @@ class AnnotateAnswers:
     def after(self, me: str, record_id: str, showing: str, view: View) -> dict[str, object]:
         """Say what follows a record that was ended, while ``showing`` is on the screen already; "" is nothing."""
         dataset = self._services.datasets.get(self._services.store.datasets.dataset_of(record_id))
-        counts = {"counts": self._counts(me, dataset.id, view)}
+        counts = self._counted(me, dataset.id, view)
         if showing:
             place, following = self._kept(me, showing, view)
             if place:
@@ -151,6 +155,10 @@ class AnnotateAnswers:
         rows = [(places[record.id], record, view.queue) for record in records]
         return {"list": queue_html.list_html(rows, len(ids), current)}
 
+    def guidelines(self, dataset_id: str) -> dict[str, object]:
+        """Return the guidelines as they are now: they may have changed since the frame was drawn."""
+        return {"guidelines": queue_html.guidelines_html(self._services.datasets.get(dataset_id).settings)}
+
     def stay(self, me: str, record_id: str) -> dict[str, object]:
         """Keep a record for somebody who is still at work on it."""
         return {"place": self._has_place(me, record_id)}
@@ -159,12 +167,13 @@ class AnnotateAnswers:
         """Free what somebody saw and did not begin: their page was closed."""
         self._release(me, view, keep="")
 
-    def counts(self, me: str, record_id: str, view: View) -> str:
-        """Return the queues of the dataset that a record is in."""
-        return self._counts(me, self._services.store.datasets.dataset_of(record_id), view)
+    def counts(self, me: str, record_id: str, view: View) -> dict[str, object]:
+        """Return the dataset that a record is in, and its queues."""
+        return self._counted(me, self._services.store.datasets.dataset_of(record_id), view)
 
-    def _counts(self, me: str, dataset_id: str, view: View) -> str:
-        return queue_html.counts_html(self._desk.progress(dataset_id, me), view.queue)
+    def _counted(self, me: str, dataset_id: str, view: View) -> dict[str, object]:
+        counts = queue_html.counts_html(self._desk.progress(dataset_id, me), view.queue)
+        return {"dataset": dataset_id, "counts": counts}
 
     def _dataset(self, dataset_id: str, record_id: str) -> Dataset | None:
         if record_id:
@@ -185,7 +194,7 @@ class AnnotateAnswers:
         return found or self._first(me, dataset, view)
 
     def _screen(self, me: str, dataset: Dataset, record_id: str | None, view: View) -> dict[str, object]:
-        counts: dict[str, object] = {"counts": self._counts(me, dataset.id, view)}
+        counts = self._counted(me, dataset.id, view)
         if record_id is None:
             return counts | self._nothing(me, dataset, view)
         card = self._card(me, record_id)
@@ -232,9 +241,10 @@ class AnnotateAnswers:
                 self._desk.release(record_id, me)
 
     def _refuse_changed(self, card: Card, typed: Typed) -> None:
-        """Refuse what was typed over another response than the stored one, unless both say the same."""
-        stored = version_of(card.response)
-        if typed.version != stored and not self._desk.is_kept(card, typed.values, typed.marks):
+        """Refuse what was typed over another response than the stored one, unless that came from the same window."""
+        stored, own = version_of(card.response), [(typed.values, typed.marks)]
+        own += [typed.unsure] if typed.unsure else []
+        if typed.version != stored and not any(self._desk.is_kept(card, *given) for given in own):
             raise ChangedError(stored)
 
     def _lock(self, me: str, record_id: str) -> threading.Lock:
@@ -257,6 +267,7 @@ def card_html(card: Card, history: str) -> str:
     line = queue_html.status_words(response and response.status, edited, response.updated_at if response else 0.0)
     data = (
         f'data-record="{record_id}" data-status="{response.status.value if response else ""}" data-number="{card.number}" '
+        f'data-guidelines="{card.settings.guidelines_version if card.settings.guidelines.strip() else ""}" '
         f'data-line="{esc(line)}" data-marks="{esc(json.dumps(dict(card.marks)))}"'
     )
     copy = '<button type="button" class="pl-link-button" data-copy-link>Copy link</button>'

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from components._session import person
 from components.annotate_answers import AnnotateAnswers, ChangedError, Typed, View
 from components.queue_html import QUEUES
+from pipeline.cleaning import clean
 from pipeline.errors import NotFoundError, PipelineError, RecordError, StoreError
 from pipeline.filters import Range, RecordFilter
 from pipeline.services import Services
@@ -24,6 +25,7 @@ from pipeline.services import Services
 HEADER = "x-pairloop"
 MAX_BODY = 1_000_000
 MAX_LEAVING = 10
+MAX_SECONDS = 1e6
 
 
 class _RefusedError(Exception):
@@ -47,7 +49,7 @@ async def read_body(request: Request) -> Mapping[str, object] | _RefusedError:
             return _RefusedError(413, f"That is more than {MAX_BODY // 1000:,} kB. Shorten your texts.")
     try:
         body = json.loads(received)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     return body if isinstance(body, dict) else _RefusedError(400, "This is not a JSON object.")
 
@@ -98,8 +100,7 @@ class _Routes:
 
     def draft(self, request: Request, body: Mapping[str, object]) -> dict[str, object]:
         typed, view, me = _typed(body), _view(body), self._me(request)
-        saved = self._answers.save_draft(me, typed)
-        return saved | {"counts": self._answers.counts(me, typed.record_id, view)}
+        return self._answers.save_draft(me, typed) | self._answers.counts(me, typed.record_id, view)
 
     def end(self, request: Request, body: Mapping[str, object]) -> dict[str, object]:
         action, typed, view, me = _text(body, "action"), _typed(body), _view(body), self._me(request)
@@ -115,6 +116,10 @@ class _Routes:
     def list(self, request: Request, body: Mapping[str, object]) -> dict[str, object]:
         return self._answers.list(self._me(request), _text(body, "dataset"), _text(body, "record"), _view(body))
 
+    def guidelines(self, request: Request, body: Mapping[str, object]) -> dict[str, object]:
+        self._me(request)
+        return self._answers.guidelines(_text(body, "dataset"))
+
     def stay(self, request: Request, body: Mapping[str, object]) -> dict[str, object]:
         return self._answers.stay(self._me(request), _text(body, "record"))
 
@@ -129,16 +134,22 @@ class _Routes:
 def router(services: Services) -> APIRouter:
     """Return the routes of the panel."""
     routes, made = APIRouter(prefix="/annotate"), _Routes(services)
-    for name in ("open", "step", "draft", "end", "undo", "list", "stay", "leave"):
+    for name in ("open", "step", "draft", "end", "undo", "list", "guidelines", "stay", "leave"):
         routes.post(f"/{name}", response_model=None)(_answers(getattr(made, name)))
+    # Else Gradio, which is mounted below, would allow any page of another site to send the header.
+    routes.options("/{path:path}", response_model=None)(_allows_nothing)
     return routes
+
+
+def _allows_nothing() -> JSONResponse:
+    return _refused("Only Pairloop's own page may ask this.", 403)
 
 
 def _text(body: Mapping[str, object], name: str) -> str:
     value = body.get(name) or ""
     if not isinstance(value, str):
         raise RecordError(f"{name} is a text.")
-    return value
+    return clean(value)
 
 
 def _mapping(body: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -150,11 +161,14 @@ def _mapping(body: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 def _seconds(body: Mapping[str, object]) -> float:
     value = body.get("seconds")
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    # JSON as Python reads it has NaN, infinity, and whole numbers that no float can hold.
+    return float(value) if isinstance(value, int | float) and 0 <= value <= MAX_SECONDS else 0.0
 
 
 def _typed(body: Mapping[str, object]) -> Typed:
-    return Typed(_text(body, "record"), _mapping(body, "values"), _mapping(body, "marks"), _text(body, "version"))
+    unsure = _mapping(body, "unsure")
+    sent = (_mapping(unsure, "values"), _mapping(unsure, "marks")) if unsure else None
+    return Typed(_text(body, "record"), _mapping(body, "values"), _mapping(body, "marks"), _text(body, "version"), sent)
 
 
 def _view(body: Mapping[str, object]) -> View:

@@ -59,9 +59,9 @@ def _title(question: Question) -> str:
 
 
 def _suggested_by(question: Question, suggestion: Suggestion) -> str:
-    who = f"by {esc(suggestion.agent)}" if suggestion.agent else ""
+    who = f" by {esc(suggestion.agent)}" if suggestion.agent else ""
     return (
-        f'<p class="pl-note pl-from"><span aria-hidden="true">◇</span> Suggested {who}{_score(suggestion)} '
+        f'<p class="pl-note pl-from"><span aria-hidden="true">◇</span> Suggested{who}{_score(suggestion)} '
         f'<button type="button" class="pl-link-button" data-use hidden>Use suggestion'
         f'<span class="pl-unseen"> for {esc(question.heading)}</span></button></p>'
     )

@@ -19,15 +19,12 @@ from pipeline.standings import Standings, pairs_csv, standings_csv
 
 # A heat map wider than the window scrolls, with keys too.
 _HEAT_JS = """
-const reachable = () => {
-  const heat = document.querySelector('#results-heat');
-  if (!heat) return;
+const heat = document.querySelector('#results-heat');
+if (heat) {
   heat.tabIndex = 0;
   heat.setAttribute('role', 'region');
   heat.setAttribute('aria-label', 'Who beats whom, as a picture; the same stands below as a table');
-};
-reachable();
-watch('value', reachable);
+}
 """
 # A table of more models than this is a file's business.
 MOST_IN_TABLE = 30
@@ -235,10 +232,10 @@ def pairs(fractions: WinFractions) -> str:
         f"<tr><th scope='row'>{i + 1} {_html.esc(model)}</th>{''.join(_cell(fractions, i, j) for j in range(len(row)))}</tr>"
         for i, (model, row) in enumerate(zip(fractions.models, fractions.rates, strict=True))
     )
+    told = _html.note("Win fraction of the row's model against the column's, with votes and queries.")
     return (
-        "<details class='pl-more'><summary>Who beats whom as a table</summary><div class='pl-scroll' tabindex='0' "
-        "role='region' aria-label='Who beats whom'><table class='pl-table'><caption>Win fraction of the row's model "
-        "against the column's, with votes and queries</caption><thead><tr><th scope='col'>Model</th>"
+        f"<details class='pl-more'><summary>Who beats whom as a table</summary>{told}<div class='pl-scroll' tabindex='0' "
+        "role='region' aria-label='Who beats whom'><table class='pl-table'><thead><tr><th scope='col'>Model</th>"
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 

@@ -45,7 +45,7 @@ def frame_html(settings: DatasetSettings) -> str:
         "</form></div>"
         '<div id="edit-list" hidden></div>'
         '<div id="edit-alerts"></div>'
-        f"{_guidelines(settings)}"
+        f'<div id="edit-guided">{guidelines_html(settings)}</div>'
         '<div id="edit-card"></div>'
         f"{_FOOT}"
         '<div class="pl-unseen" role="status" aria-live="polite" data-told></div>'
@@ -68,7 +68,8 @@ _FOOT = (
 )
 
 
-def _guidelines(settings: DatasetSettings) -> str:
+def guidelines_html(settings: DatasetSettings) -> str:
+    """Return the guidelines, folded; nothing where there are none."""
     if not settings.guidelines.strip():
         return ""
     return (
@@ -115,7 +116,7 @@ def _range(kind: str, name: str, heading: str) -> str:
         f'placeholder="{word}">'
         for end, word in (("low", "from"), ("high", "to"))
     )
-    return f'<div class="pl-filter-row"><span>{esc(heading)}</span><div class="pl-range">{low}{high}</div></div>'
+    return f'<div class="pl-filter-row"><span>{esc(heading)}</span><div class="pl-filter-range">{low}{high}</div></div>'
 
 
 def list_html(records: Sequence[tuple[int, Record, str]], total: int, current: str) -> str:
@@ -123,7 +124,7 @@ def list_html(records: Sequence[tuple[int, Record, str]], total: int, current: s
     if not records:
         return _html.note("No record here.")
     rows = "".join(
-        f'<li><button type="button" class="pl-row" data-open-record="{record.id}" '
+        f'<li><button type="button" class="pl-row" data-open-record="{esc(record.id)}" '
         f'{"aria-current=true" if record.id == current else ""}><span class="pl-number">{number}</span>'
         f'<span class="pl-place" dir="auto">{esc(first_words(record.fields))}</span><span class="pl-note">{status}</span>'
         "</button></li>"
@@ -176,7 +177,7 @@ def empty_html(title: str, text: str, *buttons: tuple[str, str]) -> str:
 
 def no_dataset() -> str:
     """Return what a workspace without a dataset says."""
-    text = "Run a list of queries on Ask and send the answers here, make a dataset in Setup, or begin with the example."
+    text = "Run a list of queries on Ask and send the answers here, press New dataset, or begin with the example."
     return empty_html("Nothing to annotate yet", text, ("edit-example", "Review the example"))
 
 

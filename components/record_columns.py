@@ -18,7 +18,10 @@ SHOWN_PROBLEMS = 10
 _CUT = 90
 
 # Says where all columns go as soon as one of them goes elsewhere.
-MAP_JS = """
+MAP_JS = (
+    _html.AS_DRAWN_JS
+    + """
+new MutationObserver(putAsDrawn).observe(element, {childList: true, characterData: true, attributes: true, subtree: true});
 element.addEventListener('change', (event) => {
   if (!event.target.matches('select')) return;
   const mapping = {};
@@ -26,6 +29,7 @@ element.addEventListener('change', (event) => {
   trigger('input', {mapping});
 });
 """
+)
 
 
 def columns(settings: DatasetSettings, source: Source, mapped: Mapping[str, str]) -> str:

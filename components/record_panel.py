@@ -12,6 +12,7 @@ import gradio as gr
 from components import _download, _html, record_columns
 from components._choices import dropdown, of_datasets
 from components._errors import shows_errors
+from pipeline.annotation.settings import DatasetSettings
 from pipeline.dump import Dump
 from pipeline.errors import PipelineError, RecordError
 from pipeline.ranking.verdict import plural
@@ -29,11 +30,15 @@ _HEAD = 200
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What was read and is not added yet: the rows of a file and where their columns go, or a whole dataset."""
+    """What was read and is not added yet: the rows of a file and where their columns go, or a whole dataset.
+
+    ``dataset_id`` names the dataset that the columns go to.
+    """
 
     source: Source | None = None
     mapped: Mapping[str, str] | None = None
     dump: Dump | None = None
+    dataset_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +107,14 @@ class RecordHandlers:
         self._desk = services.records
 
     def show(self, dataset_id: str | None, pending: Pending | None) -> Screen:
-        """Show the dataset that is chosen; a file that was read stays, its columns proposed for this dataset."""
+        """Show the dataset that is chosen; a file that was read stays, its columns proposed for this dataset.
+
+        Where somebody has said for this dataset where they go, they go there.
+        """
         if pending is None or pending.source is None:
             return self._screen(dataset_id, pending)
-        return self._proposed(dataset_id, pending.source)
+        chosen = pending.mapped if pending.dataset_id == dataset_id else None
+        return self._proposed(dataset_id, pending.source, chosen or {})
 
     def look_at_file(self, dataset_id: str | None, path: str | None) -> Screen:
         """Read an uploaded file."""
@@ -125,11 +134,8 @@ class RecordHandlers:
         if pending is None or pending.source is None or not dataset_id or not isinstance(given, dict):
             raise RecordError("Choose the file again: the app was started anew in the meantime.")
         settings = self._services.datasets.get(dataset_id).settings
-        mapped = dict(pending.mapped or {})
-        for column in pending.source.columns:
-            if given.get(column) in [target for _, target in targets(settings, column)]:
-                mapped[column] = given[column]
-        pending = replace(pending, mapped=mapped)
+        mapped = _mapped(settings, pending.source, pending.mapped or {}, given)
+        pending = replace(pending, mapped=mapped, dataset_id=dataset_id)
         return Changed(pending, *self._outcome(dataset_id, pending))
 
     def allow(self, dataset_id: str | None, pending: Pending | None, leave_out: bool) -> gr.Button:
@@ -201,11 +207,12 @@ class RecordHandlers:
             # Where the file stands, and not in a message that goes away while it is mended.
             return self._screen(dataset_id, None, _html.note(str(error), "bad"))
 
-    def _proposed(self, dataset_id: str | None, source: Source) -> Screen:
+    def _proposed(self, dataset_id: str | None, source: Source, chosen: Mapping[str, str] | None = None) -> Screen:
         if not dataset_id or self._services.datasets.get(dataset_id).run_id is not None:
             return self._screen(dataset_id, Pending(source))
         settings = self._services.datasets.get(dataset_id).settings
-        return self._screen(dataset_id, Pending(source, propose(settings, source)))
+        mapped = _mapped(settings, source, propose(settings, source), chosen or {})
+        return self._screen(dataset_id, Pending(source, mapped, dataset_id=dataset_id))
 
     def _screen(self, dataset_id: str | None, pending: Pending | None, said: str = "") -> Screen:
         summary = self._summary(dataset_id)
@@ -258,6 +265,14 @@ class RecordHandlers:
     def _done(self, dataset_id: str, said: str) -> Done:
         choices = of_datasets(self._services.datasets.all())
         return Done(dropdown(choices, dataset_id), None, "", *self._screen(dataset_id, None, said))
+
+
+def _mapped(
+    settings: DatasetSettings, source: Source, mapped: Mapping[str, str], chosen: Mapping[str, object]
+) -> dict[str, str]:
+    """Return where columns go: where they were ``mapped``, or where somebody has ``chosen``, if there is such a place."""
+    allowed = {column: [target for _, target in targets(settings, column)] for column in source.columns}
+    return {**mapped, **{column: chosen[column] for column, there in allowed.items() if chosen.get(column) in there}}
 
 
 def _about(form: Form) -> str:

@@ -36,7 +36,10 @@ EXPLAINED = (
         "Each person's votes are held against the majority of all others on the same pairs. A binomial test asks whether "
         "they agree less than the others do; p is corrected for having looked at everybody (Holm).",
     ),
-    ("Fast votes", "Nobody reads two answers in so short a time. These votes are counted all the same, with the people who gave them."),
+    (
+        "Fast votes",
+        "Nobody reads two answers in so short a time. These votes are counted all the same, with the people who gave them.",
+    ),
 )
 
 

@@ -20,7 +20,10 @@ from pipeline.tasks import Card
 from pipeline.unification import State
 
 # What the page does with the form; the server checks all of it again.
-ITEM_JS = """
+ITEM_JS = (
+    _html.OPEN_SOURCE_JS
+    + _html.AS_DRAWN_JS
+    + """
 const chosen = (block) => block.querySelector('input:checked');
 const READ = {
   text: (block) => block.querySelector('textarea').value,
@@ -30,6 +33,55 @@ const READ = {
   ranking: (block) => [...block.querySelectorAll('select')].filter((box) => box.value !== '')
     .map((box) => ({value: box.dataset.option, rank: Number(box.value)})),
 };
+const WRITE = {
+  text: (block, value) => { block.querySelector('textarea').value = value; },
+  rating: (block, value) => block.querySelectorAll('input').forEach((box) => {
+    box.checked = box.value === String(value ?? '');
+  }),
+  multi_label: (block, value) => block.querySelectorAll('input').forEach((box) => { box.checked = value.includes(box.value); }),
+  ranking: (block, value) => block.querySelectorAll('select').forEach((box) => {
+    box.value = value.find((row) => row.value === box.dataset.option)?.rank ?? '';
+  }),
+};
+WRITE.label = WRITE.rating;
+const blocks = (form) => [...form.querySelectorAll('[data-decides]')];
+const given = (form) => ({
+  values: Object.fromEntries(blocks(form).map((block) => [block.dataset.decides, READ[block.dataset.kind](block)])),
+  reason: form.querySelector('[data-reason]').value,
+});
+// What is not saved yet is kept by record, in this window: whoever looks at another record or panel finds it when they are back.
+const kept = (() => { try { return window.sessionStorage; } catch { return null; } })();
+const keyOf = (record) => 'pairloop-decision:' + record;
+let saving = {};
+const remember = () => {
+  const form = element.querySelector('[data-reviewed]');
+  try { kept?.setItem(keyOf(form.dataset.reviewed), JSON.stringify(given(form))); } catch { /* It is full. */ }
+};
+element.addEventListener('input', remember);
+let before = '';
+const restore = () => {
+  const form = element.querySelector('[data-reviewed]');
+  const shown = form ? form.dataset.reviewed + ' ' + form.dataset.decided : '';
+  if (shown === before) return;
+  before = shown;
+  if (!form) return;
+  putAsDrawn();
+  form.querySelector('[data-unsaved]').hidden = true;
+  const key = keyOf(form.dataset.reviewed);
+  // A decision that was refused is still the one that was there before.
+  if (saving.record === form.dataset.reviewed && saving.decided !== form.dataset.decided) kept?.removeItem(key);
+  saving = {};
+  const found = JSON.parse(kept?.getItem(key) ?? 'null');
+  if (!found || JSON.stringify(found) === JSON.stringify(given(form))) return;
+  blocks(form).forEach((block) => {
+    if (block.dataset.decides in found.values) WRITE[block.dataset.kind](block, found.values[block.dataset.decides]);
+  });
+  form.querySelector('[data-reason]').value = found.reason;
+  form.querySelector('[data-unsaved]').hidden = false;
+};
+new MutationObserver(restore)
+  .observe(element, {childList: true, subtree: true, attributeFilter: ['data-reviewed', 'data-decided']});
+restore();
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-review]');
   if (!button) return;
@@ -38,16 +90,18 @@ element.addEventListener('click', (event) => {
   if (button.dataset.review === 'use') {
     const area = button.closest('[data-decides]').querySelector('textarea');
     area.value = button.dataset.text;
+    remember();
     area.focus();
   } else if (button.dataset.review === 'save') {
-    const blocks = [...form.querySelectorAll('[data-decides]')];
-    const values = Object.fromEntries(blocks.map((block) => [block.dataset.decides, READ[block.dataset.kind](block)]));
-    trigger('submit', {record, values, reason: form.querySelector('[data-reason]').value});
+    saving = {record, decided: form.dataset.decided};
+    trigger('submit', {record, ...given(form)});
   } else {
+    if (button.dataset.review === 'withdraw') saving = {record, decided: form.dataset.decided};
     trigger(button.dataset.review === 'withdraw' ? 'delete' : 'select', {record});
   }
 });
 """
+)
 
 
 def item_html(item: Item) -> str:
@@ -57,8 +111,10 @@ def item_html(item: Item) -> str:
     # The ids of the Annotate panel, which may be on the page as well, stay with it.
     fields = record_html(card).replace(' id="edit-sources"', "")
     blocks = "".join(_question(item, question) for question in item.settings.questions)
+    decided = item.adjudication.updated_at if item.adjudication else ""
     return (
-        f'<div class="pl-review-item" data-reviewed="{esc(item.record.id)}"><section aria-label="Record">'
+        f'<div class="pl-review-item" data-reviewed="{esc(item.record.id)}" data-decided="{decided}">'
+        '<section aria-label="Record">'
         f'<p class="pl-label">Record {item.number}{_apart(item)}</p>{fields}</section>'
         f'<section aria-label="Answers and decision">{_discards(item)}{blocks}{_marks(item)}{_end(item)}</section></div>'
     )
@@ -249,6 +305,7 @@ def _end(item: Item) -> str:
     return (
         f'{state}<label class="pl-label" for="review-reason">Why (optional)</label>'
         f'<textarea id="review-reason" class="pl-textarea" data-reason rows="2" dir="auto">\n{reason}</textarea>'
+        '<p class="pl-note pl-warn" data-unsaved role="status" hidden>! Not saved yet: this is what you entered before.</p>'
         '<div class="pl-review-bar"><button type="button" class="pl-review-save" data-review="save">Save decision</button>'
         f'{withdraw}<button type="button" class="pl-plain-button" data-review="next">Next disagreement</button></div>'
     )

@@ -115,6 +115,8 @@ def head() -> str:
         "edit_search.js",
         "edit_form.js",
         "edit_drafts.js",
+        "edit_screen.js",
+        "edit_ending.js",
         "edit.js",
     )
     scripts = (ASSETS / name for name in names)

@@ -11,9 +11,11 @@
   const local = storeOf('localStorage');
   const session = storeOf('sessionStorage');
   const tab = (session && session.getItem('pairloop-tab')) || Math.random().toString(36).slice(2);
-  if (session) session.setItem('pairloop-tab', tab);
+  try { session?.setItem('pairloop-tab', tab); } catch { /* It is full: after a reload this is another window. */ }
 
+  let posted = 0;
   const post = async (path, body, keepalive = false) => {
+    const order = posted += 1;
     let answer;
     try {
       answer = await window.fetch(new URL(`annotate/${path}`, document.baseURI), {
@@ -27,16 +29,20 @@
     } catch {
       throw Object.assign(new Error('no connection to Pairloop'), {status: 0});
     }
-    const said = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw Object.assign(new Error(said.error || `the server answered ${answer.status}`), {status: answer.status, ...said});
-    if (['draft', 'end', 'undo'].includes(path)) await window.pairloopBackup.answered();
-    return said;
+    const said = await answer.json().catch(() => null);
+    if (!answer.ok) throw Object.assign(new Error(said?.error || `the server answered ${answer.status}`), {status: answer.status, ...said});
+    // A page in place of the answer comes from something in between, a sign-in for instance: nothing has been taken in.
+    if (!said) throw Object.assign(new Error('something else than Pairloop answered'), {status: 0});
+    return {...said, order};
   };
+  // What is told of an answer is told once the page says of the back-up what is true since.
+  const answered = () => window.pairloopBackup.answered();
 
-  // By record: {entry, version, timer, sending, tries, refused}. "entry" is what the server does not have yet.
+  // By record: {entry, version, timer, sending, tries, refused, conflict, unsure}. "entry" is what the server does not have yet,
+  // "unsure" the first of what was sent without an answer: the server may have it.
   const known = new Map();
   const of = (record) => {
-    if (!known.has(record)) known.set(record, {entry: null, version: '', timer: 0, sending: null, tries: 0, refused: '', conflict: null});
+    if (!known.has(record)) known.set(record, {entry: null, version: '', timer: 0, sending: null, tries: 0, refused: '', conflict: null, unsure: null});
     return known.get(record);
   };
   const hooks = {saved: () => {}, failed: () => {}, refused: () => {}, conflict: () => {}};
@@ -52,63 +58,95 @@
     } catch { /* As above. */ }
   };
   const stored = () => (local ? Object.keys(local) : []).filter((key) => key.startsWith(PREFIX)).flatMap((key) => {
-    try { return [{key, own: key.endsWith(`:${tab}`), entry: JSON.parse(local.getItem(key))}]; } catch { return []; }
+    const text = local.getItem(key);
+    try { return [{key, text, own: key.endsWith(`:${tab}`), entry: JSON.parse(text)}]; } catch { return []; }
   }).filter(({own, entry}) => entry && (own || Date.now() - entry.at > STRANDED_MS));
 
+  const soon = (record, time = SOON_MS) => {
+    const state = of(record);
+    clearTimeout(state.timer);
+    state.timer = setTimeout(() => send(record), time);
+  };
+  const bodyOf = (record, {values, marks, unsure}, version) => ({...view(), record, values, marks, unsure: unsure ?? undefined, version});
   const send = (record, keepalive = false) => {
     const state = of(record);
     clearTimeout(state.timer);
-    if (state.sending) return state.sending.then(() => (state.entry && !state.conflict && !state.refused ? send(record) : undefined));
+    if (state.sending) return state.sending.then(() => (state.entry && state.conflict === null && !state.refused ? send(record) : undefined));
     if (!state.entry) return Promise.resolve();
     const {entry} = state;
-    const body = {...view(), record, values: entry.values, marks: entry.marks, version: state.version};
-    state.sending = post('draft', body, keepalive).then((answer) => {
-      Object.assign(state, {version: answer.version, tries: 0, refused: ''});
-      if (state.entry === entry) { state.entry = null; remember(record); } else if (state.entry) { state.entry.version = answer.version; }
-      hooks.saved(record, answer, !state.entry);
+    state.sending = post('draft', bodyOf(record, entry, state.version), keepalive).then((answer) => {
+      Object.assign(state, {version: answer.version, tries: 0, refused: '', unsure: null});
+      if (state.entry === entry) state.entry = null;
+      if (state.entry) Object.assign(state.entry, {version: answer.version, unsure: null});
+      remember(record);
+      told(record, answer);
     }, (error) => {
       if (error.status === 409) { state.conflict = error.version; hooks.conflict(record); return; }
       if (error.status >= 400 && error.status < 500) { state.refused = error.message; hooks.refused(record, error.message); return; }
+      state.unsure ??= {values: entry.values, marks: entry.marks};
       const wait = RETRY_MS[Math.min(state.tries, RETRY_MS.length - 1)];
       state.tries += 1;
-      state.timer = setTimeout(() => send(record), wait);
+      soon(record, wait);
       hooks.failed(record, error.message);
     }).finally(() => { state.sending = null; });
     return state.sending;
   };
+  const told = async (record, answer) => {
+    await answered();
+    hooks.saved(record, answer, !of(record).entry);
+  };
 
-  const change = (record, typed) => {
+  const change = (record, {values, marks}) => {
     const state = of(record);
-    state.entry = {...typed, version: state.version, at: Date.now()};
+    state.entry = {values, marks, version: state.version, unsure: state.unsure, at: Date.now()};
     state.refused = '';
     remember(record);
-    if (state.conflict) return;
-    clearTimeout(state.timer);
-    state.timer = setTimeout(() => send(record), SOON_MS);
+    if (state.conflict === null) soon(record);
   };
 
   const forget = (record) => {
     const state = of(record);
     clearTimeout(state.timer);
-    Object.assign(state, {entry: null, refused: '', conflict: null, tries: 0});
-    stored().filter(({key}) => key.startsWith(`${PREFIX}${record}:`)).forEach(({key}) => local.removeItem(key));
+    Object.assign(state, {entry: null, refused: '', conflict: null, tries: 0, unsure: null});
+    // What another window keeps of this record stays there until somebody has read it.
+    remember(record);
   };
 
-  // A card as the server has it is put on the screen: returns what this browser has beyond that, if anything.
+  // A record was ended with what "entry" held. What was typed since, where somebody went back to it, is kept and goes over it.
+  const ended = (record, entry, version) => {
+    if (of(record).entry === entry || !of(record).entry) forget(record);
+    rebase(record, version);
+    if (of(record).entry) soon(record);
+  };
+  const rebase = (record, version) => {
+    const state = of(record);
+    Object.assign(state, {version, conflict: null, unsure: null});
+    if (!state.entry) return;
+    Object.assign(state.entry, {version, unsure: null});
+    remember(record);
+  };
+  // A record was not ended: what was given is a draft, unless something was typed since. Returns what is kept.
+  const giveBack = (record, entry, {values, marks}, unsure) => {
+    const state = of(record);
+    if (unsure) state.unsure ??= {values, marks};
+    if (state.entry === entry || !state.entry) change(record, {values, marks});
+    return state.entry;
+  };
+
+  // A card as the server has it is put on the screen: returns what this browser has beyond that, if anything. It is sent at once:
+  // whether another window has changed the record, or the server has this already, only the server can tell.
   const meet = (record, version) => {
     const state = of(record);
     if (!state.entry) {
       const left = stored().filter(({key}) => key.startsWith(`${PREFIX}${record}:`)).sort((one, other) => other.entry.at - one.entry.at)[0];
       if (left) {
-        state.entry = left.entry;
-        state.version = left.entry.version;
+        Object.assign(state, {entry: left.entry, version: left.entry.version, unsure: left.entry.unsure ?? null});
         if (!left.own) local.removeItem(left.key);
         remember(record);
       }
     }
     if (!state.entry) { state.version = version; return null; }
-    state.conflict = state.version === version ? null : version;
-    if (!state.conflict) { clearTimeout(state.timer); state.timer = setTimeout(() => send(record), SOON_MS); }
+    if (state.conflict === null) soon(record, 0);
     return state.entry;
   };
 
@@ -121,13 +159,12 @@
 
   // Before a record is ended: nothing more of it is sent as a draft, and what is under way has arrived.
   const settle = async (record) => {
-    clearTimeout(of(record).timer);
-    await of(record).sending;
+    while (of(record).sending) await of(record).sending;
     clearTimeout(of(record).timer);
   };
 
   const flush = (keepalive) => known.forEach((state, record) => {
-    if (state.entry && !state.conflict && !state.refused && !state.sending) send(record, keepalive);
+    if (state.entry && state.conflict === null && !state.refused && !state.sending) send(record, keepalive);
   });
   // A page that is left for good or for another one; a phone may never come back to one that it hides.
   window.addEventListener('pagehide', () => flush(true));
@@ -135,28 +172,36 @@
   window.addEventListener('online', () => flush(false));
 
   // What a window that is gone could not send. The record on the screen has its own way (meet).
-  const rescue = (shown) => stored().forEach(({key, entry}) => {
+  const rescue = (shown) => stored().forEach(({key, entry, text}) => {
     const record = key.slice(PREFIX.length).split(':')[0];
     if (record === shown || of(record).entry) return;
-    post('draft', {...view(), record, values: entry.values, marks: entry.marks, version: entry.version})
-      .then(() => local.removeItem(key), () => { /* It waits until its record is opened. */ });
+    post('draft', bodyOf(record, entry, entry.version)).then(() => {
+      // Unless its window is there after all, and has written more in the meantime.
+      if (local.getItem(key) === text) local.removeItem(key);
+    }, () => { /* It waits until its record is opened. */ });
   });
 
   window.pairloopDrafts = {
     post,
+    answered,
     hooks,
     change,
     forget,
+    ended,
+    rebase,
+    giveBack,
     meet,
     keepMine,
     settle,
     send,
     rescue,
     serves: (reader) => { view = reader; },
+    entry: (record) => of(record).entry,
     version: (record) => of(record).version,
-    learn: (record, version) => { of(record).version = version; },
     refusal: (record) => of(record).refused,
     conflict: (record) => of(record).conflict,
+    // Over which response something is given.
+    over: (record) => ({version: of(record).version, unsure: of(record).unsure ?? undefined}),
     clash: (record, version) => { of(record).conflict = version; },
     waiting: (record) => Boolean(of(record).entry),
   };

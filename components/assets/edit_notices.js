@@ -14,7 +14,7 @@
     const line = document.createElement('div');
     line.className = `pl-notice pl-notice-${kind.split(':')[0]}`;
     line.dataset.notice = kind;
-    line.setAttribute('role', ['undo', 'accepted'].includes(kind) ? 'status' : 'alert');
+    line.setAttribute('role', ['undo', 'accepted', 'guidelines'].includes(kind) ? 'status' : 'alert');
     const words = document.createElement('span');
     words.textContent = text;
     line.append(words, ...buttons);

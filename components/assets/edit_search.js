@@ -23,8 +23,24 @@
     });
     return filter;
   };
+  // Puts a filter into a search that was drawn anew.
+  const write = (search, filter) => {
+    search.querySelector('[data-filter-text]').value = filter.text ?? '';
+    search.querySelectorAll('[data-filter-term]').forEach((box) => {
+      box.checked = (filter.terms?.[box.dataset.filterTerm] ?? []).includes(box.value);
+    });
+    search.querySelectorAll('[data-filter-terms]').forEach((field) => {
+      field.value = (filter.terms?.[field.dataset.filterTerms] ?? []).join(', ');
+    });
+    [['range', 'ranges'], ['score', 'scores']].forEach(([data, kind]) => {
+      search.querySelectorAll(`[data-filter-${data}]`).forEach((field) => {
+        const [low, high] = filter[kind]?.[field.getAttribute(`data-filter-${data}`)] ?? [];
+        field.value = (field.dataset.end === 'low' ? low : high) ?? '';
+      });
+    });
+  };
   // How many conditions there are beside the words.
   const count = (filter) => ['terms', 'ranges', 'scores'].reduce((sum, kind) => sum + Object.keys(filter[kind] || {}).length, 0);
 
-  window.pairloopSearch = {read, count};
+  window.pairloopSearch = {read, write, count};
 })();

@@ -83,7 +83,7 @@
     sources: toggleSources,
   });
 
-  const screenOf = (element) => element.closest('.pl-record, .pl-screen') || document;
+  const screenOf = (element) => element.closest('.pl-record, .pl-review-item, .pl-screen') || document;
   const light = (cite, on) => {
     const source = screenOf(cite).querySelector(`.pl-source[data-source="${cite.dataset.cite}"]`);
     if (source) source.classList.toggle('pl-lit', on);

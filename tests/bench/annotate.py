@@ -149,7 +149,8 @@ def prepare(home: Path) -> str:
     contexts = [{"text": PASSAGE} for _ in range(4)]
     rows = [
         NewRecord(
-            {"query": f"What is said in place {n}?", "contexts": contexts}, suggestions=[Suggestion("answer", TEXT, "m")]
+            {"query": f"What is said in place {n}?", "contexts": contexts},
+            suggestions=[Suggestion("answer", TEXT, "m")],
         )
         for n in range(RECORDS)
     ]

@@ -207,7 +207,7 @@ def test_after_a_kill_and_with_an_empty_disk_everything_is_back_and_the_restore_
     # The page goes on to the app by itself, and to the tab that it was opened for.
     expect(page.locator("#edit-record")).to_contain_text("of 24", timeout=60_000)
     starting.join()
-    expect(page.locator("#edit-progress")).to_contain_text("1 submitted")
+    expect(page.locator("#edit-progress")).to_contain_text("Submitted 1")
     expect(page.locator("#edit-question-answer textarea")).to_have_value("Half a thought")
     assert page.locator("#edit-record [data-shows]").get_attribute("data-shows") == record
     expect(page.locator(STATE)).to_have_text(re.compile(f"^{BACKED_UP}"), timeout=30_000)

@@ -95,6 +95,11 @@ def test_an_api_client_learns_no_model_before_the_reveal(workspace):
         # Asking for the results before they are opened, for pairs that do not exist, and with nonsense: refusals.
         client.call(by_name["show_results"]["id"], [set_id])
         client.call(by_name["download_votes"]["id"], [set_id])
+        client.call(by_name["show_slices"]["id"], [set_id, "annotator"])
+        assert "opened none yet" in client.call(by_name["show_models"]["id"], ["davidson"])
+        for name in ("download_ratings", "download_pairs"):
+            client.call(by_name[name]["id"], [None])
+        client.call(by_name["download_counted"]["id"], [])
         client.call(by_name["vote_a"]["id"], [set_id, "no-such-pair", None, "", ""])
         client.call(by_name["vote_a"]["id"], [None, None, "x", 5, {}])
         client.get("/gradio_api/deep_link?session_hash=blind1")

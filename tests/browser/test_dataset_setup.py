@@ -138,7 +138,7 @@ def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(runni
     lead.find("#setup-parts label:has-text('Which label fits?')").click()
     lead.type_into("setup-options", "neutral\nnegative")
     lead.press("setup-save")
-    lead.sees("#setup-part-message [role=alert]", "cannot be removed or renamed: it was chosen or suggested")
+    lead.sees("#setup-part-message [role=alert]", "cannot be removed or renamed: it was chosen, suggested or decided on")
     # What was typed is still there to be put right.
     assert lead.text_of("setup-options") == "neutral\nnegative"
     lead.type_into("setup-options", "positive | Good\nneutral\nnegative\nmixed")

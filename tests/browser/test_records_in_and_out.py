@@ -30,6 +30,30 @@ def records(person):
     expect(person.find("#records-upload")).to_be_visible()
 
 
+def test_where_columns_go_is_what_is_shown_over_a_change_of_panel_and_of_file(letters, tmp_path, open_person):
+    lead = open_person(letters.url, path="/?tab=edit")
+    records(lead)
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("Brief,Ton\nDear you,warm\n", "utf-8")
+    lead.upload("records-upload", tmp_path / "one.csv")
+    lead.sees("#records-report", "Choose the column for “Letter”")
+    column = lead.page.get_by_label("Brief", exact=True)
+    proposed = column.input_value()
+    column.select_option(label="Field: Letter")
+    lead.sees("#records-report", "1 record will be new.")
+    lead.page.get_by_role("tab", name="Annotate", exact=True).click()
+    records(lead)
+    lead.page.wait_for_timeout(800)
+    lead.sees("#records-report", "1 record will be new.")
+    expect(column).to_have_value("field:text")
+    # Another file begins with what is proposed for it.
+    lead.find("#records-upload button[aria-label=Clear], #records-upload [aria-label='Clear']").click()
+    lead.upload("records-upload", tmp_path / "two.csv")
+    lead.sees("#records-columns", "in two.csv")
+    lead.sees("#records-report", "Choose the column for “Letter”")
+    expect(column).to_have_value(proposed)
+
+
 def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(letters, tmp_path, open_person):
     lead = open_person(letters.url, path="/?tab=edit")
     records(lead)

@@ -93,6 +93,32 @@ def test_a_third_person_decides_takes_back_and_downloads(dora):
     dora.sees("#review-item", "As the answers come out")
 
 
+def test_a_decision_that_is_not_saved_is_there_when_somebody_comes_back(dora):
+    dora.find("[data-review-open]").click()
+    dora.sees("#review-item", "Where is diesel sold?")
+    decided(dora, "quality").get_by_label("2", exact=True).check()
+    decided(dora, "order").get_by_label("Rank of B").select_option("2")
+    decided(dora, "answer").locator("textarea").fill("At the pier, I think.")
+    dora.find("#review-reason").fill("To be looked up.")
+    dora.find("[data-review=next]").click()
+    dora.sees("#review-item", re.compile("^(?!.*Where is diesel sold).*Save decision", re.S))
+    expect(dora.find("#review-reason")).to_have_value("")
+    dora.find("#review-back button, button#review-back").click()
+    dora.find("[data-review-open]").click()
+    dora.sees("#review-item [data-unsaved]:visible", "Not saved yet")
+    expect(decided(dora, "quality").get_by_label("2", exact=True)).to_be_checked()
+    expect(decided(dora, "order").get_by_label("Rank of B")).to_have_value("2")
+    expect(decided(dora, "answer").locator("textarea")).to_have_value("At the pier, I think.")
+    expect(dora.find("#review-reason")).to_have_value("To be looked up.")
+    dora.find("[data-review=save]").click()
+    dora.sees("#review-item", "Decided by Dora")
+    expect(dora.find("[data-unsaved]")).to_be_hidden()
+    dora.find("[data-review=withdraw]").click()
+    expect(dora.page.locator("#review-item [data-review=withdraw]")).to_have_count(0)
+    expect(dora.find("[data-unsaved]")).to_be_hidden()
+    expect(dora.find("#review-reason")).to_have_value("")
+
+
 def test_another_dataset_is_shown_where_the_panel_is_open(dora):
     dora.find("[data-review-open]").click()
     dora.sees("#review-item", "Save decision")

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import uvicorn
@@ -171,6 +172,37 @@ def test_a_draft_over_another_windows_newer_one_is_refused_until_it_is_asked_for
     assert stored(services, card["id"]).values == {"better": "Other."}
 
 
+def test_what_the_same_window_sent_without_an_answer_is_no_change_of_another(services, dataset, ada):
+    record = ada.ask("open", dataset=dataset.id)["card"]["id"]
+    first, more = {"better": "One."}, {**VALUES, "better": "One. And more."}
+    ada.ask("draft", record=record, values=first, version="")
+    unsure = {"values": first, "marks": {}}
+    assert ada.post("draft", {"record": record, "values": more, "unsure": {"values": {"better": "None."}}})[0] == 409
+    ada.ask("draft", record=record, values=more, version="", unsure=unsure)
+    assert stored(services, record).values == more
+    ada.ask("end", action="submit", record=record, values=more, version="")
+    ada.ask("draft", record=record, values=VALUES, version="", unsure={"values": more, "marks": {}})
+    response = stored(services, record)
+    assert (response.values, response.edits["values"]) == (more, VALUES)
+
+
+@pytest.mark.parametrize("seconds", [b"NaN", b"-Infinity", b"1e999", b"1" + b"0" * 400, b"true", b'"5"'])
+def test_work_takes_a_number_of_seconds(services, dataset, ada, seconds):
+    record = ada.ask("open", dataset=dataset.id)["card"]["id"]
+    given = json.dumps({"action": "submit", "record": record, "values": VALUES}).encode()
+    assert ada.post("end", given[:-1] + b', "seconds": ' + seconds + b"}")[0] == 200
+    assert stored(services, record).seconds in (0.0, 1.0)
+
+
+def test_a_dataset_tells_its_guidelines_as_they_are_now(services, dataset, ada):
+    shown = ada.ask("open", dataset=dataset.id, frame=True)
+    assert 'data-guidelines="1"' in shown["card"]["html"] and 'data-version="1"' in shown["frame"]
+    services.datasets.edit(dataset.id, lambda settings: replace(settings, guidelines="Read <b>twice</b>."))
+    assert 'data-guidelines="2"' in ada.ask("open", dataset=dataset.id)["card"]["html"]
+    told = ada.ask("guidelines", dataset=dataset.id)["guidelines"]
+    assert 'data-version="2"' in told and "&lt;b&gt;twice" in told
+
+
 def test_changes_of_what_was_submitted_stand_beside_it(services, dataset, ada):
     record = ada.ask("open", dataset=dataset.id)["card"]["id"]
     version = ada.ask("end", action="submit", record=record, values=VALUES)["version"]
@@ -209,15 +241,25 @@ def test_what_is_not_allowed_is_refused_in_words_and_nothing_is_stored(services,
 def test_a_page_of_another_site_can_ask_nothing(services, dataset, ada, headers, status):
     record = services.store.datasets.record_ids(dataset.id)[0]
     body = {"record": record, "action": "submit", "values": VALUES}
-    for path in ("open", "step", "draft", "end", "undo", "list", "stay", "leave"):
+    for path in ("open", "step", "draft", "end", "undo", "list", "guidelines", "stay", "leave"):
         assert ada.post(path, body, **headers)[0] == status, path
     assert services.store.responses.of_dataset(dataset.id) == []
+
+
+def test_no_browser_is_told_that_another_site_may_ask(url):
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-pairloop"}
+    asks |= {"Host": "team.example", "Origin": "http://team.example:8000"}
+    request = urllib.request.Request(f"{url}/annotate/end", headers=asks, method="OPTIONS")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 403
+    assert not [name for name in refused.value.headers if name.lower().startswith("access-control")]
 
 
 def test_nobody_without_a_cookie_and_no_body_that_is_none(services, dataset, url, ada):
     status, refused = Page(url, "").post("open", {"dataset": dataset.id})
     assert status == 422 and "Allow cookies" in refused["error"]
-    for body in (b"", b"[]", b"{", b"\xff\xfe", b'"text"'):
+    for body in (b"", b"[]", b"{", b"\xff\xfe", b'"text"', b"[" * 900_000):
         assert ada.post("open", body)[0] == 400
     assert ada.post("draft", b'{"record": "' + b"x" * 1_000_000 + b'"}')[0] == 413
     for body in (

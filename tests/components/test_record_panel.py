@@ -9,6 +9,7 @@ from components import record_columns
 from components.record_panel import Pending, RecordHandlers
 from pipeline.annotation.settings import DatasetSettings, Field, Option, Question, QuestionKind
 from pipeline.errors import RecordError
+from pipeline.record_files.mapping import NOTHING
 from pipeline.record_files.writing import Form
 from pipeline.records import ResponseStatus
 from tests.workspace import open_workspace, person, respond
@@ -44,6 +45,19 @@ def test_a_file_is_shown_with_its_columns_and_nothing_is_added(letters, tmp_path
     assert screen.leave_out.visible and screen.leave_out.label == "Leave out the 2 rows that cannot be read"
     assert (screen.add.value, screen.add.interactive) == ("Add 2 records", False)
     assert letters.services.datasets.get(letters.id).size == 0
+
+
+def test_where_somebody_lets_a_column_go_stays_over_a_change_of_panel(letters, tmp_path):
+    pending = looked(letters, tmp_path, CSV).pending
+    pending = letters.handlers.map_columns(
+        letters.id, pending, to({"other": "field:text", "Text": NOTHING, "id": "nowhere"})
+    ).pending
+    again = letters.handlers.show(letters.id, pending)
+    assert (again.pending.mapped["other"], again.pending.mapped["id"]) == ("field:text", pending.mapped["id"])
+    assert again.columns.count('value="field:text" selected') == 1
+    other = letters.services.datasets.create("Others", SETTINGS).id
+    fresh = letters.handlers.show(other, pending).pending
+    assert fresh.mapped == looked(letters, tmp_path, CSV).pending.mapped
 
 
 def test_the_good_rows_go_in_only_when_somebody_says_so(letters, tmp_path):

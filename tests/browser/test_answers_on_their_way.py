@@ -1,0 +1,242 @@
+"""Answers that are on their way: slow, lost or not from Pairloop at all, while somebody goes on working."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.records import ResponseStatus
+from pipeline.store import open_store
+from tests.annotating import add_every_kind
+from tests.servers import AppProcess
+from tests.workspace import open_workspace
+
+pytestmark = pytest.mark.browser
+MANY, FEW, OTHER = "many", "few", "other"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Folder of a workspace with three datasets: of many records, of two, and another one."""
+    folder = tmp_path_factory.mktemp("on-their-way") / "home"
+    services = open_workspace(folder)
+    for name, count in ((MANY, 60), (FEW, 2), (OTHER, 7)):
+        services.store.datasets.change(add_every_kind(services, count).id, name=name)
+    services.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(home):
+    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as process:
+        yield process
+
+
+@pytest.fixture
+def at(home, running, open_person):
+    """Open one of the datasets as somebody new."""
+
+    def open_(name, **options):
+        store = open_store(home / "pairloop.db")
+        dataset_id = next(dataset.id for dataset in store.datasets.all() if dataset.name == name)
+        store.close()
+        person = open_person(running.url, path=f"/?tab=edit&dataset={dataset_id}", **options)
+        person.sees("#edit-record", re.compile(r"Record \d+ of"))
+        return person
+
+    return open_
+
+
+def record_of(person) -> str:
+    return person.find("#edit-record [data-shows]").get_attribute("data-shows")
+
+
+def response_of(home, record_id):
+    store = open_store(home / "pairloop.db")
+    found = store.responses.of_record(record_id)
+    store.close()
+    return found[0] if found else None
+
+
+def answer(person):
+    return person.find("#edit-field-better")
+
+
+def slow(person, path, time=1200):
+    """Let the server's answers come late."""
+
+    def later(route):
+        found = route.fetch()
+        person.page.wait_for_timeout(time)
+        route.fulfill(response=found)
+
+    person.page.route(f"**/annotate/{path}", later)
+
+
+def no_conflict(person):
+    person.page.wait_for_timeout(1500)
+    assert person.page.locator("#edit-keep-mine").count() == 0
+
+
+def test_a_record_that_is_opened_again_at_once_shows_what_was_typed(home, at):
+    ada = at(MANY)
+    record = record_of(ada)
+    slow(ada, "draft")
+    answer(ada).fill("Typed, and looked up among the drafts.")
+    ada.find("[data-queue=draft]").click()
+    expect(ada.find("[data-queue=draft]")).to_have_attribute("aria-pressed", "true")
+    ada.sees("#edit-status", re.compile("raft,? saved"))
+    assert record_of(ada) == record
+    expect(answer(ada)).to_have_value("Typed, and looked up among the drafts.")
+    no_conflict(ada)
+
+
+def test_a_reload_right_after_the_last_letter_is_no_conflict(home, at):
+    ada = at(MANY)
+    record = record_of(ada)
+    answer(ada).fill("Typed just before the reload.")
+    ada.page.reload()
+    ada.sees("#edit-record", re.compile(r"Record \d+ of"))
+    expect(answer(ada)).to_have_value("Typed just before the reload.")
+    no_conflict(ada)
+    assert response_of(home, record).values["better"] == "Typed just before the reload."
+
+
+def test_what_is_typed_on_a_record_whose_submit_is_still_under_way_is_kept(home, at):
+    ada = at(MANY)
+    record = record_of(ada)
+    slow(ada, "end", 2500)
+    answer(ada).fill("Submitted.")
+    ada.press("edit-submit")
+    ada.page.wait_for_function(f"!document.querySelector(`[data-shows='{record}']`)")
+    ada.find("#edit-back").click()
+    ada.page.wait_for_function(f"document.querySelector(`[data-shows='{record}']`)")
+    ada.page.unroute("**/annotate/draft")
+    answer(ada).fill("A better thought, a moment later.")
+    # Not sent before the answer to the submit has come.
+    ada.page.route("**/annotate/draft", lambda route: route.abort())
+    ada.sees("#edit-alerts", "submitted.")
+    ada.page.unroute("**/annotate/draft")
+    ada.sees("#edit-status", "your changes are not submitted yet")
+    response = response_of(home, record)
+    assert (response.status, response.values["better"]) == (ResponseStatus.SUBMITTED, "Submitted.")
+    assert response.edits["values"]["better"] == "A better thought, a moment later."
+    no_conflict(ada)
+
+
+def test_an_answer_that_is_lost_on_its_way_is_no_change_of_another_window(home, at):
+    ada = at(MANY)
+    record = record_of(ada)
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    ada.page.route("**/annotate/draft", lose, times=1)
+    answer(ada).fill("The server has this.")
+    ada.sees("#edit-status", "Not saved yet")
+    answer(ada).fill("The server has this. And now more.")
+    ada.sees("#edit-status", "Draft saved")
+    no_conflict(ada)
+    ada.page.route("**/annotate/end", lose, times=1)
+    ada.press("edit-submit")
+    ada.sees("#edit-alerts", "was not submitted: no connection")
+    ada.page.get_by_role("button", name="Go back to it").click()
+    answer(ada).fill("Submitted after all, and changed.")
+    ada.sees("#edit-status", "your changes are not submitted yet")
+    no_conflict(ada)
+    response = response_of(home, record)
+    assert response.values["better"] == "The server has this. And now more."
+    assert response.edits["values"]["better"] == "Submitted after all, and changed."
+
+
+def test_a_page_of_somebody_else_in_place_of_an_answer_saves_nothing(home, at):
+    ada = at(MANY)
+    record = record_of(ada)
+    signs_in = {"status": 200, "content_type": "text/html", "body": "<html>Sign in to go on</html>"}
+    ada.page.route("**/annotate/draft", lambda route: route.fulfill(**signs_in))
+    answer(ada).fill("Typed while signed out.")
+    ada.sees("#edit-status", "Not saved yet: something else than Pairloop answered")
+    assert response_of(home, record) is None
+    ada.page.unroute("**/annotate/draft")
+    ada.sees("#edit-status", "Draft saved")
+    assert response_of(home, record).values["better"] == "Typed while signed out."
+
+
+def test_a_submit_that_failed_is_not_repeated_over_what_was_typed_since(home, at):
+    ada = at(MANY)
+    record = record_of(ada)
+    answer(ada).fill("The first answer.")
+    ada.looks()
+    ada.page.route("**/annotate/end", lambda route: route.abort(), times=1)
+    ada.press("edit-submit")
+    ada.sees("#edit-alerts", "was not submitted: no connection")
+    ada.press("edit-back")
+    ada.page.wait_for_function(f"document.querySelector(`[data-shows='{record}']`)")
+    expect(answer(ada)).to_have_value("The first answer.")
+    answer(ada).fill("The second answer.")
+    ada.sees("#edit-status", "Draft saved")
+    # What was not submitted is on the screen, and is submitted from there.
+    expect(ada.page.get_by_role("button", name="Try again")).to_have_count(0)
+    ada.press("edit-submit")
+    ada.sees("#edit-progress", "Submitted 1")
+    assert response_of(home, record).values["better"] == "The second answer."
+
+
+def test_the_submit_key_belongs_to_the_form(home, at):
+    ada = at(MANY)
+    record, keys = record_of(ada), ada.page.keyboard
+    ada.looks()
+    ada.find("[data-filter-text]").focus()
+    keys.press("Control+Enter")
+    ada.page.wait_for_timeout(500)
+    assert response_of(home, record) is None
+    ada.press("edit-discard")
+    ada.looks()
+    keys.type("Not a question.")
+    keys.press("Control+Enter")
+    ada.sees("#edit-alerts", "discarded.")
+    assert response_of(home, record).status is ResponseStatus.DISCARDED
+
+
+def test_the_focus_goes_to_what_stands_in_place_of_the_last_record(at):
+    ada = at(FEW)
+    for done in (1, 2):
+        answer(ada).fill("Good.")
+        ada.press("edit-submit")
+        ada.sees("#edit-progress", f"Submitted {done}")
+    ada.sees("#edit-card", "All done here")
+    assert ada.page.evaluate("document.activeElement.textContent") == "All done here"
+    ada.sees("[data-told]", "All done here")
+
+
+def test_another_dataset_shows_its_own_numbers_and_undoes_nothing_of_the_first(home, at):
+    ada = at(MANY)
+    ada.press("edit-submit")
+    ada.sees("#edit-alerts", "submitted.")
+    slow(ada, "draft", 800)
+    answer(ada).fill("Typed, and off to another dataset.")
+    ada.choose("edit-dataset", re.compile(OTHER))
+    ada.sees("#edit-record", "of 7")
+    ada.page.wait_for_timeout(1500)
+    ada.sees("#edit-progress", "Pending 7")
+    ada.page.evaluate("document.activeElement.blur()")
+    ada.page.keyboard.press("z")
+    ada.page.wait_for_timeout(800)
+    ada.sees("#edit-record", "of 7")
+
+
+def test_guidelines_that_change_while_the_page_is_open_are_shown_with_the_next_record(home, running, at):
+    ada = at(OTHER)
+    ada.page.goto(ada.page.url)
+    ada.sees("#edit-guidelines", "Read first")
+    bo = at(OTHER)
+    bo.page.get_by_role("tab", name="Setup").click()
+    bo.unfold("setup-guidelines-panel")
+    bo.type_into("setup-guidelines", "Read this **twice**.")
+    bo.find("#setup-save-guidelines").click()
+    bo.sees("#setup-guidelines-message", "Version 2")
+    ada.press("edit-next")
+    ada.sees("#edit-alerts", "The guidelines have changed.")
+    ada.sees("#edit-guidelines", "Read this twice")
+    assert ada.find("#edit-guidelines").get_attribute("data-unread") is not None
