@@ -12,6 +12,8 @@ from pipeline.documents.tables import row_lines
 
 _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 50
+# Quotes that never close make fields longer than this: whatever it is, it is no table, and text it still is.
+_MAX_CELL = 128 * 1024
 
 
 def text_of(data: bytes, name: str, declared: str = "") -> str:
@@ -37,7 +39,9 @@ def read_csv(data: bytes, name: str) -> ReadText:
     try:
         rows = list(csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(text)))
     except csv.Error:
-        # Quotes that never close make fields of over 128 KB: whatever it is, it is no table, and text it still is.
+        return ReadText(text, (), "text/csv")
+    # Not left to the limit of the csv module: it is one for the whole process, and files of records may need a larger one.
+    if any(len(cell) > _MAX_CELL for cells in rows for cell in cells):
         return ReadText(text, (), "text/csv")
     return ReadText("\n".join(row_lines(rows)), (), "text/csv")
 

@@ -93,8 +93,11 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     lead.press("setup-save-guidelines")
     lead.sees("#setup-guidelines-message", "Saved")
     lead.unfold("setup-rules")
+    # A panel that has just been unfolded fills its numbers a moment later.
+    lead.page.wait_for_timeout(500)
     lead.type_into("setup-min", "2")
     lead.type_into("setup-quorum", "3")
+    expect(lead.find("#setup-min input")).to_have_value("2")
     lead.find("#setup-chunks input").check()
     lead.press("setup-save-rules")
     lead.sees("#setup-rules-message", "Saved")
@@ -138,7 +141,9 @@ def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(runni
     lead.find("#setup-parts label:has-text('Which label fits?')").click()
     lead.type_into("setup-options", "neutral\nnegative")
     lead.press("setup-save")
-    lead.sees("#setup-part-message [role=alert]", "cannot be removed or renamed: it was chosen, suggested or decided on")
+    lead.sees(
+        "#setup-part-message [role=alert]", "cannot be removed or renamed: it was chosen, suggested or decided on"
+    )
     # What was typed is still there to be put right.
     assert lead.text_of("setup-options") == "neutral\nnegative"
     lead.type_into("setup-options", "positive | Good\nneutral\nnegative\nmixed")
