@@ -30,7 +30,7 @@ def main() -> int:
 
 def everything() -> list[str]:
     """Return pytest's arguments for all tests: files side by side, since many of them wait for a browser or a clock."""
-    workers = max(3, min(4, os.cpu_count() or 2))
+    workers = max(2, min(4, os.cpu_count() or 2))
     return ["-n", str(workers), "--dist", "loadfile"]
 
 

@@ -46,6 +46,8 @@ def at(home, running, open_person):
     def open_(name, **options):
         person = open_person(running.url, path=f"/?tab=edit&dataset={ids[name]}", **options)
         person.sees("#edit-record", re.compile(r"Record \d+ of"))
+        # On a slow machine the page may be told twice what to show while it opens.
+        person.page.wait_for_timeout(1_500)
         return person
 
     return open_
