@@ -16,20 +16,31 @@
   const asked = new URL(location.href).searchParams;
   const fromAddress = {dataset: asked.get('dataset'), record: asked.get('record')};
   let opening = 0;
+  let loading = null;
   const open = (dataset) => {
     clearTimeout(opening);
     // A dropdown that is not filled yet says nothing; an empty workspace says the same, but goes on saying it.
     opening = setTimeout(() => {
       if (!host()) { opening = setTimeout(() => open(dataset), SETTLE_MS); return; }
-      const {record} = fromAddress;
-      fromAddress.record = null;
       if (dataset && dataset === state.dataset && state.card && part('edit-card')) { freshen(); return; }
+      // Gradio tells of one dataset several times while the page opens: what is on its way comes, and is not asked for again.
+      if (dataset && dataset === loading) return;
+      // Somebody chose another dataset than that of the address.
+      if (state.dataset && dataset !== state.dataset) fromAddress.record = null;
+      const {record} = fromAddress;
       if (dataset !== state.dataset) {
         dismiss('undo');
         Object.assign(state, {queue: 'pending', filter: {}, listed: false, undo: ''});
       }
       state.dataset = dataset || '';
-      load({record: record || '', frame: true}).then(() => drafts.rescue(idOf(state.card)));
+      const loaded = load({record: record || '', frame: true});
+      const {turn} = state;
+      loading = dataset;
+      loaded.then(() => {
+        // Overtaken by another load, this one has shown nothing.
+        if (turn === state.turn) { fromAddress.record = null; loading = null; }
+        drafts.rescue(idOf(state.card));
+      });
     }, dataset ? 0 : SETTLE_MS);
   };
   const wanted = (chosen) => {

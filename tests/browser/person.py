@@ -52,8 +52,6 @@ class Person:
 
     def discards(self, reason: str = "") -> None:
         """Discard the record on Edit: the first press asks for a reason, the second one does it."""
-        # What was asked for before has come: a record that takes another's place closes the question.
-        self.page.wait_for_timeout(700)
         self.press("edit-discard")
         self.find("#edit-reason").fill(reason)
         self.press("edit-discard-confirm")

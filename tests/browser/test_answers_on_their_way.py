@@ -240,3 +240,21 @@ def test_guidelines_that_change_while_the_page_is_open_are_shown_with_the_next_r
     ada.sees("#edit-alerts", "The guidelines have changed.")
     ada.sees("#edit-guidelines", "Read this twice")
     assert ada.find("#edit-guidelines").get_attribute("data-unread") is not None
+
+
+def test_the_record_of_the_address_is_shown_however_late_it_comes(at):
+    ada = at(MANY)
+    first = record_of(ada)
+    ada.press("edit-next")
+    expect(ada.find("#edit-record [data-shows]")).not_to_have_attribute("data-shows", first)
+    record = record_of(ada)
+    expect(ada.page).to_have_url(re.compile(f"record={record}"))
+    dataset = re.search("dataset=([0-9a-z]+)", ada.page.url)[1]
+    slow(ada, "open", 1_500)
+    with ada.page.expect_request("**/annotate/open"):
+        ada.page.reload()
+    # On a slow machine Gradio tells of the dataset once more while the first answer is on its way.
+    ada.page.evaluate("dataset => window.pairloopEdit.open(dataset)", dataset)
+    ada.sees("#edit-record", "of 60")
+    ada.page.wait_for_timeout(2_500)
+    assert record_of(ada) == record
