@@ -90,16 +90,8 @@ class DatasetDesk:
             self._store.datasets.change(dataset_id, publish=True)
         return self.get(dataset_id)
 
-    def change_settings(self, dataset_id: str, settings: DatasetSettings) -> list[str]:
-        """Give a dataset other settings; return what that does to people's work, in sentences.
-
-        Raises:
-            RecordError: records or responses would not be valid any more, or people could not work with the settings.
-        """
-        return self.edit(dataset_id, lambda _: settings)
-
     def edit(self, dataset_id: str, change: Callable[[DatasetSettings], DatasetSettings]) -> list[str]:
-        """Change a dataset's settings as they are now, as :meth:`change_settings` does.
+        """Change a dataset's settings as they are now; return what that does to people's work, in sentences.
 
         New guidelines of a published dataset are a new version of them.
 

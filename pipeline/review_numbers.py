@@ -171,9 +171,7 @@ def people_numbers(
 def is_done(settings: DatasetSettings, responses: Sequence[Response]) -> bool:
     """Say whether these responses are all that a record needs."""
     states = Counter(response.status for response in responses)
-    quorum = settings.distribution.discard_quorum
-    retired = quorum is not None and states[ResponseStatus.DISCARDED] >= quorum
-    return states[ResponseStatus.SUBMITTED] >= settings.distribution.min_submitted or retired
+    return settings.distribution.is_done(states[ResponseStatus.SUBMITTED], states[ResponseStatus.DISCARDED])
 
 
 def _remembered(question: Question) -> Callable[[Hashable, Hashable], float]:

@@ -327,11 +327,9 @@ class AnnotationDesk:
 
     def _is_closed(self, dataset: Dataset, record_id: str, annotator_id: str) -> bool:
         others = [r for r in self._store.responses.of_record(record_id) if r.annotator_id != annotator_id]
-        distribution = dataset.settings.distribution
         submitted = sum(response.status is ResponseStatus.SUBMITTED for response in others)
         discarded = sum(response.status is ResponseStatus.DISCARDED for response in others)
-        retired = distribution.discard_quorum is not None and discarded >= distribution.discard_quorum
-        return submitted >= distribution.min_submitted or retired
+        return dataset.settings.distribution.is_done(submitted, discarded)
 
     def _matching(self, dataset_id: str, wanted: RecordFilter) -> set[str]:
         version, key = self._store.datasets.version(), (dataset_id, repr(wanted))

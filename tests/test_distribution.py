@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,25 +36,16 @@ def letters(tmp_path):
     return tmp_path / "home", dataset.id
 
 
-class Worker(threading.Thread):
+class Worker:
     """Somebody who works until nothing is left: submits mostly, discards, takes back, goes away from some records."""
 
     def __init__(self, url: str, dataset: str, seed: int, start: threading.Barrier) -> None:
-        super().__init__()
         self._person = Annotator(url, dataset)
         self._dice, self._ready = random.Random(seed), start
         self.ended: Counter[str] = Counter()
         self.refused: list[str] = []
-        self.error: BaseException | None = None
 
-    def run(self) -> None:
-        try:
-            self._work()
-        except BaseException as error:
-            self.error = error
-            raise
-
-    def _work(self) -> None:
+    def work(self) -> None:
         self._ready.wait()
         deadline = time.monotonic() + 200
         self._person.open()
@@ -92,9 +84,10 @@ def test_twenty_people_at_once_leave_no_record_over_assigned_and_none_starved(le
     with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app:
         ready = threading.Barrier(PEOPLE)
         workers = [Worker(app.url, dataset, seed, ready) for seed in range(PEOPLE)]
-        [worker.start() for worker in workers]
-        [worker.join() for worker in workers]
-        assert [worker.error for worker in workers if worker.error] == []
+        with ThreadPoolExecutor(PEOPLE) as pool:
+            at_work = [pool.submit(worker.work) for worker in workers]
+        # What went wrong for one of them rises here.
+        assert [future.result() for future in at_work] == [None] * PEOPLE
     store = open_store(home / "pairloop.db")
     submitted, discarded = Counter(), Counter()
     for response in store.responses.of_dataset(dataset):

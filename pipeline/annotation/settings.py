@@ -121,6 +121,11 @@ class Distribution:
     min_submitted: int = 1
     discard_quorum: int | None = None
 
+    def is_done(self, submitted: int, discarded: int) -> bool:
+        """Say whether a record with so many submitted and discarded responses needs no more."""
+        retired = self.discard_quorum is not None and discarded >= self.discard_quorum
+        return submitted >= self.min_submitted or retired
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetSettings:

@@ -31,7 +31,7 @@ _OTHER_TYPES = {
 }
 # What zipfile raises on content that is broken: RuntimeError is its word for an encrypted entry, NotImplementedError for
 # a packing method or a zip version that it does not know.
-_BROKEN = (BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+BROKEN = (BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 
 
 def package_type(data: bytes, name: str, expected: str) -> str:
@@ -48,7 +48,7 @@ def package_type(data: bytes, name: str, expected: str) -> str:
             _check_size(package, len(data), name)
             broken = package.testzip()
             declared = _declaration(package)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise refusals.damaged(name, f"{expected[1:].upper()}" if expected else "an office file") from error
     if broken is not None:
         raise refusals.damaged(name, f"{expected[1:].upper()}" if expected else "an office file")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.annotation.files import from_text
 from pipeline.annotation.settings import DatasetSettings
+from pipeline.documents.packages import BROKEN
 from pipeline.errors import RecordError
 from pipeline.record_files import argilla, label_config, label_studio, pairloop, tables
 from pipeline.record_files.rows import Row, Source, flat
@@ -87,7 +88,7 @@ def unpacked(data: bytes, name: str) -> dict[str, bytes]:
             if sum(info.file_size for info in wanted) > MAX_UNPACKED:
                 raise RecordError(f"{name} is larger than {MAX_UNPACKED / 1e6:.0f} MB when it is unpacked.")
             return {info.filename: archive.read(info) for info in wanted}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except BROKEN as error:
         raise RecordError(f"{name} is a damaged or an encrypted ZIP file.") from error
 
 

@@ -6,7 +6,6 @@ changes that are newer than what is here, a reclaimer at older ones, some of whi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Table, select
 
 from pipeline.records import Change, ResponseStatus
 from pipeline.store.local_schema import changes
+from pipeline.store.members import is_guest
 from pipeline.store.outbox import BATCH, mark, note, rows_by_id
 from pipeline.store.rows import history_line
 from pipeline.store.schema import documents, members, models, response_history, responses, votes, workspace_values
@@ -70,7 +70,7 @@ def resolve_members(connection: Connection, incoming: Sequence[Change]) -> list[
                 _change(connection, members, row_id, token_hash=None)
     stored = rows_by_id(connection, members, list(new))
     for row_id, row in new.items():
-        if row_id in stored and _is_guest(row) and not _is_guest(stored[row_id]):
+        if row_id in stored and is_guest(str(row["name"])) and not is_guest(str(stored[row_id]["name"])):
             row.update(stored[row_id])
     return _in_order(incoming, new, lambda row: row.get("token_hash") is not None)
 
@@ -102,7 +102,7 @@ def retire_twins(connection: Connection) -> None:
 def reclaim_members(connection: Connection, older: Sequence[Change]) -> list[Change]:
     """Return the rows of people who had chosen a name that "Guest N" has taken the place of."""
     stored = rows_by_id(connection, members, [change.row_id for change in older])
-    return [c for c in older if _is_guest(stored[c.row_id]) and not _is_guest(c.row)]
+    return [c for c in older if is_guest(str(stored[c.row_id]["name"])) and not is_guest(str(c.row["name"]))]
 
 
 def resolve_responses(connection: Connection, incoming: Sequence[Change]) -> list[Change]:
@@ -154,10 +154,6 @@ RESOLVERS: dict[Table, Resolver] = {
 RECLAIMERS: dict[Table, Resolver] = {members: reclaim_members, responses: reclaim_responses}
 # What was made first stays, whoever makes it again before the two meet.
 LOWEST_WINS = (workspace_values,)
-
-
-def _is_guest(row: Mapping[str, object]) -> bool:
-    return re.fullmatch(r"Guest \d+", str(row["name"])) is not None
 
 
 def _is_draft(row: Mapping[str, object]) -> bool:

@@ -18,6 +18,11 @@ AUTOMATIC = "automatic"
 _GUEST = re.compile(r"Guest \d+")
 
 
+def is_guest(name: str) -> bool:
+    """Say whether a name is one that was given to somebody who has chosen none."""
+    return _GUEST.fullmatch(name) is not None
+
+
 class MemberStore:
     """Rows of ``members``."""
 
@@ -73,12 +78,7 @@ class MemberStore:
             stored = {member_id for several in known.values() for member_id in several}
             for name in names:
                 several = known.get(name, [])
-                if (
-                    ids[name] not in stored
-                    and len(several) == 1
-                    and not _GUEST.fullmatch(name)
-                    and several != [AUTOMATIC]
-                ):
+                if ids[name] not in stored and len(several) == 1 and not is_guest(name) and several != [AUTOMATIC]:
                     ids[name] = several[0]
             new = [name for name in names if ids[name] not in stored]
             rows = [{"id": ids[name], "name": name, "token_hash": None, "created_at": now()} for name in new]

@@ -209,7 +209,11 @@ class ResponseStore:
             for row in connection.execute(query.where(inside)):
                 counts.setdefault(row.record_id, _Places()).add(row.status, row.annotator_id == annotator_id)
         unended = ("", ResponseStatus.DRAFT.value)
-        return {i for i, places in counts.items() if places.mine in unended and places.done(distribution)}
+        return {
+            i
+            for i, places in counts.items()
+            if places.mine in unended and distribution.is_done(places.submitted, places.discarded)
+        }
 
     def _responses(self, condition) -> list[Response]:
         query = select(responses).select_from(responses.join(records)).where(condition)
@@ -230,10 +234,6 @@ class _Places:
         self.submitted += status == ResponseStatus.SUBMITTED.value
         self.discarded += status == ResponseStatus.DISCARDED.value
         self.mine = status if own else self.mine
-
-    def done(self, distribution: Distribution) -> bool:
-        quorum = distribution.discard_quorum
-        return self.submitted >= distribution.min_submitted or (quorum is not None and self.discarded >= quorum)
 
 
 def _claim(
@@ -276,7 +276,7 @@ def _open_for(connection: Connection, some: Sequence[str], me: str, distribution
         record_id
         for record_id in some
         if places[record_id].mine in ("", ResponseStatus.DRAFT.value)
-        and not places[record_id].done(distribution)
+        and not distribution.is_done(places[record_id].submitted, places[record_id].discarded)
         and (record_id in held or places[record_id].submitted + len(working[record_id]) < distribution.min_submitted)
     }
 

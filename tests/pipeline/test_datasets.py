@@ -105,7 +105,7 @@ def test_guidelines_of_a_published_dataset_are_versions_and_a_response_keeps_its
     assert services.store.datasets.guidelines(dataset.id) == {1: first, 2: "Look twice."}
     assert response.guidelines_version == 1
     # A number in the settings that are given changes nothing.
-    desk.change_settings(dataset.id, replace(desk.get(dataset.id).settings, guidelines_version=9))
+    desk.edit(dataset.id, lambda settings: replace(settings, guidelines_version=9))
     assert desk.get(dataset.id).settings.guidelines_version == 2
 
 
@@ -145,7 +145,7 @@ def test_what_a_distribution_does_is_said(services, desk):
     dataset = classification(desk)
     answered(services, dataset, label="positive")
     wanted = replace(dataset.settings, distribution=replace(dataset.settings.distribution, min_submitted=2))
-    assert "wait for people again" in desk.change_settings(dataset.id, wanted)[0]
+    assert "wait for people again" in desk.edit(dataset.id, lambda _: wanted)[0]
 
 
 def test_two_people_who_change_a_dataset_at_once_do_not_undo_each_other(desk):

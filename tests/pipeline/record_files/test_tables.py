@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import zipfile
 
 import openpyxl
 import pandas
@@ -12,7 +13,7 @@ from pipeline.annotation.settings import DatasetSettings, Field, Question, Quest
 from pipeline.dump import Dump, DumpRecord, DumpResponse
 from pipeline.errors import RecordError
 from pipeline.record_files.flat import csv_text, response_rows
-from pipeline.record_files.reading import read_bytes, read_text
+from pipeline.record_files.reading import read_bytes, read_text, unpacked
 from pipeline.record_files.tables import MAX_ROWS
 from pipeline.records import ResponseStatus
 from pipeline.spreadsheets import to_csv
@@ -157,3 +158,13 @@ def test_a_field_that_is_named_as_a_column_of_the_table_keeps_a_column_of_its_ow
     (row,) = response_rows(Dump("d", settings, (record,)))
     assert (row["id"], row["id.field"], row["status"], row["status.field"]) == ("r1", "A7", "submitted", "open")
     assert (row["reason"], row["reason.answer"]) == (None, "Because.")
+
+
+def test_a_zip_whose_packed_content_is_damaged_is_refused_in_words():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("records.json", json.dumps([{"text": f"row {n}"} for n in range(500)]))
+    packed = bytearray(file.getvalue())
+    packed[45:60] = bytes(15)
+    with pytest.raises(RecordError, match="damaged"):
+        unpacked(bytes(packed), "records.zip")
