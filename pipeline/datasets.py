@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pipeline.annotation.changes import Use, check_change, effects, use_of
-from pipeline.annotation.contents import check_fields, check_metadata, check_suggestion
+from pipeline.annotation.contents import check_external_id, check_fields, check_metadata, check_suggestion
 from pipeline.annotation.plain import from_plain, to_plain
 from pipeline.annotation.settings import DatasetSettings, FieldKind, check_settings, with_new_guidelines
 from pipeline.annotation.templates import get_dataset_template, run_settings, tutorial_settings
@@ -21,7 +21,6 @@ from pipeline.store import Store
 from pipeline.store.datasets import Dataset, NewRecord
 
 MAX_NAME = 200
-MAX_EXTERNAL_ID = 400
 
 
 class DatasetDesk:
@@ -179,15 +178,24 @@ class DatasetDesk:
             )
         return found
 
+    def taking_records(self, dataset_id: str) -> Dataset:
+        """Return a dataset that records can be added to.
+
+        Raises:
+            RecordError: it was made of a run.
+        """
+        dataset = self.get(dataset_id)
+        if dataset.run_id is not None:
+            raise RecordError("This dataset was made of a run. Make another one for records from elsewhere.")
+        return dataset
+
     def add_records(self, dataset_id: str, records: Sequence[NewRecord]) -> tuple[int, int]:
         """Add records, all or none; return how many are new and how many took the place of one with their external id.
 
         Raises:
             RecordError: one of them does not fit the settings; the message names it.
         """
-        dataset = self.get(dataset_id)
-        if dataset.run_id is not None:
-            raise RecordError("This dataset was made of a run. Make another one for records from elsewhere.")
+        dataset = self.taking_records(dataset_id)
         checked = [_checked(dataset.settings, number, record) for number, record in enumerate(records, 1)]
         return self._store.datasets.add_records(dataset_id, checked)
 
@@ -258,9 +266,7 @@ def _of_run(settings: DatasetSettings, row: Row, agent: str) -> NewRecord:
 
 def _checked(settings: DatasetSettings, number: int, record: NewRecord) -> NewRecord:
     try:
-        external_id = None if record.external_id is None else clean(record.external_id)
-        if external_id is not None and not 1 <= len(external_id) <= MAX_EXTERNAL_ID:
-            raise RecordError(f"Its external id has not 1 to {MAX_EXTERNAL_ID} characters.")
+        external_id = check_external_id(record.external_id)
         return NewRecord(
             fields=check_fields(settings, record.fields),
             metadata=check_metadata(settings, record.metadata),

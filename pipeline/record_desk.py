@@ -10,6 +10,7 @@ from dataclasses import replace
 from pipeline.annotation.contents import (
     MAX_FIELD_CHARACTERS,
     MAX_ITEMS,
+    check_external_id,
     check_fields,
     check_metadata,
     check_suggestion,
@@ -18,13 +19,13 @@ from pipeline.annotation.plain import MAX_OPTIONS
 from pipeline.annotation.settings import RATING_RANGE, DatasetSettings, check_settings
 from pipeline.annotation.values import MAX_SPANS, MAX_TEXT_CHARACTERS, Marks, check_marks, check_values
 from pipeline.cleaning import clean
-from pipeline.datasets import DatasetDesk
+from pipeline.datasets import MAX_NAME, DatasetDesk
 from pipeline.dump import Dump, DumpDecision, DumpRecord, DumpResponse, DumpVersion
 from pipeline.errors import RecordError
 from pipeline.naming import free_name
 from pipeline.record_files import pairloop
 from pipeline.record_files.hub import read_hub
-from pipeline.record_files.mapping import MAX_EXTERNAL_ID, MAX_PERSON, Incoming
+from pipeline.record_files.mapping import MAX_PERSON, Incoming
 from pipeline.record_files.rows import Source
 from pipeline.record_files.writing import Form, write
 from pipeline.records import Record, ResponseStatus, Suggestion
@@ -64,8 +65,7 @@ class RecordDesk:
         Raises:
             RecordError: the dataset is made of a run.
         """
-        if self._datasets.get(dataset_id).run_id is not None:
-            raise RecordError("This dataset was made of a run. Make another one for records from elsewhere.")
+        self._datasets.taking_records(dataset_id)
         people = self._people(response.person for item in records for response in item.responses)
         moment = time.time()
         timed = [(item.record, [_timed(response, moment) for response in item.responses]) for item in records]
@@ -85,8 +85,8 @@ class RecordDesk:
         dump = pairloop.read(text, name)
         if dump.published:
             check_settings(dump.settings)
-        if len(clean(dump.name).split()) == 0 or len(dump.name) > 200:
-            raise RecordError(f"The dataset in {name} needs a name of 1 to 200 characters.")
+        if len(clean(dump.name).split()) == 0 or len(dump.name) > MAX_NAME:
+            raise RecordError(f"The dataset in {name} needs a name of 1 to {MAX_NAME} characters.")
         if dump.guidelines.get(dump.settings.guidelines_version, dump.settings.guidelines) != dump.settings.guidelines:
             raise RecordError(f"{name} is damaged: its newest guidelines are not those of its settings.")
         checked = tuple(_checked(dump.settings, record) for record in dump.records)
@@ -122,9 +122,7 @@ def _timed(response: DumpResponse, moment: float) -> DumpResponse:
 
 def _checked(settings: DatasetSettings, record: DumpRecord) -> DumpRecord:
     try:
-        external_id = None if record.external_id is None else clean(record.external_id)
-        if external_id is not None and not 1 <= len(external_id) <= MAX_EXTERNAL_ID:
-            raise RecordError(f"Its external id has not 1 to {MAX_EXTERNAL_ID} characters.")
+        external_id = check_external_id(record.external_id)
         if len({item.question for item in record.suggestions}) < len(record.suggestions) or len(record.decisions) > 1:
             raise RecordError("It has two suggestions for one question, or two decisions.")
         people = [clean(response.person) for response in record.responses]

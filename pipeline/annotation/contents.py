@@ -17,6 +17,7 @@ from pipeline.errors import RecordError
 MAX_FIELD_CHARACTERS = 1_000_000
 MAX_ITEMS = 1_000
 MAX_AGENT = 200
+MAX_EXTERNAL_ID = 400
 LARGEST = 2**63
 
 
@@ -132,6 +133,18 @@ def _plain_value(name: object, value: object) -> object:
     if isinstance(value, list) and all(isinstance(item, str | bool) or _is_number(item) for item in value):
         return [clean(item) if isinstance(item, str) else item for item in value]
     raise RecordError(f"The metadata {name!r} is a text, a number or a list of them, not {type(value).__name__}.")
+
+
+def check_external_id(external_id: str | None) -> str | None:
+    """Return the id that a record has elsewhere, cleaned; None is none.
+
+    Raises:
+        RecordError: it is empty or too long.
+    """
+    cleaned = None if external_id is None else clean(external_id)
+    if cleaned is not None and not 1 <= len(cleaned) <= MAX_EXTERNAL_ID:
+        raise RecordError(f"Its external id has not 1 to {MAX_EXTERNAL_ID} characters.")
+    return cleaned
 
 
 def check_suggestion(settings: DatasetSettings, question: str, value: object, agent: str, score: object) -> object:

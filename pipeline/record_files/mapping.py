@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.annotation.contents import check_fields, check_metadata, check_suggestion
+from pipeline.annotation.contents import MAX_EXTERNAL_ID, check_fields, check_metadata, check_suggestion
 from pipeline.annotation.settings import DatasetSettings
 from pipeline.annotation.values import check_values
 from pipeline.cleaning import clean
@@ -34,7 +34,6 @@ from pipeline.records import ResponseStatus, Suggestion
 from pipeline.store.datasets import NewRecord
 
 NOTHING, ID, PERSON, STATUS, DISCARDS = "", "id", "person", "status", "discarded"
-MAX_EXTERNAL_ID = 400
 MAX_PERSON = 80
 _IDS = ("externalid", "id", "recordid", "uuid")
 Mapped = Mapping[str, str]
