@@ -17,6 +17,7 @@ from components import results as results_screen
 from components._choices import build_dropdown, dropdown, kept
 from components._errors import shows_errors
 from components._session import person
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.comparisons import BlindPair
 from pipeline.errors import ComparisonError
 from pipeline.ranking.verdict import plural
@@ -186,7 +187,7 @@ class CompareHandlers:
             return _html.note("A comparison needs two models and a list of queries.")
         if model_1 == model_2:
             return _html.note("Choose two different models. Tune makes a second one.", "warn")
-        preview = self._desk.preview(list_id)
+        preview = self._desk.preview(ComparisonSettings((model_1, model_2)), list_id)
         text = (
             f"{plural(preview.pairs, 'test query', 'test queries')}. Both models answer over the same stored contexts."
         )
@@ -199,7 +200,7 @@ class CompareHandlers:
         """Begin a comparison, whose answers are made in the background, and put the models' names away."""
         if not (model_1 and model_2 and list_id):
             raise ComparisonError("Choose two models and a list of queries first.")
-        set_id = self._desk.create(model_1, model_2, list_id)
+        set_id = self._desk.create(ComparisonSettings((model_1, model_2)), list_id)
         none = [gr.Dropdown(choices=[], value=None) for _ in range(3)]
         return Created(self.load_comparisons(set_id), gr.Accordion(open=False), *none, "")
 

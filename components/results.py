@@ -13,9 +13,9 @@ from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
 from pipeline import ranking
-from pipeline.comparisons import Revealed
 from pipeline.errors import ComparisonError
 from pipeline.ranking.verdict import RULE, Verdict, p_text, plural
+from pipeline.revealed import Revealed
 from pipeline.services import Services
 from pipeline.vote_files import votes_csv
 

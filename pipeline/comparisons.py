@@ -1,4 +1,4 @@
-"""Blind pairwise comparison: which pairs there are, who sees which next and on which side, and the votes.
+"""Blind comparison: who sees which answers next and in which order, the votes, and the reveal.
 
 Nothing that this module hands out for a vote tells which model wrote which side: a :class:`BlindPair` holds texts, an id
 that is the same for everybody, and counts.
@@ -6,21 +6,24 @@ that is the same for everybody, and counts.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import random
-import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, repeat
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pipeline.cleaning import clean, normal
-from pipeline.errors import ComparisonError, PipelineError
-from pipeline.generation import Generation, Task
-from pipeline.records import Completion, Context, JobState, Outcome, Query, Record, Retrieval, Split, Vote, new_id
+from pipeline.comparison_settings import ComparisonSettings, Kind, RevealPolicy, VoteForm
+from pipeline.errors import ComparisonError
+from pipeline.generation import Generation
+from pipeline.makers import masked
+from pipeline.orders import balanced_order
+from pipeline.preparation import Preparation, Preview, maker_names
+from pipeline.records import Context, Outcome, Query, Split
+from pipeline.revealed import ResultsReader, Revealed
 from pipeline.store import Store
-from pipeline.store.comparisons import INTERRUPTED, Comparison, ComparisonSet, StoredVote
-from pipeline.store.members import AUTOMATIC
+from pipeline.store.comparisons import Comparison, ComparisonSet
+from pipeline.store.vote_rows import Cast, outcome_of
+from pipeline.store.votes import StoredVote
 
 WITHHELD = "Test query: kept for Compare; shown after the results of its comparison are opened."
 MAX_TEXT_CHARACTERS = 50_000
@@ -30,39 +33,38 @@ MAX_VOTE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class BlindPair:
-    """What a person sees before a vote. ``number`` of ``total`` counts this person's pairs."""
+    """What a person sees before a vote: the answers in their order, A first. ``number`` of ``total`` counts their pairs.
+
+    In a ranking ``texts`` are all answers to the query that differ; otherwise there are two.
+    """
 
     comparison_id: str
     query: str
     contexts: tuple[Context, ...]
-    text_a: str
-    text_b: str
+    texts: tuple[str, ...]
     number: int
     total: int
+    settings: ComparisonSettings
+
+    @property
+    def text_a(self) -> str:
+        """The answer on the left."""
+        return self.texts[0]
+
+    @property
+    def text_b(self) -> str:
+        """The answer on the right."""
+        return self.texts[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What a comparison would hold. ``barred`` queries are reviewed on Edit."""
+class Ballot:
+    """What a person says of the answers on their screen, beside the verdict. ``criteria`` are verdicts by name."""
 
-    pairs: int
-    barred: int
-
-
-@dataclass(frozen=True, slots=True)
-class Revealed:
-    """The votes of a set with the models' names, ready for :mod:`pipeline.ranking`.
-
-    A pair of identical answers, which is shown to nobody, is a tie of each person who has judged every pair that is
-    shown, and one tie at least; ``automatic_ties`` counts these votes. ``summary`` says what became of the set's queries.
-    """
-
-    first: str
-    second: str
-    votes: tuple[Vote, ...]
-    automatic_ties: int
-    stored: tuple[StoredVote, ...]
-    summary: Mapping[str, int]
+    reason: str = ""
+    correction: str = ""
+    seconds: float | None = None
+    criteria: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 class ComparisonDesk:
@@ -70,36 +72,16 @@ class ComparisonDesk:
 
     def __init__(self, store: Store, generation: Generation) -> None:
         self._store = store
-        self._generation = generation
-        self._creating = threading.Lock()
+        self._preparation = Preparation(store, generation)
+        self._reader = ResultsReader(store, self._preparation)
 
-    def preview(self, query_set_id: str) -> Preview:
+    def preview(self, settings: ComparisonSettings, query_set_id: str) -> Preview:
         """Count what a comparison over the test queries of a list would hold."""
-        queries, barred = self._usable_queries(query_set_id)
-        return Preview(len(queries), barred)
+        return self._preparation.preview(settings, query_set_id)
 
-    def create(self, model_1: str, model_2: str, query_set_id: str) -> str:
-        """Store a comparison and begin to prepare it in the background; return its id.
-
-        Where the same models are compared on the same list already, every query was answered, and no document came or
-        went since, that comparison's id is returned: a second click is no second comparison.
-
-        Raises:
-            ComparisonError: the models are the same, or no test query is left.
-        """
-        if model_1 == model_2:
-            raise ComparisonError("Choose two different models.")
-        queries, barred = self._usable_queries(query_set_id)
-        if not queries:
-            raise ComparisonError(_no_queries(barred))
-        names = [self._store.models.get(model).name for model in (model_1, model_2)]
-        label = f"{names[0]} and {names[1]}, {self._store.queries.set_name(query_set_id)}"
-        with self._creating:
-            if (twin := self._twin({model_1, model_2}, query_set_id)) is not None:
-                return twin.id
-            set_id = self._store.comparisons.add_set(label, (model_1, model_2), query_set_id)
-        self._generation.background(self._prepare(set_id, {query.id for query in queries}, barred))
-        return set_id
+    def create(self, settings: ComparisonSettings, query_set_id: str) -> str:
+        """Begin a comparison, or return the one that is the same; see :meth:`Preparation.create`."""
+        return self._preparation.create(settings, query_set_id)
 
     def sets(self) -> list[ComparisonSet]:
         """Return all comparisons, newest first."""
@@ -110,30 +92,37 @@ class ComparisonDesk:
         number = sorted(other.id for other in self.sets()).index(item.id) + 1
         return f"Comparison {number} · {self._store.queries.set_name(item.query_set_id)}"
 
+    def name(self, item: ComparisonSet, member_id: str) -> str:
+        """Return the name of a set for this person: with the models' names where its results are open to them."""
+        named = self.is_revealed(item.id, member_id) and item.settings.reveal is not RevealPolicy.NEVER
+        return item.name if named else self.blind_name(item)
+
     def blind_error(self, item: ComparisonSet) -> str:
         """Return why a set could not be prepared, in words that name no model."""
         error = item.error
-        for model in self._store.models.all():
-            for name in (model.name, str(model.config.get("model_id", ""))):
-                error = error.replace(name, "a model") if name else error
+        # The longest first: one name may be a part of another.
+        for name in sorted(maker_names(self._store.models.all()), key=len, reverse=True):
+            error = error.replace(name, "a model")
         return error
 
     def next_pair(self, set_id: str, annotator_id: str) -> BlindPair | None:
-        """Return the next pair for this person, or None when all are judged or the results are open to them.
+        """Return what waits for this person next, or None when all is judged or the results are open to them.
 
-        A pair whose sides are drawn and that has no vote yet comes first, so that a reload or an undo shows it again
-        with the same sides; then the comparison with the fewest votes, ties broken in an order of the person's own.
+        What is drawn for them and has no vote yet comes first, so that a reload or an undo shows it again in the same order;
+        then what has the fewest votes; of three models and more the pair whose order is least certain; ties are broken
+        in an order of the person's own.
         """
-        if self._store.comparisons.revealed(set_id, annotator_id):
+        item = self._store.comparisons.set(set_id)
+        if item.settings.kind is Kind.IMPORTED or self.is_revealed(set_id, annotator_id):
             return None
-        shown = [item for item in self._store.comparisons.in_set(set_id) if not item.identical]
-        votes = self._store.comparisons.votes(set_id)
-        mine = {vote.comparison_id for vote in votes if vote.annotator_id == annotator_id}
-        waiting = [item for item in shown if item.id not in mine]
+        shown = self._shown_to(item, annotator_id)
+        mine = self._store.votes.judged_by(set_id, annotator_id)
+        waiting = [comparison for comparison in shown if comparison.id not in mine]
         if not waiting:
             return None
-        item = self._first(waiting, set_id, annotator_id, votes)
-        return self._blind(item, annotator_id, len(mine) + 1, len(shown))
+        first = self._first(waiting, item, annotator_id)
+        done = len(shown) - len(waiting)
+        return self._blind(first, item.settings, annotator_id, (done + 1, len(shown)))
 
     def vote(
         self,
@@ -143,43 +132,85 @@ class ComparisonDesk:
         reason: str = "",
         correction: str = "",
         seconds: float | None = None,
+        criteria: Mapping[str, Outcome] | None = None,
     ) -> bool:
         """Store a verdict on the pair as this person saw it; False where they had voted on it already.
 
         Raises:
-            ComparisonError: the pair was never shown to this person, or their voting has ended.
+            ComparisonError: the pair was never shown to this person, it was not there long enough, or their voting has ended.
         """
-        if max(len(reason), len(correction)) > MAX_TEXT_CHARACTERS:
-            raise ComparisonError(f"A reason or an answer takes at most {MAX_TEXT_CHARACTERS:,} characters.")
-        item = self._store.comparisons.get(comparison_id)
-        left = self._store.comparisons.side(comparison_id, annotator_id)
-        if left is None:
-            raise ComparisonError("This pair was not shown to you. Reload the page.")
-        shown = (left, item.completion_2_id if left == item.completion_1_id else item.completion_1_id)
-        texts = (clean(reason).strip(), clean(correction).strip())
-        timed = None if seconds is None else min(max(seconds, 0.0), MAX_VOTE_SECONDS)
-        return self._store.comparisons.add_vote(item, annotator_id, shown, Outcome(outcome), texts, timed)
+        item, settings, shown = self._on_screen(comparison_id, annotator_id)
+        if settings.form is VoteForm.RANKING:
+            raise ComparisonError("These answers are ranked: give each of them a place.")
+        ballot = _checked(Ballot(reason, correction, seconds, criteria or {}), settings)
+        return self._store.votes.add(item, annotator_id, _cast(shown, Outcome(outcome), (), ballot))
 
-    def undo(self, set_id: str, annotator_id: str) -> StoredVote:
-        """Take back this person's newest vote; the pair is shown again, sides as before.
+    def rank(
+        self,
+        comparison_id: str,
+        annotator_id: str,
+        ranks: Sequence[int],
+        reason: str = "",
+        correction: str = "",
+        seconds: float | None = None,
+    ) -> bool:
+        """Store a ranking: the rank of each text of the :class:`BlindPair`, 1 is best and ties share one.
 
         Raises:
-            ComparisonError: there is no vote to take back, or the results are open to this person.
+            ComparisonError: as :meth:`vote`; or a rank is missing.
         """
-        vote = self._store.comparisons.undo_last(set_id, annotator_id)
+        item, settings, shown = self._on_screen(comparison_id, annotator_id)
+        if settings.form is not VoteForm.RANKING:
+            raise ComparisonError("These answers are judged as a pair.")
+        groups = self._alike(shown)
+        if len(ranks) != len(set(groups)) or not all(1 <= rank <= len(ranks) for rank in ranks):
+            raise ComparisonError("Give every answer a place, from 1 for the best; answers that are equal share one.")
+        # Answers with one text are one card, and share its place.
+        places = tuple(ranks[group] for group in groups)
+        dense = {rank: 1 + sum(other < rank for other in places) for rank in places}
+        all_ranks = tuple(dense[rank] for rank in places)
+        ballot = _checked(Ballot(reason, correction, seconds), settings)
+        return self._store.votes.add(item, annotator_id, _cast(shown, outcome_of(*all_ranks[:2]), all_ranks, ballot))
+
+    def undo(self, set_id: str, annotator_id: str) -> StoredVote:
+        """Take back this person's newest vote; it is shown again, in the order as before.
+
+        Raises:
+            ComparisonError: there is no vote to take back, or the names were shown to this person.
+        """
+        if self._store.comparisons.set(set_id).settings.reveal is RevealPolicy.VOTE:
+            raise ComparisonError("The names were shown after your vote, which made it final.")
+        vote = self._store.votes.undo_last(set_id, annotator_id)
         if vote is None:
             raise ComparisonError("There is no vote to take back.")
         return vote
 
+    def names_after(self, comparison_id: str, annotator_id: str) -> tuple[str, ...]:
+        """Return who wrote the answers, in the order of the screen, where that is shown after each vote; else ().
+
+        Raises:
+            ComparisonError: this person has not voted on it.
+        """
+        item = self._store.comparisons.get(comparison_id)
+        if self._store.comparisons.set(item.comparison_set_id).settings.reveal is not RevealPolicy.VOTE:
+            return ()
+        if comparison_id not in self._store.votes.judged_by(item.comparison_set_id, annotator_id):
+            raise ComparisonError("The names are shown after your vote.")
+        shown = self._store.votes.drawn(comparison_id, annotator_id)
+        answers = self._store.runs.by_ids(shown)
+        return tuple(self._store.models.get(answers[answer].model_id).name for answer in shown)
+
     def progress(self, set_id: str, annotator_id: str) -> tuple[int, int]:
-        """Return (pairs judged by this person, pairs to judge)."""
-        shown = {item.id for item in self._store.comparisons.in_set(set_id) if not item.identical}
-        votes = self._store.comparisons.votes(set_id)
-        return sum(v.annotator_id == annotator_id and v.comparison_id in shown for v in votes), len(shown)
+        """Return (what this person has judged, what there is to judge)."""
+        shown = self._shown_to(self._store.comparisons.set(set_id), annotator_id)
+        mine = self._store.votes.judged_by(set_id, annotator_id)
+        return sum(item.id in mine for item in shown), len(shown)
 
     def is_revealed(self, set_id: str, member_id: str) -> bool:
-        """Say whether this person has opened the results."""
-        return self._store.comparisons.revealed(set_id, member_id)
+        """Say whether this person has opened the results; those of imported votes are open to everybody."""
+        if self._store.comparisons.revealed(set_id, member_id):
+            return True
+        return self._store.comparisons.set(set_id).settings.kind is Kind.IMPORTED
 
     def reveal(self, set_id: str, member_id: str) -> None:
         """Open the results to this person. Their votes are final from now on, and they give no more.
@@ -212,85 +243,90 @@ class ComparisonDesk:
         if normal(text) in self._withheld_texts(model_id, member_id):
             raise ComparisonError(WITHHELD)
 
-    def results(self, set_id: str, member_id: str) -> Revealed:
-        """Return the votes with the models' names.
+    def results(self, set_id: str, member_id: str, pair: tuple[str, str] | None = None) -> Revealed:
+        """Return the votes with the models' names; ``pair`` are the ids of two models, the first two where it is None.
+
+        Where the names are never shown they are "Model 1", "Model 2" and so on, in an order that tells nothing.
 
         Raises:
-            ComparisonError: the results are not open to this person yet.
+            ComparisonError: the results are not open to this person yet, or the pair is not in the set.
         """
         if not self.is_revealed(set_id, member_id):
             raise ComparisonError("Open the results first: that ends your voting on this comparison.")
-        item = self._store.comparisons.set(set_id)
-        names = {model.id: model.name for model in self._store.models.all()}
-        shown = {pair.id for pair in self._store.comparisons.in_set(set_id) if not pair.identical}
-        stored = _with_automatic_ties(self._store.comparisons.votes(set_id), shown)
-        votes = tuple(_vote(vote, names) for vote in stored)
-        # The child of the two comes first: the question is whether the tuned model beats its base.
-        first, second = self._child_first(item)
-        automatic = sum(vote.annotator_id == AUTOMATIC for vote in stored)
-        return Revealed(names[first], names[second], votes, automatic, stored, item.summary)
+        return self.results_of(set_id, pair)
 
-    def _child_first(self, item: ComparisonSet) -> tuple[str, str]:
-        lineage = [model.id for model in self._lineage(item.model_2_id)]
-        if item.model_1_id in lineage:
-            return item.model_2_id, item.model_1_id
-        return item.model_1_id, item.model_2_id
+    def results_of(self, set_id: str, pair: tuple[str, str] | None = None) -> Revealed:
+        """Return what :meth:`results` returns, without asking whom for: for links to results, and for the app itself.
 
-    def _first(self, waiting, set_id, annotator_id, votes) -> Comparison:
-        drawn = self._store.comparisons.open_draws(set_id, annotator_id)
-        count = {item.id: 0 for item in waiting}
-        for vote in votes:
-            if vote.comparison_id in count:
-                count[vote.comparison_id] += 1
+        Raises:
+            ComparisonError: the pair is not in the set.
+        """
+        return self._reader.read(self._store.comparisons.set(set_id), self._store.comparisons.in_set(set_id), pair)
 
-        def order(item: Comparison) -> tuple[int, int, str]:
-            place = drawn.index(item.id) if item.id in drawn else len(drawn)
-            return place, count[item.id], hashlib.sha256(f"{annotator_id}{item.id}".encode()).hexdigest()
+    def _shown_to(self, item: ComparisonSet, annotator_id: str) -> list[Comparison]:
+        """Return what this person judges of a set: all that differs, of a live one what they asked themselves."""
+        shown = [comparison for comparison in self._store.comparisons.in_set(item.id) if not comparison.identical]
+        if item.settings.kind is not Kind.LIVE:
+            return shown
+        asked = self._store.votes.drawn_for(item.id, annotator_id)
+        return [comparison for comparison in shown if comparison.id in asked]
+
+    def _on_screen(
+        self, comparison_id: str, annotator_id: str
+    ) -> tuple[Comparison, ComparisonSettings, tuple[str, ...]]:
+        """Return what a person votes on: the comparison, its settings, and the completions as this person sees them."""
+        item = self._store.comparisons.get(comparison_id)
+        shown = self._store.votes.drawn(comparison_id, annotator_id)
+        if not shown:
+            raise ComparisonError("This pair was not shown to you. Reload the page.")
+        return item, self._store.comparisons.set(item.comparison_set_id).settings, shown
+
+    def _first(self, waiting: Sequence[Comparison], item: ComparisonSet, annotator_id: str) -> Comparison:
+        drawn = self._store.votes.open_draws(item.id, annotator_id)
+        count = self._store.votes.per_comparison(item.id)
+        certain = self._certainty(item) if item.settings.form is VoteForm.PAIRS and len(item.model_ids) > 2 else {}
+        pairs = self._model_pairs(waiting) if certain else {}
+
+        def order(one: Comparison) -> tuple[int, int, float, str]:
+            place = drawn.index(one.id) if one.id in drawn else len(drawn)
+            sure = certain.get(pairs.get(one.id, frozenset()), 0.0)
+            return place, count[one.id], sure, hashlib.sha256(f"{annotator_id}{one.id}".encode()).hexdigest()
 
         return min(waiting, key=order)
 
-    def _blind(self, item: Comparison, annotator_id: str, number: int, total: int) -> BlindPair:
-        left = self._store.comparisons.draw_side(item.id, annotator_id, _first_on_left)
-        right = item.completion_2_id if left == item.completion_1_id else item.completion_1_id
-        texts = self._store.runs.by_ids([left, right])
+    def _certainty(self, item: ComparisonSet) -> dict[frozenset[str], float]:
+        """Return for each pair of models how far apart they are: the lead in decisive votes in standard errors."""
+        wins: Counter[tuple[str, str]] = Counter()
+        for vote in self._store.votes.of_set(item.id):
+            sides = (vote.left_model_id, vote.right_model_id)
+            if vote.outcome in (Outcome.MODEL_A, Outcome.MODEL_B):
+                wins[sides if vote.outcome is Outcome.MODEL_A else sides[::-1]] += 1
+        pairs = {frozenset(pair) for pair in wins}
+        lead = {pair: [wins[one, two] for one, two in _both_ways(pair)] for pair in pairs}
+        return {pair: abs(one - two) / (one + two) ** 0.5 for pair, (one, two) in lead.items()}
+
+    def _model_pairs(self, items: Sequence[Comparison]) -> dict[str, frozenset[str]]:
+        answers = self._store.votes.models_of([answer for item in items for answer in item.completion_ids])
+        return {item.id: frozenset(answers[answer] for answer in item.completion_ids) for item in items}
+
+    def _blind(
+        self, item: Comparison, settings: ComparisonSettings, annotator_id: str, place: tuple[int, int]
+    ) -> BlindPair:
+        shown = self._store.votes.draw(item.id, annotator_id, balanced_order)
+        answers = self._store.runs.by_ids(shown)
+        names = maker_names(self._store.models.all())
+        texts = [masked(answers[answer].text, names) for answer in shown]
+        if settings.form is VoteForm.RANKING:
+            texts = [texts[self._alike(shown).index(group)] for group in sorted(set(self._alike(shown)))]
         query = self._store.queries.by_ids([item.query_id])[item.query_id]
         retrieval = self._store.queries.retrievals_by_id([item.retrieval_id])[item.retrieval_id]
-        return BlindPair(item.id, query.text, retrieval.contexts, texts[left].text, texts[right].text, number, total)
+        return BlindPair(item.id, query.text, retrieval.contexts, tuple(texts), *place, settings)
 
-    def _usable_queries(self, query_set_id: str) -> tuple[list[Query], int]:
-        """Return the test queries that can be judged blind and in fairness, and the number of the others.
-
-        What is reviewed on Edit is read there beside the name of the model that wrote it. All that a model was trained
-        on was reviewed before.
-        """
-        datasets = self._store.datasets
-        reviewed = {
-            normal(text)
-            for dataset in datasets.all()
-            for record in datasets.records(dataset.id)
-            for text in _texts_shown(record)
-        }
-        queries = self._store.queries.in_set(query_set_id, Split.TEST)
-        usable = [query for query in queries if normal(query.text) not in reviewed]
-        return usable, len(queries) - len(usable)
-
-    def _lineage(self, model_id: str):
-        while model_id is not None:
-            model = self._store.models.get(model_id)
-            yield model
-            model_id = model.parent_id
-
-    def _twin(self, models: set[str], query_set_id: str) -> ComparisonSet | None:
-        same = (s for s in self.sets() if {s.model_1_id, s.model_2_id} == models and s.query_set_id == query_set_id)
-        return next((item for item in same if item.state == "preparing" or self._is_current(item)), None)
-
-    def _is_current(self, item: ComparisonSet) -> bool:
-        """Say whether a set is open, misses no query, and its contexts are those that would be retrieved today."""
-        first = next(iter(self._store.comparisons.in_set(item.id)), None)
-        if item.state != "open" or first is None or item.summary.get("failed"):
-            return False
-        stored = self._store.queries.retrievals_by_id([first.retrieval_id])[first.retrieval_id]
-        return stored.retriever == self._generation.retriever_name()
+    def _alike(self, shown: Sequence[str]) -> list[int]:
+        """Return for each completion the number of the card that it is on: those with one text share a card."""
+        answers = self._store.runs.by_ids(shown)
+        cards: dict[tuple[str, ...], int] = {}
+        return [cards.setdefault(tuple(answers[answer].text.split()), len(cards)) for answer in shown]
 
     def _withheld_texts(self, model_id: str, member_id: str) -> set[str]:
         """Return the queries of :meth:`withheld` as normal texts."""
@@ -301,93 +337,36 @@ class ComparisonDesk:
                 texts = {normal(query.text) for query in self._store.queries.in_set(item.query_set_id, Split.TEST)}
                 if not self.is_revealed(item.id, member_id):
                     blind |= texts
-                elif model_id in (item.model_1_id, item.model_2_id):
+                elif model_id in item.model_ids:
                     opened |= texts
         return blind | ({normal(text) for text in self._store.queries.test_texts()} - opened)
 
-    async def _prepare(self, set_id: str, query_ids: set[str], barred: int) -> None:
-        item = self._store.comparisons.set(set_id)
-        state, error = "failed", "An unexpected error ended the preparation; the log of the app says which."
-        try:
-            # Planning retrieves and writes; on the event loop it would hold up everybody's streams.
-            tasks = await asyncio.to_thread(self._plan, item, query_ids)
-            for model_id in (item.model_1_id, item.model_2_id):
-                plan = self._generation.plan_run
-                run = await asyncio.to_thread(plan, model_id, item.query_set_id, Split.TEST, tasks)
-                if await self._generation.execute(run) is JobState.CANCELLED:
-                    raise ComparisonError("Its answers were cancelled. Create it again: finished answers are kept.")
-            await asyncio.to_thread(self._open, item, tasks, barred)
-            error = ""
-        except PipelineError as failure:
-            error = str(failure)
-        except asyncio.CancelledError:
-            state, error = "interrupted", INTERRUPTED
-            raise
-        finally:
-            if error:
-                self._store.comparisons.fail_set(set_id, state, error)
 
-    def _plan(self, item: ComparisonSet, query_ids: set[str]) -> list[Task]:
-        """Return the queries with the contexts that both models get, whatever becomes of the documents meanwhile."""
-        barred = {query.id for query in self._store.queries.in_set(item.query_set_id, Split.TEST)} - query_ids
-        return self._generation.plan(item.query_set_id, Split.TEST, left_out=barred)
-
-    def _open(self, item: ComparisonSet, tasks: Sequence[Task], barred: int) -> None:
-        ids = [task.retrieval.id for task in tasks]
-        answers = [self._store.runs.answered(model, ids) for model in (item.model_1_id, item.model_2_id)]
-        both = [task.retrieval for task in tasks if all(task.retrieval.id in some for some in answers)]
-        if not both:
-            raise ComparisonError("No query was answered by both models: see the errors of their runs on Ask.")
-        items = [_comparison(item.id, n, r, answers[0][r.id], answers[1][r.id]) for n, r in enumerate(both)]
-        summary = {
-            "pairs": len(items),
-            "identical": sum(comparison.identical for comparison in items),
-            "barred": barred,
-            "failed": len(tasks) - len(items),
-        }
-        self._store.comparisons.open_set(item.id, items, summary)
+def _both_ways(pair: Collection[str]) -> tuple[tuple[str, str], tuple[str, str]]:
+    one, two = sorted(pair)
+    return (one, two), (two, one)
 
 
-def _first_on_left(firsts: int, seconds: int) -> bool:
-    """Balance: behind on the left side comes first; at a draw chance decides."""
-    return random.SystemRandom().random() < 0.5 if firsts == seconds else firsts < seconds
+def _checked(ballot: Ballot, settings: ComparisonSettings) -> Ballot:
+    """Return a ballot as it is stored.
 
-
-def _comparison(set_id: str, position: int, retrieval: Retrieval, one: Completion, two: Completion) -> Comparison:
-    identical = one.text.split() == two.text.split()
-    return Comparison(new_id(), set_id, position, retrieval.query_id, retrieval.id, one.id, two.id, identical)
-
-
-def _with_automatic_ties(votes: Sequence[StoredVote], shown: Collection[str]) -> tuple[StoredVote, ...]:
-    """Repeat the tie of an identical pair for each person who has judged all the pairs that are ``shown``.
-
-    Whoever only looked in would otherwise pull the win rate to 50 % by ties that outnumber their own votes.
+    Raises:
+        ComparisonError: a text is too long, a criterion is unknown, or the answers were not there long enough.
     """
-    judged: dict[str, set[str]] = {}
-    for vote in votes:
-        judged.setdefault(vote.annotator_id, set()).add(vote.comparison_id)
-    people = sum(judged[person] >= set(shown) for person in judged if person != AUTOMATIC)
-    counted = (repeat(vote, max(people, 1) if vote.annotator_id == AUTOMATIC else 1) for vote in votes)
-    return tuple(chain.from_iterable(counted))
+    if max(len(ballot.reason), len(ballot.correction)) > MAX_TEXT_CHARACTERS:
+        raise ComparisonError(f"A reason or an answer takes at most {MAX_TEXT_CHARACTERS:,} characters.")
+    unknown = sorted(ballot.criteria.keys() - set(settings.criteria))
+    if unknown:
+        raise ComparisonError(f"This comparison has no criterion {unknown[0][:80]!r}. Reload the page.")
+    if settings.min_read_seconds and (ballot.seconds is None or ballot.seconds < settings.min_read_seconds):
+        raise ComparisonError(
+            f"Read the answers first: a vote counts from {settings.min_read_seconds:g} seconds after they came."
+        )
+    timed = None if ballot.seconds is None else min(max(ballot.seconds, 0.0), MAX_VOTE_SECONDS)
+    criteria = {name: Outcome(outcome) for name, outcome in ballot.criteria.items()}
+    texts = clean(ballot.reason).strip(), clean(ballot.correction).strip()
+    return replace(ballot, reason=texts[0], correction=texts[1], seconds=timed, criteria=criteria)
 
 
-def _no_queries(barred: int) -> str:
-    if barred:
-        return "Every test query of this list is reviewed on Edit, where its answers are read in the open. Bring other queries."
-    return "This list has no test queries. Bring a list with a split column, or tick the box that holds a third out."
-
-
-def _texts_shown(record: Record) -> Iterator[str]:
-    """Return the texts of a record that may be queries: texts, and the messages of a chat, but no passages."""
-    for value in record.fields.values():
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            yield from (item["content"] for item in value if isinstance(item, Mapping) and "content" in item)
-
-
-def _vote(vote: StoredVote, names: dict[str, str]) -> Vote:
-    sides = names[vote.left_model_id], names[vote.right_model_id]
-    # An automatic tie counts as a vote, but nobody gave it.
-    person = "" if vote.annotator_id == AUTOMATIC else vote.annotator_id
-    return Vote(vote.query_id, *sides, vote.outcome, person, vote.seconds)
+def _cast(shown: tuple[str, ...], outcome: Outcome, ranks: tuple[int, ...], ballot: Ballot) -> Cast:
+    return Cast(shown, outcome, ballot.reason, ballot.correction, ballot.seconds, ranks, ballot.criteria)

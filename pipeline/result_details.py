@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from pipeline.comparisons import ComparisonDesk, Revealed
+from pipeline.comparisons import ComparisonDesk
 from pipeline.errors import ComparisonError
 from pipeline.ranking import AdjustedRate, Slices, Traits, adjusted_win_rate, slices
 from pipeline.ranking.slices import MOST
 from pipeline.records import Vote
+from pipeline.revealed import Revealed
 from pipeline.standings import distinct_names
 from pipeline.store import Store
 
@@ -30,7 +31,7 @@ class ResultDetails:
 
     def adjusted(self, set_id: str, revealed: Revealed) -> AdjustedRate:
         """Return the win rate as it would be if both answers were equally long and had as many citations."""
-        return adjusted_win_rate(revealed.votes, revealed.first, revealed.second, self._traits(set_id))
+        return adjusted_win_rate(revealed.votes, revealed.first, revealed.second, self._traits(set_id, revealed.models))
 
     def keys(self, revealed: Revealed) -> list[str]:
         """Return what the votes can be parted by: annotators, and metadata of the queries that several of them share."""
@@ -70,11 +71,10 @@ class ResultDetails:
         queries = self._store.queries.by_ids(list({vote.query_id for vote in revealed.votes}))
         return {query.id: query.metadata for query in queries.values()}
 
-    def _traits(self, set_id: str) -> dict[tuple[str, str], Traits]:
+    def _traits(self, set_id: str, names: Mapping[str, str]) -> dict[tuple[str, str], Traits]:
         """Return words and citations of the answers by (query, model)."""
         items = self._store.comparisons.in_set(set_id)
-        ids = [answer for item in items for answer in (item.completion_1_id, item.completion_2_id)]
-        names = {model.id: model.name for model in self._store.models.all()}
+        ids = [answer for item in items for answer in item.completion_ids]
         return {
             (answer.query_id, names[answer.model_id]): Traits(len(answer.text.split()), len(set(answer.citations)))
             for answer in self._store.runs.by_ids(ids).values()

@@ -7,14 +7,15 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.comparison_settings import Kind, RevealPolicy
 from pipeline.comparisons import ComparisonDesk
 from pipeline.errors import ComparisonError
 from pipeline.ranking import Leaderboard, TieModel, WinFractions, leaderboard, win_fractions
 from pipeline.records import Vote
 from pipeline.spreadsheets import to_csv
 from pipeline.store import Store
-from pipeline.store.comparisons import StoredVote
 from pipeline.store.members import AUTOMATIC
+from pipeline.store.votes import StoredVote
 from pipeline.vote_files import votes_csv
 
 # People who have opened the same comparisons share what was computed; so many choices of comparisons are kept.
@@ -67,7 +68,7 @@ class StandingsDesk:
         """Return the standings; computed anew only where a vote came or went, or another comparison was opened."""
         opened, closed = self._sets(member_id)
         # Counted before the votes are read: a vote that comes in between is counted again next time, never left out.
-        counts = self._store.comparisons.vote_counts()
+        counts = self._store.votes.counts()
         key = (tie_model, tuple((set_id, counts.get(set_id)) for set_id in opened))
         found = self._found(key)
         if found is None:
@@ -91,8 +92,13 @@ class StandingsDesk:
     def _sets(self, member_id: str) -> tuple[list[str], int]:
         """Return the comparisons this person has opened, oldest first, and the number of those that they have not."""
         revealed = self._store.comparisons.opened_by(member_id)
-        ready = [item.id for item in self._comparisons.sets() if item.state == "open"]
-        opened = sorted(set_id for set_id in ready if set_id in revealed)
+        # Where names are never shown there is nothing to put on a table of models.
+        ready = [
+            item
+            for item in self._comparisons.sets()
+            if item.state == "open" and item.settings.reveal is not RevealPolicy.NEVER
+        ]
+        opened = sorted(item.id for item in ready if item.id in revealed or item.settings.kind is Kind.IMPORTED)
         return opened, len(ready) - len(opened)
 
     def _found(self, key: Hashable) -> _Counted | None:

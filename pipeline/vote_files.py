@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pipeline.spreadsheets import to_csv
-from pipeline.store.comparisons import StoredVote
 from pipeline.store.members import AUTOMATIC
+from pipeline.store.votes import StoredVote
 
 COLUMNS = ("query", "model_a", "model_b", "outcome", "annotator", "seconds", "reason", "correction", "voted_at")
 

@@ -12,10 +12,11 @@ from sqlalchemy import event, select
 
 from pipeline import journal
 from pipeline.hub.batches import snapshot_files
-from pipeline.records import Chunk, Document, Model, ResponseStatus, new_id
+from pipeline.records import Chunk, Document, Model, Outcome, ResponseStatus, new_id
 from pipeline.store import Store, open_store
 from pipeline.store.rows import put
 from pipeline.store.schema import members, votes
+from pipeline.store.vote_rows import Cast
 from tests.material import add_manual, add_queries, finished
 from tests.workspace import add_comparison, add_model, open_workspace, respond
 
@@ -125,15 +126,16 @@ class Replica:
     def vote(self, number: int, letter: str, outcome: str) -> None:
         """Vote on a pair, where this person has no standing vote on it here."""
         pair, person = self.pairs[number], self.person(letter)
-        self.store.comparisons.add_vote(pair, person, (pair.completion_1_id, pair.completion_2_id), outcome)
+        self.store.votes.add(pair, person, Cast(pair.completion_ids, Outcome(outcome)))
 
     def undo(self, letter: str) -> None:
         """Take back the newest vote of a person."""
-        self.store.comparisons.undo_last(self.set_id, self.person(letter))
+        self.store.votes.undo_last(self.set_id, self.person(letter))
 
-    def draw(self, number: int, letter: str, left: bool) -> str:
+    def draw(self, number: int, letter: str, left: bool) -> tuple[str, ...]:
         """Draw the sides of a pair."""
-        return self.store.comparisons.draw_side(self.pairs[number].id, self.person(letter), lambda one, two: left)
+        order = (0, 1) if left else (1, 0)
+        return self.store.votes.draw(self.pairs[number].id, self.person(letter), lambda models, earlier: order)
 
     def model(self, name: str, parent: str | None = None) -> str:
         """Register a model; return its id."""

@@ -121,9 +121,9 @@ def check(home: Path, rounds: list[list[Worker]]) -> None:
     store = open_store(home / "pairloop.db")
     dataset, comparison = store.datasets.all()[0].id, store.comparisons.sets()[0].id
     responses = {(r.annotator_id, r.record_id): r for r in store.responses.of_dataset(dataset)}
-    votes = {(v.annotator_id, v.comparison_id): v for v in store.comparisons.votes(comparison)}
+    votes = {(v.annotator_id, v.comparison_id): v for v in store.votes.of_set(comparison)}
     assert len(responses) == len(store.responses.of_dataset(dataset))
-    assert len(votes) == len(store.comparisons.votes(comparison))
+    assert len(votes) == len(store.votes.of_set(comparison))
     for worker in (worker for workers in rounds for worker in workers):
         who = store.members.by_token(worker.token)
         assert len({item for item, _ in worker.done}) == len(worker.done), "a record or a pair was offered twice"

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from pipeline.annotation.settings import Distribution
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.records import Answer, Context, Model, Response, ResponseStatus, Split, new_id
 from pipeline.services import Services, open_services
 from pipeline.settings import Settings
@@ -32,8 +33,8 @@ def add_model(services: Services, name: str, parent: str | None = None) -> Model
 
 def add_comparison(
     services: Services,
-    models: tuple[Model, Model],
-    texts: Sequence[tuple[str, str]],
+    models: Sequence[Model],
+    texts: Sequence[Sequence[str]],
     queries: Sequence[str] = (),
     metadata: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
@@ -46,7 +47,9 @@ def add_comparison(
     list_id = services.store.queries.add_set(
         "Asked twice", [(text, Split.TEST, given) for text, given in zip(asked, told, strict=True)]
     )
-    set_id = services.store.comparisons.add_set("both by name", (models[0].id, models[1].id), list_id)
+    set_id = services.store.comparisons.add_set(
+        "both by name", ComparisonSettings(tuple(model.id for model in models)), list_id
+    )
     items = []
     for position, query in enumerate(services.store.queries.in_set(list_id)):
         context = Context("c1", "d1", "manual.md", "The passage that both models were given.", 0, 40, 1.5)

@@ -22,6 +22,7 @@ from pipeline.store.responses import ResponseStore
 from pipeline.store.runs import RunStore
 from pipeline.store.training import TrainingStore
 from pipeline.store.values import ValueStore
+from pipeline.store.votes import VoteStore
 
 
 class Store:
@@ -39,6 +40,7 @@ class Store:
         self.adjudications = AdjudicationStore(database)
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
+        self.votes = VoteStore(database)
         self.values = ValueStore(database)
         self.exchange = ExchangeStore(database)
         self.published = PublishedStore(database)

@@ -9,21 +9,26 @@ from enum import StrEnum
 
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table
 
+from pipeline import comparison_settings
 from pipeline.annotation.plain import from_plain
-from pipeline.errors import RecordError
+from pipeline.errors import ComparisonError, RecordError
 from pipeline.records import Change, Context, JobState, Outcome, ResponseStatus, Section, Split
 from pipeline.store.schema import (
     adjudications,
     comparison_sets,
+    comparisons,
     completions,
     datasets,
     documents,
+    judge_runs,
+    judgements,
     queries,
     records,
     response_history,
     responses,
     retrievals,
     runs,
+    sides,
     suggestions,
     training_jobs,
     training_rows,
@@ -39,6 +44,8 @@ WORDS: dict[Column, type[StrEnum]] = {
     responses.c.status: ResponseStatus,
     training_jobs.c.state: JobState,
     votes.c.outcome: Outcome,
+    judgements.c.outcome: Outcome,
+    judge_runs.c.state: JobState,
 }
 # SQLite's integers have 64 bits, and the years of Python's times four digits.
 LARGEST, LATEST = 2**63, 253_402_300_800
@@ -96,6 +103,18 @@ def _is_settings(value: object) -> bool:
     return True
 
 
+def _is_comparison_settings(value: object) -> bool:
+    try:
+        comparison_settings.from_plain(value)
+    except ComparisonError:
+        return False
+    return True
+
+
+def _is_ids(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 def _is_answer(value: object) -> bool:
     return isinstance(value, str | int | list) and not isinstance(value, bool)
 
@@ -133,6 +152,12 @@ SHAPES: dict[Column, Check] = {
     completions.c.citations: lambda value: isinstance(value, list) and all(isinstance(n, int) for n in value),
     training_rows.c.messages: lambda value: isinstance(value, list) and all(map(_maps_to(str), value)),
     comparison_sets.c.summary: _maps_to(int),
+    comparison_sets.c.settings: _is_comparison_settings,
+    comparisons.c.more_completion_ids: _is_ids,
+    sides.c.shown: _is_ids,
+    votes.c.shown: _is_ids,
+    votes.c.ranks: lambda value: isinstance(value, list) and all(type(n) is int and n > 0 for n in value),
+    votes.c.criteria: lambda value: isinstance(value, dict) and all(item in list(Outcome) for item in value.values()),
     datasets.c.settings: _is_settings,
     records.c.fields: _maps_to(object),
     records.c.metadata: _maps_to(object),

@@ -5,72 +5,60 @@ Rows are never deleted, and travel to the dataset repo. Tables that stay on this
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
+
+from pipeline.store.columns import id_column, metadata, reference, time_column
+from pipeline.store.comparison_schema import (
+    comparison_sets,
+    comparisons,
+    judge_runs,
+    judgements,
+    result_links,
+    reveals,
+    sides,
+    votes,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+__all__ = (
+    "comparison_sets",
+    "comparisons",
+    "judge_runs",
+    "judgements",
+    "metadata",
+    "result_links",
+    "reveals",
+    "sides",
+    "votes",
 )
-
-
-def _id() -> Column:
-    return Column("id", String(64), primary_key=True)
-
-
-def _ref(name: str, target: str, nullable: bool = False, index: bool = True) -> Column:
-    return Column(name, String(64), ForeignKey(f"{target}.id"), nullable=nullable, index=index)
-
-
-def _time(name: str, nullable: bool = False) -> Column:
-    return Column(name, Float, nullable=nullable)
-
 
 members = Table(
     "members",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(80), nullable=False),
     # Only a hash of the browser's cookie is kept, so that a copy of the store lets nobody act as somebody else.
     Column("token_hash", String(64), nullable=True, unique=True),
-    _time("created_at"),
+    time_column("created_at"),
 )
 
 documents = Table(
     "documents",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(400), nullable=False),
     Column("media_type", String(100), nullable=False),
     Column("sha256", String(64), nullable=False, index=True),
     Column("text", Text, nullable=False),
     Column("sections", JSON, nullable=False),
-    _time("created_at"),
-    _time("deleted_at", nullable=True),
+    time_column("created_at"),
+    time_column("deleted_at", nullable=True),
 )
 
 chunks = Table(
     "chunks",
     metadata,
-    _id(),
-    _ref("document_id", "documents"),
+    id_column(),
+    reference("document_id", "documents"),
     Column("position", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("start", Integer, nullable=False),
@@ -82,18 +70,18 @@ chunks = Table(
 query_sets = Table(
     "query_sets",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(200), nullable=False),
     # "list" was given as a list, "example" is the list of the bundled example; "asked" gathers the queries of Ask.
     Column("kind", String(20), nullable=False),
-    _time("created_at"),
+    time_column("created_at"),
 )
 
 queries = Table(
     "queries",
     metadata,
-    _id(),
-    _ref("query_set_id", "query_sets"),
+    id_column(),
+    reference("query_set_id", "query_sets"),
     Column("position", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Column("split", String(20), nullable=False),
@@ -103,34 +91,34 @@ queries = Table(
 retrievals = Table(
     "retrievals",
     metadata,
-    _id(),
-    _ref("query_id", "queries"),
+    id_column(),
+    reference("query_id", "queries"),
     Column("retriever", String(200), nullable=False),
     Column("contexts", JSON, nullable=False),
-    _time("created_at"),
+    time_column("created_at"),
     UniqueConstraint("query_id", "retriever"),
 )
 
 models = Table(
     "models",
     metadata,
-    _id(),
+    id_column(),
     # Unique by the registry's care, not the database's: two replicas may give one name before they meet.
     Column("name", String(120), nullable=False),
     Column("provider", String(40), nullable=False),
     Column("config", JSON, nullable=False),
     Column("template", String(80), nullable=False),
-    _ref("parent_id", "models", nullable=True),
+    reference("parent_id", "models", nullable=True),
     Column("job_id", String(64), nullable=True),
-    _time("created_at"),
+    time_column("created_at"),
 )
 
 runs = Table(
     "runs",
     metadata,
-    _id(),
-    _ref("model_id", "models"),
-    _ref("query_set_id", "query_sets"),
+    id_column(),
+    reference("model_id", "models"),
+    reference("query_set_id", "query_sets"),
     Column("split", String(20), nullable=True),
     Column("retriever", String(200), nullable=False),
     Column("state", String(20), nullable=False),
@@ -138,18 +126,18 @@ runs = Table(
     # Queries of the run that this model had answered before over the same contexts: never paid for twice.
     Column("reused", Integer, nullable=False),
     Column("error", Text, nullable=False),
-    _time("created_at"),
-    _time("finished_at", nullable=True),
+    time_column("created_at"),
+    time_column("finished_at", nullable=True),
 )
 
 completions = Table(
     "completions",
     metadata,
-    _id(),
-    _ref("run_id", "runs", nullable=True),
-    _ref("model_id", "models"),
-    _ref("query_id", "queries"),
-    _ref("retrieval_id", "retrievals"),
+    id_column(),
+    reference("run_id", "runs", nullable=True),
+    reference("model_id", "models"),
+    reference("query_id", "queries"),
+    reference("retrieval_id", "retrievals"),
     Column("text", Text, nullable=False),
     Column("refused", Boolean, nullable=False),
     Column("citations", JSON, nullable=False),
@@ -157,18 +145,18 @@ completions = Table(
     Column("prompt_tokens", Integer, nullable=True),
     Column("completion_tokens", Integer, nullable=True),
     Column("error", Text, nullable=False),
-    _time("created_at"),
+    time_column("created_at"),
 )
 
 datasets = Table(
     "datasets",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(200), nullable=False),
     # Of the prompt that the answers were made with and training rows are made with; "" where records are from elsewhere.
     Column("template", String(80), nullable=False),
-    _ref("run_id", "runs", nullable=True),
-    _time("created_at"),
+    reference("run_id", "runs", nullable=True),
+    time_column("created_at"),
     # Fields, questions and the rest (pipeline.annotation.settings); of the first version's datasets those of the template.
     Column("settings", JSON(none_as_null=True), nullable=True),
     # "draft" while its settings are being made, "published" (or nothing) when people may work on it.
@@ -179,26 +167,26 @@ datasets = Table(
 guideline_versions = Table(
     "guideline_versions",
     metadata,
-    _id(),
-    _ref("dataset_id", "datasets"),
+    id_column(),
+    reference("dataset_id", "datasets"),
     Column("version", Integer, nullable=False),
     Column("text", Text, nullable=False),
-    _time("created_at"),
+    time_column("created_at"),
 )
 
 records = Table(
     "records",
     metadata,
-    _id(),
-    _ref("dataset_id", "datasets"),
+    id_column(),
+    reference("dataset_id", "datasets"),
     Column("position", Integer, nullable=False),
     # Of records that are made of a run; what is shown of them is the query, its contexts and the completion.
-    _ref("query_id", "queries", nullable=True),
-    _ref("completion_id", "completions", nullable=True),
+    reference("query_id", "queries", nullable=True),
+    reference("completion_id", "completions", nullable=True),
     Column("external_id", String(400), nullable=True),
     Column("fields", JSON(none_as_null=True), nullable=True),
     Column("metadata", JSON(none_as_null=True), nullable=True),
-    _time("created_at", nullable=True),
+    time_column("created_at", nullable=True),
     UniqueConstraint("dataset_id", "query_id"),
 )
 Index("ix_records_dataset_position", records.c.dataset_id, records.c.position)
@@ -207,26 +195,26 @@ Index("ix_records_dataset_position", records.c.dataset_id, records.c.position)
 suggestions = Table(
     "suggestions",
     metadata,
-    _id(),
-    _ref("record_id", "records"),
+    id_column(),
+    reference("record_id", "records"),
     Column("question", String(200), nullable=False),
     Column("value", JSON, nullable=False),
     Column("agent", String(200), nullable=False),
     Column("score", JSON(none_as_null=True), nullable=True),
-    _time("created_at"),
+    time_column("created_at"),
 )
 
 responses = Table(
     "responses",
     metadata,
-    _id(),
-    _ref("record_id", "records"),
-    _ref("annotator_id", "members"),
+    id_column(),
+    reference("record_id", "records"),
+    reference("annotator_id", "members"),
     Column("status", String(20), nullable=False),
     Column("values", JSON, nullable=False),
     Column("seconds", Float, nullable=False),
-    _time("created_at"),
-    _time("updated_at"),
+    time_column("created_at"),
+    time_column("updated_at"),
     # Which passages are relevant, and spans that the contexts do not support.
     Column("marks", JSON(none_as_null=True), nullable=True),
     # What was typed into a submitted or discarded response since; it stands until it is submitted again.
@@ -237,7 +225,7 @@ responses = Table(
     Column("prefilled", Boolean, nullable=True),
     Column("guidelines_version", Integer, nullable=True),
     # When a submit or discard was taken back: only such a draft takes the place of what was submitted.
-    _time("reopened_at", nullable=True),
+    time_column("reopened_at", nullable=True),
     UniqueConstraint("record_id", "annotator_id"),
 )
 Index("ix_responses_annotator_status", responses.c.annotator_id, responses.c.status, responses.c.record_id)
@@ -245,11 +233,11 @@ Index("ix_responses_annotator_status", responses.c.annotator_id, responses.c.sta
 response_history = Table(
     "response_history",
     metadata,
-    _id(),
-    _ref("response_id", "responses"),
+    id_column(),
+    reference("response_id", "responses"),
     Column("status", String(20), nullable=False),
     Column("values", JSON, nullable=False),
-    _time("at"),
+    time_column("at"),
     Column("marks", JSON(none_as_null=True), nullable=True),
     Column("reason", Text, nullable=True),
 )
@@ -258,118 +246,44 @@ response_history = Table(
 adjudications = Table(
     "adjudications",
     metadata,
-    _id(),
-    _ref("record_id", "records"),
-    _ref("member_id", "members"),
+    id_column(),
+    reference("record_id", "records"),
+    reference("member_id", "members"),
     Column("values", JSON, nullable=False),
     Column("reason", Text, nullable=False),
-    _time("created_at"),
-    _time("updated_at"),
-    _time("withdrawn_at", nullable=True),
+    time_column("created_at"),
+    time_column("updated_at"),
+    time_column("withdrawn_at", nullable=True),
 )
 
 training_jobs = Table(
     "training_jobs",
     metadata,
-    _id(),
+    id_column(),
     Column("trainer", String(40), nullable=False),
-    _ref("dataset_id", "datasets"),
-    _ref("base_model_id", "models"),
+    reference("dataset_id", "datasets"),
+    reference("base_model_id", "models"),
     Column("state", String(20), nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("error", Text, nullable=False),
     Column("model_id", String(64), nullable=True),
-    _time("created_at"),
-    _time("finished_at", nullable=True),
+    time_column("created_at"),
+    time_column("finished_at", nullable=True),
 )
 
 # The rows as they were when the job began: a response may be edited later, the lineage of a model may not.
 training_rows = Table(
     "training_rows",
     metadata,
-    _id(),
-    _ref("job_id", "training_jobs"),
+    id_column(),
+    reference("job_id", "training_jobs"),
     Column("position", Integer, nullable=False),
-    _ref("response_id", "responses"),
-    _ref("query_id", "queries"),
+    reference("response_id", "responses"),
+    reference("query_id", "queries"),
     Column("messages", JSON, nullable=False),
 )
 
-comparison_sets = Table(
-    "comparison_sets",
-    metadata,
-    _id(),
-    Column("name", String(200), nullable=False),
-    _ref("model_1_id", "models"),
-    _ref("model_2_id", "models"),
-    _ref("query_set_id", "query_sets"),
-    Column("state", String(20), nullable=False),
-    Column("error", Text, nullable=False),
-    Column("summary", JSON, nullable=False),
-    _time("created_at"),
-)
-
-comparisons = Table(
-    "comparisons",
-    metadata,
-    _id(),
-    _ref("comparison_set_id", "comparison_sets"),
-    Column("position", Integer, nullable=False),
-    _ref("query_id", "queries"),
-    _ref("retrieval_id", "retrievals"),
-    _ref("completion_1_id", "completions"),
-    _ref("completion_2_id", "completions"),
-    Column("identical", Boolean, nullable=False),
-    UniqueConstraint("comparison_set_id", "query_id"),
-)
-
-sides = Table(
-    "sides",
-    metadata,
-    _id(),
-    _ref("comparison_id", "comparisons"),
-    _ref("annotator_id", "members"),
-    _ref("left_completion_id", "completions", index=False),
-    _time("drawn_at"),
-    UniqueConstraint("comparison_id", "annotator_id"),
-)
-
-votes = Table(
-    "votes",
-    metadata,
-    _id(),
-    _ref("comparison_id", "comparisons"),
-    _ref("annotator_id", "members"),
-    _ref("left_completion_id", "completions", index=False),
-    _ref("right_completion_id", "completions", index=False),
-    Column("outcome", String(20), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("correction", Text, nullable=False),
-    Column("seconds", Float, nullable=True),
-    _time("created_at"),
-    _time("undone_at", nullable=True),
-)
-# One standing vote per person and comparison; votes that were taken back stay as history.
-Index(
-    "uq_votes_standing",
-    votes.c.comparison_id,
-    votes.c.annotator_id,
-    unique=True,
-    sqlite_where=text("undone_at IS NULL"),
-    postgresql_where=text("undone_at IS NULL"),
-)
-
-reveals = Table(
-    "reveals",
-    metadata,
-    _id(),
-    _ref("comparison_set_id", "comparison_sets"),
-    _ref("member_id", "members"),
-    _time("at"),
-    UniqueConstraint("comparison_set_id", "member_id"),
-)
-
 # Values of the whole workspace, for instance what pseudonyms are made with.
-workspace_values = Table("workspace_values", metadata, _id(), Column("value", Text, nullable=False))
+workspace_values = Table("workspace_values", metadata, id_column(), Column("value", Text, nullable=False))
 
 TRAVELLING = tuple(metadata.sorted_tables)

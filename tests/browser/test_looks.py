@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from components._session import COOKIE
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.records import Outcome
 from tests.material import trained
 from tests.servers import AppProcess
@@ -64,7 +65,7 @@ def running(tmp_path_factory):
 def _compared(services) -> str:
     """Compare the tuned model with its parent over the example's test queries; return the comparison's id."""
     parent, tuned = (model.id for model in services.registry.all())
-    set_id = services.comparisons.create(tuned, parent, services.query_lists.all()[0].id)
+    set_id = services.comparisons.create(ComparisonSettings((tuned, parent)), services.query_lists.all()[0].id)
     deadline = time.monotonic() + 60
     while services.store.comparisons.set(set_id).state == "preparing":
         assert time.monotonic() < deadline, "the answers are not there after a minute"

@@ -214,7 +214,7 @@ def test_a_reason_and_a_better_answer_survive_a_change_of_tab_and_a_reload(home,
     ada.sees("#compare-progress", "1 of 3")
     assert (ada.text_of("vote-reason"), ada.text_of("vote-correction")) == ("", "")
     store = open_store(home / "pairloop.db")
-    votes = store.comparisons.votes(store.comparisons.sets()[0].id)
+    votes = store.votes.of_set(store.comparisons.sets()[0].id)
     store.close()
     assert [(v.reason, v.correction) for v in votes] == [("B is about another harbour.", "The harbour opens at seven.")]
 

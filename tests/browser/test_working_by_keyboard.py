@@ -150,7 +150,7 @@ def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter):
     voter.page.keyboard.press("Z")
     voter.sees("#compare-progress", "2 of 5")
     store = open_store(running.home / "pairloop.db")
-    votes = store.comparisons.votes(store.comparisons.sets()[0].id)
+    votes = store.votes.of_set(store.comparisons.sets()[0].id)
     store.close()
     assert [vote.outcome for vote in votes if vote.annotator_id != "automatic"] == [Outcome.MODEL_A, Outcome.MODEL_B]
 

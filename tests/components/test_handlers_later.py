@@ -114,7 +114,7 @@ class TestCompare:
         for name in ("vote_a", "vote_b", "vote_tie", "vote_both_bad"):
             given.append(shown.pair_id)
             shown = self.vote(handlers, set_id, shown, name, reason=f"because {name}")
-        votes = {vote.comparison_id: vote for vote in services.store.comparisons.votes(set_id)}
+        votes = {vote.comparison_id: vote for vote in services.store.votes.of_set(set_id)}
         outcomes = [votes[pair_id].outcome for pair_id in given]
         assert outcomes == ["model_a", "model_b", "tie", "both_bad"] and len(set(given)) == 4
         assert votes[given[1]].reason == "because vote_b" and votes[given[0]].seconds < 60
@@ -126,13 +126,13 @@ class TestCompare:
         again = handlers.undo_vote(set_id, ADA)
         assert (again.pair_id, again.pair) == (first.pair_id, first.pair)
         assert (again.reason, again.correction) == ("because", "A better answer.")
-        assert services.store.comparisons.votes(set_id) == []
+        assert services.store.votes.of_set(set_id) == []
 
     def test_a_second_vote_on_a_pair_counts_once_and_goes_on(self, services, handlers, set_id):
         first = handlers.show_next(set_id, ADA)
         second = self.vote(handlers, set_id, first)
         assert self.vote(handlers, set_id, first, "vote_b").pair_id == second.pair_id
-        assert len(services.store.comparisons.votes(set_id)) == 1
+        assert len(services.store.votes.of_set(set_id)) == 1
 
     def test_what_is_no_vote_is_refused(self, services, handlers, set_id):
         shown = handlers.show_next(set_id, ADA)
@@ -146,7 +146,7 @@ class TestCompare:
         ):
             with pytest.raises(kind):
                 act()
-        assert services.store.comparisons.votes(set_id) == []
+        assert services.store.votes.of_set(set_id) == []
 
     def test_a_new_comparison_is_prepared_in_the_background_and_then_shown(self, services, handlers):
         weights = {**services.registry.all()[0].config, "sentences": 1, "threshold": 0.0}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from components import _html, compare, documents, header, runs, tune, viewer
 from components import settings as settings_tab
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.comparisons import BlindPair
 from pipeline.finetune.tuner import Row as TuneRow
 from pipeline.generation import Row as RunRow
@@ -293,7 +294,8 @@ def test_passages_of_markdown_files_are_rendered_without_anything_of_their_own(p
 @pytest.mark.shared_data
 def test_both_sides_of_a_pair_are_rendered_alike_and_stay_on_their_side(payloads):
     for text in payloads:
-        for pair in (BlindPair("c", text, (), text, "plain", 1, 1), BlindPair("c", text, (), "plain", text, 1, 1)):
+        for texts in ((text, "plain"), ("plain", text)):
+            pair = BlindPair("c", text, (), texts, 1, 1, ComparisonSettings(("one", "two")))
             page = lxml.html.fromstring(f"<div>{compare.pair_html(pair)}</div>")
             assert [element.tag for element in page] == ["h3", "div"], text
             assert [(side.tag, side.get("aria-label")) for side in page[1]] == [

@@ -8,6 +8,7 @@ import pytest
 
 from components.storage import StorageHandlers, places_html, state_html
 from pipeline import journal
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import PipelineError
 from pipeline.hub.state import BackupState, PlaceState
 from pipeline.records import Outcome
@@ -119,7 +120,7 @@ def test_a_comparison_that_was_opened_after_the_question_is_asked_for_again(serv
 def test_while_a_comparison_is_prepared_no_file_is_made(services, handlers):
     models = [add_model(services, name).id for name in ("fennec", "lemur")]
     list_id = services.store.queries.add_set("Asked twice", [])
-    services.store.comparisons.add_set("fennec and lemur", tuple(models), list_id)
+    services.store.comparisons.add_set("fennec and lemur", ComparisonSettings(tuple(models)), list_id)
     refused = last(handlers.ask_for_file(ADA))
     assert refused.file is None and "is being prepared" in refused.made
     assert "fennec" not in refused.made and "lemur" not in refused.made

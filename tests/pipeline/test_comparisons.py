@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import ComparisonError
 from pipeline.records import Outcome, Split
 from pipeline.store.members import AUTOMATIC
@@ -26,7 +27,7 @@ def set_id(services, pair):
 
 
 def left_counts(services, set_id, me):
-    votes = [vote for vote in services.store.comparisons.votes(set_id) if vote.annotator_id == me]
+    votes = [vote for vote in services.store.votes.of_set(set_id) if vote.annotator_id == me]
     return Counter(vote.left_model_id for vote in votes)
 
 
@@ -51,7 +52,7 @@ def test_sides_are_drawn_by_chance_for_the_first_pair(services, set_id, pair):
     for number in range(24):
         me = person(services, f"P{number}")
         shown = services.comparisons.next_pair(set_id, me)
-        lefts.add(services.store.comparisons.side(shown.comparison_id, me) in _completions(services, pair[0]))
+        lefts.add(services.store.votes.drawn(shown.comparison_id, me)[0] in _completions(services, pair[0]))
     assert lefts == {True, False}
 
 
@@ -80,7 +81,7 @@ def test_the_second_vote_on_a_pair_changes_nothing(services, set_id):
     shown = services.comparisons.next_pair(set_id, me)
     assert services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_A) is True
     assert services.comparisons.vote(shown.comparison_id, me, Outcome.MODEL_B) is False
-    assert [vote.outcome for vote in services.store.comparisons.votes(set_id)] == [Outcome.MODEL_A]
+    assert [vote.outcome for vote in services.store.votes.of_set(set_id)] == [Outcome.MODEL_A]
 
 
 def test_many_windows_of_one_person_give_one_vote(services, set_id):
@@ -110,7 +111,7 @@ def test_an_unknown_outcome_raises(services, set_id):
     shown = services.comparisons.next_pair(set_id, me)
     with pytest.raises(ValueError, match="leftvote"):
         services.comparisons.vote(shown.comparison_id, me, "leftvote")
-    assert services.store.comparisons.votes(set_id) == []
+    assert services.store.votes.of_set(set_id) == []
 
 
 def test_opening_the_results_ends_voting_and_undo(services, set_id):
@@ -146,7 +147,7 @@ def test_queries_with_fewest_votes_come_first(services, set_id):
         for _ in range(4):
             shown = services.comparisons.next_pair(set_id, person(services, name))
             services.comparisons.vote(shown.comparison_id, person(services, name), Outcome.TIE)
-    counts = Counter(vote.comparison_id for vote in services.store.comparisons.votes(set_id))
+    counts = Counter(vote.comparison_id for vote in services.store.votes.of_set(set_id))
     assert set(counts.values()) == {1} and len(counts) == 12
 
 
@@ -155,7 +156,7 @@ def test_identical_completions_are_one_tie_that_nobody_is_shown(services, pair):
     me = person(services, "Ada")
     shown = services.comparisons.next_pair(set_id, me)
     assert {shown.text_a, shown.text_b} == {"One.", "Two."} and shown.total == 1
-    votes = services.store.comparisons.votes(set_id)
+    votes = services.store.votes.of_set(set_id)
     assert [(vote.annotator_id, vote.outcome) for vote in votes] == [(AUTOMATIC, Outcome.TIE)]
 
 
@@ -169,27 +170,27 @@ def test_what_is_reviewed_on_edit_and_so_all_training_data_is_barred_in_any_spel
     assert services.store.datasets.records(dataset.id)[0].suggestions["answer"].agent == base.name
     items = [("how  much is IT", Split.TEST, {}), ("Who?", Split.TEST, {})]
     test = services.store.queries.add_set("test", items)
-    preview = services.comparisons.preview(test)
+    preview = services.comparisons.preview(ComparisonSettings((pair[0].id, pair[1].id)), test)
     assert (preview.pairs, preview.barred) == (1, 1)
-    set_id = services.comparisons.create(pair[0].id, pair[1].id, test)
+    set_id = services.comparisons.create(ComparisonSettings((pair[0].id, pair[1].id)), test)
     until(lambda: services.store.comparisons.set(set_id).state != "preparing")
     compared = {item.query_id for item in services.store.comparisons.in_set(set_id)}
     assert compared == {query.id for query in services.store.queries.in_set(test) if query.text == "Who?"}
     only = services.store.queries.add_set("only", items[:1])
     with pytest.raises(ComparisonError, match="reviewed on Edit"):
-        services.comparisons.create(pair[0].id, pair[1].id, only)
+        services.comparisons.create(ComparisonSettings((pair[0].id, pair[1].id)), only)
 
 
 def test_two_times_the_same_model_is_refused(services):
     model = services.registry.all()[0]
-    with pytest.raises(ComparisonError, match="two different"):
-        services.comparisons.create(model.id, model.id, "any")
+    with pytest.raises(ComparisonError, match="different models"):
+        services.comparisons.create(ComparisonSettings((model.id, model.id)), "any")
 
 
 def test_a_list_without_test_queries_is_refused_with_what_to_do(services, pair):
     only_train = services.store.queries.add_set("train", [("How?", Split.TRAIN, {})])
     with pytest.raises(ComparisonError, match="no test queries"):
-        services.comparisons.create(pair[0].id, pair[1].id, only_train)
+        services.comparisons.create(ComparisonSettings((pair[0].id, pair[1].id)), only_train)
 
 
 def test_the_name_shown_before_the_reveal_names_no_model(services, set_id):

@@ -149,7 +149,7 @@ def test_sides_that_were_drawn_are_never_replaced(two, meet):
     assert drawn[0] != drawn[1]
     meet(two)
     person = two[0].person("a")
-    assert [replica.store.comparisons.side(replica.pairs[0].id, person) for replica in two] == drawn
+    assert [replica.store.votes.drawn(replica.pairs[0].id, person) for replica in two] == drawn
 
 
 def test_contexts_that_were_stored_are_never_replaced(two, meet):

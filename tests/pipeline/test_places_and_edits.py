@@ -7,11 +7,12 @@ import pytest
 
 from pipeline.annotation.settings import Distribution, Field, Option, Question, QuestionKind
 from pipeline.annotation.templates import ANSWER
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import RecordError
 from pipeline.records import ResponseStatus, Split
 from pipeline.store.datasets import NewRecord
 from tests.material import open_copy, prepare
-from tests.workspace import person
+from tests.workspace import add_model, person
 
 LABEL = Question("tone", QuestionKind.LABEL, options=tuple(map(Option, ("warm", "cold", "dry"))))
 
@@ -118,7 +119,8 @@ def test_a_test_query_in_any_text_of_a_record_is_barred_from_comparisons(service
     dataset = letters(services, **changes)
     services.datasets.add_records(dataset.id, [NewRecord({"title": "Case 1", "asked": "How much is it?"})])
     items = [("how  much is IT", Split.TEST, {}), ("Who?", Split.TEST, {})]
-    preview = services.comparisons.preview(services.store.queries.add_set("test", items))
+    pair = ComparisonSettings((services.registry.all()[0].id, add_model(services, "other").id))
+    preview = services.comparisons.preview(pair, services.store.queries.add_set("test", items))
     assert (preview.pairs, preview.barred) == (1, 1)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline import ranking
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import ComparisonError
 from pipeline.records import JobState, Outcome
 from tests.material import TEST, Home, add_manual, add_queries, finished
@@ -36,8 +37,9 @@ def ended(services, set_id, seconds=30):
 
 def test_both_models_answer_the_test_queries_over_the_same_contexts(home):
     services = home.services
-    item = ended(services, services.comparisons.create(*both(services), add_queries(services)))
-    assert (item.state, item.summary) == ("open", {"pairs": 3, "identical": 0, "barred": 0, "failed": 0})
+    item = ended(services, services.comparisons.create(ComparisonSettings(both(services)), add_queries(services)))
+    nothing = dict.fromkeys(("identical", "named", "barred", "failed", "trained"), 0)
+    assert (item.state, item.summary) == ("open", {"queries": 3, "pairs": 3, **nothing})
     for comparison in services.store.comparisons.in_set(item.id):
         completions = services.store.runs.by_ids([comparison.completion_1_id, comparison.completion_2_id])
         assert {completion.retrieval_id for completion in completions.values()} == {comparison.retrieval_id}
@@ -47,7 +49,7 @@ def test_a_cancelled_preparation_is_no_comparison_and_the_next_one_goes_on(home,
     services = home.services
     server.fail(times=None, stall=60, when=TEST[1])
     list_id = add_queries(services)
-    set_id = services.comparisons.create(*both(services), list_id)
+    set_id = services.comparisons.create(ComparisonSettings(both(services)), list_id)
     until(lambda: len(server.chats) >= 2)
     run = next(run for run in services.store.runs.latest() if run.state is JobState.RUNNING)
     services.generation.cancel(run.id)
@@ -55,14 +57,14 @@ def test_a_cancelled_preparation_is_no_comparison_and_the_next_one_goes_on(home,
     assert (item.state, services.store.comparisons.in_set(set_id)) == ("failed", [])
     assert item.error == "Its answers were cancelled. Create it again: finished answers are kept."
     server.recover()
-    again = ended(services, services.comparisons.create(*both(services), list_id))
+    again = ended(services, services.comparisons.create(ComparisonSettings(both(services)), list_id))
     assert (again.state, again.summary["pairs"]) == ("open", 3) and again.id != set_id
 
 
 def test_documents_that_come_during_the_preparation_do_not_disturb_it(home, server, tmp_path):
     services = home.services
     server.fail(times=1, stall=1.0, when=TEST[0])
-    set_id = services.comparisons.create(*both(services), add_queries(services))
+    set_id = services.comparisons.create(ComparisonSettings(both(services)), add_queries(services))
     until(lambda: len(server.chats) >= 1)
     add_manual(services, tmp_path, "# Addendum\n\nBoats that moor free of charge have no showers.\n", "more.md")
     item = ended(services, set_id)
@@ -72,30 +74,30 @@ def test_documents_that_come_during_the_preparation_do_not_disturb_it(home, serv
 def test_the_same_comparison_is_made_once_until_the_documents_change(home, tmp_path):
     services, list_id = home.services, add_queries(home.services)
     one, two = both(services)
-    set_id = services.comparisons.create(one, two, list_id)
-    assert services.comparisons.create(two, one, list_id) == set_id
+    set_id = services.comparisons.create(ComparisonSettings((one, two)), list_id)
+    assert services.comparisons.create(ComparisonSettings((two, one)), list_id) == set_id
     ended(services, set_id)
-    assert services.comparisons.create(one, two, list_id) == set_id
+    assert services.comparisons.create(ComparisonSettings((one, two)), list_id) == set_id
     add_manual(services, tmp_path, "# Addendum\n\nNothing of note.\n", "more.md")
-    assert services.comparisons.create(one, two, list_id) != set_id
+    assert services.comparisons.create(ComparisonSettings((one, two)), list_id) != set_id
 
 
 def test_a_comparison_that_misses_a_query_can_be_made_again_and_finished_answers_are_kept(home, server):
     services, list_id = home.services, add_queries(home.services)
     server.fail(times=None, status=400, when=TEST[1])
-    first = ended(services, services.comparisons.create(*both(services), list_id))
+    first = ended(services, services.comparisons.create(ComparisonSettings(both(services)), list_id))
     assert (first.state, first.summary["pairs"], first.summary["failed"]) == ("open", 2, 1)
     server.recover()
     asked = len(server.chats)
-    again = ended(services, services.comparisons.create(*both(services), list_id))
+    again = ended(services, services.comparisons.create(ComparisonSettings(both(services)), list_id))
     assert again.id != first.id and (again.summary["pairs"], again.summary["failed"]) == (3, 0)
     assert len(server.chats) == asked + 1
-    assert services.comparisons.create(*both(services), list_id) == again.id
+    assert services.comparisons.create(ComparisonSettings(both(services)), list_id) == again.id
 
 
 def test_stopping_the_app_leaves_the_preparation_interrupted(home, server):
     server.fail(times=None, stall=60)
-    set_id = home.services.comparisons.create(*both(home.services), add_queries(home.services))
+    set_id = home.services.comparisons.create(ComparisonSettings(both(home.services)), add_queries(home.services))
     until(lambda: len(server.chats) >= 1)
     item = home.restart().store.comparisons.set(set_id)
     assert (item.state, item.error.startswith("The app was stopped")) == ("interrupted", True)
@@ -104,7 +106,7 @@ def test_stopping_the_app_leaves_the_preparation_interrupted(home, server):
 def test_results_of_a_comparison_that_never_opened_cannot_be_opened(home, server):
     server.fail(times=None, status=500)
     services = home.restart(timeout=1.0)
-    set_id = services.comparisons.create(*both(services), add_queries(services))
+    set_id = services.comparisons.create(ComparisonSettings(both(services)), add_queries(services))
     me = person(services, "Ada")
     with pytest.raises(ComparisonError, match="not open for votes"):
         services.comparisons.reveal(set_id, me)

@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import func, select
 
 from pipeline.annotation.templates import review_settings
+from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import NotFoundError, SettingsError
 from pipeline.records import Answer, Context, Document, JobState, Model, Section, Split, new_id
 from pipeline.store import open_store
@@ -126,7 +127,7 @@ def test_everything_comes_back_as_it_was_after_a_restart(tmp_path):
         lambda store: store.training.finish("x", JobState.DONE),
         lambda store: store.comparisons.set("x"),
         lambda store: store.comparisons.get("x"),
-        lambda store: store.comparisons.draw_side("x", "y", lambda first, second: True),
+        lambda store: store.votes.draw("x", "y", lambda models, earlier: (0, 1)),
         lambda store: store.members.rename("x", "Ada"),
     ],
 )
@@ -217,8 +218,8 @@ def test_opening_marks_what_a_stopped_process_left_and_nothing_else(tmp_path):
     dataset = store.datasets.add_of_run("d", review_settings("answer-review"), "answer-review", ended, [])
     job = store.training.start("embedded", dataset, model.id, [])
     list_id = store.queries.sets()[0].id
-    half = store.comparisons.add_set("half", (model.id, other.id), list_id)
-    whole = store.comparisons.add_set("whole", (model.id, other.id), list_id)
+    half = store.comparisons.add_set("half", ComparisonSettings((model.id, other.id)), list_id)
+    whole = store.comparisons.add_set("whole", ComparisonSettings((model.id, other.id)), list_id)
     store.comparisons.open_set(whole, [], {"pairs": 0})
     store.close()
     store = open_store(tmp_path / "pairloop.db")

@@ -7,8 +7,8 @@ import pandas
 import pytest
 
 from pipeline.records import Outcome
-from pipeline.store.comparisons import StoredVote
 from pipeline.store.members import AUTOMATIC
+from pipeline.store.votes import StoredVote
 from pipeline.vote_files import COLUMNS, votes_csv
 from tests.workspace import add_comparison, add_model, person
 
@@ -104,7 +104,7 @@ def test_a_real_comparison_tells_who_stood_on_which_side(services):
     while shown := services.comparisons.next_pair(set_id, me):
         better = Outcome.MODEL_A if shown.text_a.startswith("First") else Outcome.MODEL_B
         services.comparisons.vote(shown.comparison_id, me, better, seconds=1.0)
-    votes = services.store.comparisons.votes(set_id)
+    votes = services.store.votes.of_set(set_id)
     queries = {query.id: query.text for query in services.store.queries.in_set(services.query_lists.all()[0].id)}
     text = votes_csv(votes, {model.id: model.name for model in pair}, queries)
     found = [row for row in rows(text) if row["annotator"] == "annotator-1"]

@@ -58,13 +58,13 @@ def test_everything_comes_back_and_goes_on_where_people_left(services, hub, tmp_
     services.comparisons.vote(pair.comparison_id, ada, "model_a", "because", "A better answer.")
     services.comparisons.undo(set_id, ada)
     services.comparisons.vote(pair.comparison_id, ada, "tie")
-    left = store.comparisons.side(pair.comparison_id, ada)
+    left = store.votes.drawn(pair.comparison_id, ada)
     sync_with(store, hub).sync_now()
     same_after_restore(store, hub, tmp_path)
     again = restored(hub, tmp_path / "new.db")
     assert again.members.by_token("a" * 64) == ada
-    assert again.comparisons.side(pair.comparison_id, ada) == left
-    assert [vote.outcome for vote in again.comparisons.votes(set_id)] == ["tie", "tie"]
+    assert again.votes.drawn(pair.comparison_id, ada) == left
+    assert [vote.outcome for vote in again.votes.of_set(set_id)] == ["tie", "tie"]
     again.close()
 
 
