@@ -171,7 +171,7 @@ def wire(panel: SetupPanel, handlers: SetupHandlers, dataset: gr.Dropdown, opene
     shown.success(None, js=_SCROLL_JS, **script)
     begins = (handlers.begin_field, handlers.begin_question, handlers.begin_metadata)
     for button, begin in zip((press.add_field, press.add_question, press.add_metadata), begins, strict=True):
-        button.click(shows_errors(begin), None, screen, **quiet).success(None, js=_BEGIN_JS, **script)
+        button.click(shows_errors(begin), dataset, screen, **quiet).success(None, js=_BEGIN_JS, **script)
     shape = [view.options, view.low, view.high]
     view.kind.input(shows_errors(handlers.choose_kind), [view.editing, view.kind, view.options], shape, **quiet)
     press.up.click(shows_errors(handlers.move_up), [dataset, view.editing], screen, **quiet)

@@ -44,6 +44,7 @@ KEYS = (
         (
             Key("Ctrl Enter", "submit, also while you type", "edit.submit", fixed=True),
             Key("0 to 9", "choose in the question with the focus, else the first without an answer"),
+            Key("q", "next question", "edit.question"),
             Key("[", "record before", "edit.back"),
             Key("]", "record after", "edit.next"),
             Key("d", "discard; you are asked first", "edit.discard"),
@@ -62,6 +63,8 @@ KEYS = (
             Key("2", "B is better", "compare.b", "vote-b"),
             Key("3", "tie", "compare.tie", "vote-tie"),
             Key("4", "both bad", "compare.bad", "vote-bad"),
+            Key("1 to 6", "in a ranking: the place of the next answer"),
+            Key("Enter", "give a ranking"),
             Key("s", "sources", "compare.sources"),
             Key("z", "undo", "compare.undo", "vote-undo"),
         ),
@@ -104,13 +107,17 @@ def wire(html: gr.HTML, handlers: HeaderHandlers) -> None:
 
 
 def header(name: str, backup: Words = UNKNOWN) -> str:
-    """Return the header's HTML. The page's script keeps what it says about the back-up true (backup.js)."""
+    """Return the header's HTML. The page's script keeps what it says about the back-up true (backup.js).
+
+    Until the name is known, none can be typed: the header that comes with it would take it away.
+    """
+    known = "" if name else "disabled "
     return (
         '<div class="pl-header"><span class="pl-brand">Pairloop</span>'
         f'<button type="button" class="pl-state" data-open-backup data-backup="{backup.kind}" title="{esc(backup.title)}">'
         f'{esc(backup.text)}</button><span class="pl-unseen" role="status" data-backup-told></span>'
         '<span class="pl-grow"></span>'
-        f'<label class="pl-state">You <input class="pl-name" data-name aria-label="Your name" maxlength="{MAX_NAME}" '
+        f'<label class="pl-state">You <input class="pl-name" data-name {known}aria-label="Your name" maxlength="{MAX_NAME}" '
         f'value="{esc(name)}"></label>'
         '<button type="button" class="pl-link-button" data-open-keys>Keys <kbd>?</kbd></button></div>'
     )

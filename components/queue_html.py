@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from components import _html
 from components._html import esc
 from components.record_html import first_words
 from pipeline.annotation.settings import DatasetSettings, MetadataKind, MetadataProperty
 from pipeline.records import Record, ResponseStatus
+from pipeline.review_numbers import shown
 from pipeline.store.responses import Version
 from pipeline.tasks import PENDING, Progress
 
@@ -144,9 +145,9 @@ def history_html(settings: DatasetSettings, versions: Sequence[Version]) -> str:
 
 def _version(settings: DatasetSettings, version: Version) -> str:
     values = "".join(
-        f"<dt>{esc(question.heading)}</dt><dd dir='auto'>{esc(_words(version.values[question.name]))}</dd>"
+        f"<dt>{esc(question.heading)}</dt><dd dir='auto'>{esc(shown(question, version.values[question.name]))}</dd>"
         for question in settings.questions
-        if question.name in version.values
+        if version.values.get(question.name) not in (None, "", [])
     )
     reason = f"<dt>Reason</dt><dd dir='auto'>{esc(version.reason)}</dd>" if version.reason else ""
     put = _json({"values": version.values, "marks": version.marks})
@@ -154,12 +155,6 @@ def _version(settings: DatasetSettings, version: Version) -> str:
         f"<li><b>{version.status.value.capitalize()}</b> {_html.ago(version.at)}<dl>{values}{reason}</dl>"
         f'<button type="button" class="pl-link-button" data-put="{put}">Put into the form</button></li>'
     )
-
-
-def _words(value: object) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    return ", ".join(f"{row['rank']}. {row['value']}" if isinstance(row, Mapping) else str(row) for row in value)
 
 
 def _json(value: object) -> str:

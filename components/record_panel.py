@@ -164,6 +164,10 @@ class RecordHandlers:
             raise RecordError("Choose the file again: the app was started anew in the meantime.")
         source = pending.source
         settings = propose_settings(source)
+        if not settings.fields:
+            raise RecordError(
+                "No column of this file holds texts to show. Make a dataset in Setup, and add the rows to it."
+            )
         ready = bool(settings.questions) and any(item.required for item in settings.questions)
         prepared = convert(settings, source, propose(settings, source))
         if not prepared.records:

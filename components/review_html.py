@@ -304,7 +304,7 @@ def retrieval(report: RetrievalReport | None) -> str:
     if report is None or not report.queries:
         return _html.note("No passage was marked in a submitted answer yet.")
     cards = "".join(
-        f'<div class="pl-card"><b>{item.value:.2f}</b><span>{esc(item.name)}{interval(item.low, item.high)}</span></div>'
+        f'<div class="pl-card"><b>{item.value:.2f}</b><span>{esc(item.name)}<br>{interval(item.low, item.high)}</span></div>'
         for item in report.metrics
     )
     passages = plural(report.passages, "passage", "passages")

@@ -125,17 +125,22 @@ class SetupHandlers:
         # The choice too: what was shown before may arrive after it was made.
         return _opened(section, item)._replace(parts=gr.Radio(value=chosen))
 
-    def begin_field(self) -> Screen:
+    def begin_field(self, dataset_id: str | None) -> Screen:
         """Open the form for a new field."""
-        return _new(FIELDS, "New field")
+        return self._begin(dataset_id, FIELDS, "New field")
 
-    def begin_question(self) -> Screen:
+    def begin_question(self, dataset_id: str | None) -> Screen:
         """Open the form for a new question."""
-        return _new(QUESTIONS, "New question")
+        return self._begin(dataset_id, QUESTIONS, "New question")
 
-    def begin_metadata(self) -> Screen:
+    def begin_metadata(self, dataset_id: str | None) -> Screen:
         """Open the form for a new metadata property."""
-        return _new(METADATA, "New metadata property")
+        return self._begin(dataset_id, METADATA, "New metadata property")
+
+    def _begin(self, dataset_id: str | None, section: str, title: str) -> Screen:
+        # Required at first, as in Argilla; but what records or answers that are there lack cannot be.
+        published = bool(dataset_id) and self._desk.get(dataset_id).published
+        return _new(section, title, section == METADATA or not published)
 
     def choose_kind(self, chosen: str | None, kind: str, options: str) -> tuple[gr.Textbox, gr.Number, gr.Number]:
         """Show what a part of the chosen kind has; a rating begins with 1 to 5."""
@@ -291,8 +296,8 @@ class SetupHandlers:
         return Renamed(dropdown(choices, dataset.id), dataset.name, state, publish, message, self._preview(dataset))
 
 
-def _new(section: str, title: str) -> Screen:
-    opened = _form(section, setup_parts.form_of(None, section), title)
+def _new(section: str, title: str, flag: bool) -> Screen:
+    opened = _form(section, setup_parts.form_of(None, section)._replace(flag=flag), title)
     return opened._replace(parts=gr.Radio(value=None), editing=setup_parts.key(section, ""))
 
 

@@ -111,6 +111,7 @@ def head() -> str:
         "backup.js",
         "keys.js",
         "pairloop.js",
+        "vote.js",
         "edit_notices.js",
         "edit_search.js",
         "edit_form.js",

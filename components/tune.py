@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 from gradio.components.plot import PlotData
 
-from components import _download, _html, charts
+from components import _download, _html, charts, new_comparison
 from components import compare as compare_screen
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
@@ -63,6 +63,7 @@ class Comparison(NamedTuple):
     model_1: gr.Dropdown
     model_2: gr.Dropdown
     query_list: gr.Dropdown
+    more: gr.Dropdown
     preview: str
     tabs: gr.Tabs
 
@@ -80,7 +81,7 @@ class TuneHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._tuner = services.tuner
-        self._compare = compare_screen.CompareHandlers(services)
+        self._compare = new_comparison.NewComparisonHandlers(services)
 
     def load_choices(self, dataset_id: str | None, base_id: str | None) -> Choices:
         """Return the datasets and the models that can be tuned; choices that still exist are kept."""
@@ -180,8 +181,9 @@ def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compa
     tab.train.click(shows_errors(handlers.start_training), chosen, jobs, api_visibility="private")
     ticked = tab.timer.tick(shows_errors(handlers.show_jobs), None, jobs, **quiet)
     ticked.success(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
-    new = [compare_tab.new, compare_tab.model_1, compare_tab.model_2, compare_tab.query_list, compare_tab.preview, tabs]
-    tab.compare.click(shows_errors(handlers.open_comparison), compare_tab.query_list, new, api_visibility="private")
+    new = compare_tab.new
+    boxes = [new.root, new.model_1, new.model_2, new.query_list, new.more, new.preview, tabs]
+    tab.compare.click(shows_errors(handlers.open_comparison), new.query_list, boxes, api_visibility="private")
 
 
 def _newest_finished(jobs: Sequence[TrainingJob]) -> TrainingJob | None:

@@ -185,6 +185,12 @@ class ComparisonDesk:
             raise ComparisonError("There is no vote to take back.")
         return vote
 
+    def places(self, vote: StoredVote) -> tuple[int, ...]:
+        """Return the ranks that a ranking gave to the cards of its person's screen, in their order."""
+        shown = self._store.votes.drawn(vote.comparison_id, vote.annotator_id)
+        cards = self._alike(shown)
+        return tuple(vote.ranks[cards.index(card)] for card in sorted(set(cards))) if vote.ranks else ()
+
     def names_after(self, comparison_id: str, annotator_id: str) -> tuple[str, ...]:
         """Return who wrote the answers, in the order of the screen, where that is shown after each vote; else ().
 

@@ -109,6 +109,35 @@ class Generation:
         self._store.runs.add_completion(completion)
         yield Asked(query, retrieval, asked.model_name, completion.text, completion)
 
+    def add_query(self, query_set_id: str, text: str, split: Split) -> Query:
+        """Store one more query in a set.
+
+        Raises:
+            QueryFileError: the query is empty or too long.
+        """
+        return self._store.queries.add_to(query_set_id, _checked(text), split)
+
+    def answers(self, query: Query, model_ids: Sequence[str]) -> tuple[Task, list[Completion]]:
+        """Have several models answer one query over the same contexts, at the same time; return when all have.
+
+        Raises:
+            ModelError: one of them gave no answer; no answer is kept then.
+            NotFoundError: there is no such model.
+        """
+        task = self._retrieved([query])[0]
+
+        async def all_of_them() -> list[Answer]:
+            return await asyncio.gather(*(self._answer(model_id, task) for model_id in model_ids))
+
+        given = self._background.submit(all_of_them()).result()
+        completions = [
+            completion_of(answer, None, model_id, query.id, task.retrieval.id)
+            for model_id, answer in zip(model_ids, given, strict=True)
+        ]
+        for completion in completions:
+            self._store.runs.add_completion(completion)
+        return task, completions
+
     def retriever_name(self) -> str:
         """Return the name of the retriever together with the state of the documents."""
         return f"{self._retriever.name} documents={self._library.fingerprint()}"

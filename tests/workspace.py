@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
 from pipeline.annotation.settings import Distribution
-from pipeline.comparison_settings import ComparisonSettings
+from pipeline.comparison_settings import ComparisonSettings, VoteForm
+from pipeline.preparation import comparison
 from pipeline.records import Answer, Context, Model, Response, ResponseStatus, Split, new_id
 from pipeline.services import Services, open_services
 from pipeline.settings import Settings
@@ -37,30 +39,29 @@ def add_comparison(
     texts: Sequence[Sequence[str]],
     queries: Sequence[str] = (),
     metadata: Mapping[str, Sequence[str]] | None = None,
+    **rules: object,
 ) -> str:
-    """Open a comparison of two models whose completions for query n are ``texts[n]``; return the set's id.
+    """Open a comparison of models whose completions for query n are ``texts[n]``; return the set's id.
 
-    ``metadata`` has a value for each query by name.
+    ``metadata`` has a value for each query by name; ``rules`` are further settings of the comparison.
     """
     asked = list(queries) or [f"Query number {n}?" for n in range(len(texts))]
     told = [{name: values[n] for name, values in (metadata or {}).items()} for n in range(len(asked))]
     list_id = services.store.queries.add_set(
         "Asked twice", [(text, Split.TEST, given) for text, given in zip(asked, told, strict=True)]
     )
-    set_id = services.store.comparisons.add_set(
-        "both by name", ComparisonSettings(tuple(model.id for model in models)), list_id
-    )
-    items = []
+    settings = ComparisonSettings(tuple(model.id for model in models), **rules)
+    set_id = services.store.comparisons.add_set("both by name", settings, list_id)
+    items: list[Comparison] = []
     for position, query in enumerate(services.store.queries.in_set(list_id)):
         context = Context("c1", "d1", "manual.md", "The passage that both models were given.", 0, 40, 1.5)
         retrieval = services.store.queries.add_retrievals("by hand", {query.id: [context]})[query.id]
-        ids = []
+        answers = []
         for model, text in zip(models, texts[position], strict=True):
-            completion = completion_of(Answer(text), None, model.id, query.id, retrieval.id)
-            services.store.runs.add_completion(completion)
-            ids.append(completion.id)
-        same = texts[position][0] == texts[position][1]
-        items.append(Comparison(new_id(), set_id, position, query.id, retrieval.id, *ids, same))
+            answers.append(completion_of(Answer(text), None, model.id, query.id, retrieval.id))
+            services.store.runs.add_completion(answers[-1])
+        size = len(answers) if settings.form is VoteForm.RANKING else 2
+        items += [comparison(set_id, len(items), retrieval, some) for some in combinations(answers, size)]
     services.store.comparisons.open_set(set_id, items, {"pairs": len(items)})
     return set_id
 

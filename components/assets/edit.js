@@ -139,6 +139,8 @@
     if (!event.target.closest || !event.target.closest('#edit-host')) return;
     if (event.key === 'Enter' && event.target.id === 'edit-reason' && !event.repeat) { event.preventDefault(); event.stopPropagation(); discard(); }
     if (event.key !== 'Escape') return;
+    const filter = event.target.closest('.pl-filter[open]');
+    if (filter) { filter.open = false; filter.querySelector('summary').focus(); return; }
     if (event.target.closest('#edit-discarding')) { closeDiscard(); part('edit-discard').focus(); return; }
     if (event.target.matches('textarea, input, [data-marked]')) { event.target.blur(); if (state.card) state.card.focus({preventScroll: true}); }
   });
@@ -154,6 +156,7 @@
     back: pressed('edit-back'),
     next: pressed('edit-next'),
     discard: pressed('edit-discard'),
+    question: here(() => Boolean(state.card) && form.goOn(state.card)),
     accept: here(accept),
     undo: here(() => { undo(); }),
     mark: here(() => Boolean(state.card) && form.mark(state.card)),

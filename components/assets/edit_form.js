@@ -243,6 +243,15 @@
     return those.length;
   };
 
+  // The question that was worked on last; the key for the next one goes on from there, round and round.
+  const last = new WeakMap();
+  const goOn = (card) => {
+    const all = questions(card);
+    if (!all.length) return false;
+    focusOn(all[(all.indexOf(last.get(card)) + 1) % all.length]);
+    return true;
+  };
+
   const press = (box) => { box.checked = box.type === 'checkbox' ? !box.checked : true; };
   const CHOOSE = {
     rating: (question, key) => {
@@ -276,6 +285,7 @@
     const question = choices.find((candidate) => candidate.contains(document.activeElement))
       || choices.find((candidate) => !isAnswered(candidate));
     if (!question || !CHOOSE[question.dataset.kind](question, key)) return false;
+    last.set(card, question);
     refresh(question);
     changed(card);
     return true;
@@ -292,6 +302,10 @@
     if (event.target.matches('textarea')) grow(event.target);
     refresh(question);
     changed(card);
+  });
+  document.addEventListener('focusin', (event) => {
+    const question = event.target.closest('.pl-record [data-question]');
+    if (question) last.set(cardOf(question), question);
   });
   // The text to mark is a text box for the keyboard's cursor only.
   document.addEventListener('beforeinput', (event) => { if (event.target.matches('[data-marked]')) event.preventDefault(); });
@@ -316,5 +330,5 @@
     if ('put' in button.dataset) { write(card, JSON.parse(button.dataset.put)); changed(card); }
   });
 
-  window.pairloopForm = {read, write, prepare, missing, focusOn, accept, digit, mark};
+  window.pairloopForm = {read, write, prepare, missing, focusOn, accept, digit, goOn, mark};
 })();

@@ -58,6 +58,13 @@
     return new Response(keepOpen(answer, () => fetched(input, init)), answer);
   };
 
+  // Gradio takes Tab for a key that opens the list of a dropdown, which then stays open over what is below it; Escape closes it.
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Tab' || !event.target.matches || !event.target.matches('input[role=combobox][aria-autocomplete]')) return;
+    event.stopPropagation();
+    event.target.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}));
+  }, true);
+
   const visible = window.pairloopKeys.visible;
   const press = (id) => {
     const element = document.getElementById(id);
@@ -75,10 +82,6 @@
     if (folded && !all.length) folded.click();
   };
   window.pairloopKeys.on('compare', {
-    a: () => press('vote-a'),
-    b: () => press('vote-b'),
-    tie: () => press('vote-tie'),
-    bad: () => press('vote-bad'),
     undo: () => press('vote-undo'),
     sources: toggleSources,
   });
@@ -141,7 +144,7 @@
 
   // Gradio refuses a whole upload because of one large file, in units of its own. Here that one is named and the others go in.
   const takeFiles = (event) => {
-    const block = event.target.closest && event.target.closest('#documents-upload, #runs-file, #records-upload, #storage-import');
+    const block = event.target.closest && event.target.closest('#documents-upload, #runs-file, #records-upload, #votes-upload, #storage-import');
     const input = block && block.querySelector('input[type=file]');
     const limit = window.gradio_config && window.gradio_config.max_file_size;
     const files = [...((event.type === 'drop' ? event.dataTransfer : input) || {files: []}).files];
@@ -196,7 +199,7 @@
   });
 
   // From a vote to the next pair, the fields are locked: what is typed meanwhile would belong to neither.
-  const ENDS = '#vote-a, #vote-b, #vote-tie, #vote-bad';
+  const ENDS = '#vote-a, #vote-b, #vote-tie, #vote-bad, #vote-rank';
   const ending = {};
   const lock = (screen, on) => Object.values(FIELDS[screen]).forEach((selector) => {
     const field = document.querySelector(selector);

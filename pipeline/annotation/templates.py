@@ -135,7 +135,7 @@ def templates(responses: int = 3) -> tuple[DatasetTemplate, ...]:
         DatasetTemplate(
             "comparison",
             "Comparison",
-            "Two responses side by side: which is better, a tie, or both bad, and why.",
+            "Two responses to one query: which is better, a tie, or both bad, and why.",
             _comparison(),
             "Comparison",
         ),

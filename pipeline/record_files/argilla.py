@@ -27,7 +27,10 @@ from pipeline.records import ResponseStatus
 
 SETTINGS, RECORDS, PEOPLE = ".argilla/settings.json", "records.json", ".argilla/people.json"
 _KINDS = {QuestionKind.LABEL: "label_selection", QuestionKind.MULTI_LABEL: "multi_label_selection"}
-UNSAID = "Argilla's file does not tell drafts and discards from submitted responses: all were read as submitted."
+UNSAID = (
+    "Argilla's file does not tell drafts and discards from submitted responses: "
+    "what answers every required question was read as submitted, the rest as drafts."
+)
 
 
 def is_nested(value: object) -> bool:
@@ -76,7 +79,8 @@ def _answers(items: object, people: Mapping[str, str]) -> list[tuple[str, Answer
         for name, answers in items.items():
             for number, item in enumerate(answers if isinstance(answers, list) else [], 1):
                 person = _person(item, number, people)
-                found.append((str(name), Answer(person, plain(item.get("value")), status_of(item.get("status")))))
+                status, told = status_of(item.get("status")), item.get("status") is not None
+                found.append((str(name), Answer(person, plain(item.get("value")), status, told=told)))
         return found
     for number, item in enumerate(items if isinstance(items, list) else [], 1):
         values = item.get("values") if isinstance(item, Mapping) else None

@@ -255,20 +255,24 @@ def _responses(settings: DatasetSettings, row: Row, plan: Plan) -> list[DumpResp
 def _response(settings: DatasetSettings, person: str, answers: Sequence[tuple[str, Answer]]) -> DumpResponse:
     first = answers[0][1]
     values = {name: question_value(_of(settings.question, name), answer.value) for name, answer in answers if name}
-    submitted = first.status is ResponseStatus.SUBMITTED
+    status = first.status if first.told or _is_complete(settings, values) else ResponseStatus.DRAFT
     try:
-        checked = check_values(settings, values, submitted)
+        checked = check_values(settings, values, status is ResponseStatus.SUBMITTED)
     except RecordError as error:
         raise RecordError(f"The answers of {person}: {error}") from error
     moment = max((answer.updated_at or 0.0 for _, answer in answers), default=0.0)
     return DumpResponse(
         person=person,
-        status=first.status,
+        status=status,
         values=checked,
         created_at=first.created_at or moment,
         updated_at=moment or first.created_at or 0.0,
         seconds=first.seconds,
     )
+
+
+def _is_complete(settings: DatasetSettings, values: Mapping[str, object]) -> bool:
+    return all(values.get(question.name) is not None for question in settings.questions if question.required)
 
 
 def _name(person: str) -> str:

@@ -34,15 +34,16 @@ def propose_settings(source: Source) -> DatasetSettings:
         return source.settings
     cells = {column: _cells(source, column) for column in source.columns}
     cells = {column: values for column, values in cells.items() if values}
+    answers = _by_question(cells)
     fields: list[Field] = []
     questions: dict[str, Question] = {}
     metadata: list[MetadataProperty] = []
     for column, values in cells.items():
-        asked = column.removesuffix(SUGGESTION).removesuffix(RESPONSES)
+        asked = _asked(column)
         if column.casefold() in _IDS:
             continue
         if asked != column:
-            questions.setdefault(plain_name(asked), _question(plain_name(asked), _answers(values)))
+            questions.setdefault(plain_name(asked), _question(plain_name(asked), answers[plain_name(asked)]))
         elif column.startswith(METADATA):
             metadata.append(_property(column.removeprefix(METADATA), values))
         elif (label := _label(column, values)) is not None:
@@ -62,6 +63,19 @@ def propose_settings(source: Source) -> DatasetSettings:
         tuple(questions.values()),
         metadata=tuple(unique.values()),
     )
+
+
+def _asked(column: str) -> str:
+    return column.removesuffix(SUGGESTION).removesuffix(RESPONSES)
+
+
+def _by_question(cells: Mapping[str, Sequence[object]]) -> dict[str, list[object]]:
+    """Return all answers to each question: what models suggest, and what people say, may be different options of it."""
+    found: dict[str, list[object]] = {}
+    for column, values in cells.items():
+        if (asked := _asked(column)) != column:
+            found.setdefault(plain_name(asked), []).extend(_answers(values))
+    return found
 
 
 def _title(column: str) -> str:

@@ -32,7 +32,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One person's answer to one question; times in seconds since the epoch, None where the file does not say."""
+    """One person's answer to one question; times in seconds since the epoch, None where the file does not say.
+
+    ``told`` is False where the file has no place for the status, so that it may as well be a draft.
+    """
 
     person: str
     value: object = None
@@ -40,6 +43,7 @@ class Answer:
     seconds: float = 0.0
     created_at: float | None = None
     updated_at: float | None = None
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,15 @@ ABOUT = {
         "Tasks with annotations, drafts and predictions, and the labelling config.",
     ),
     Form.CSV_RECORDS: ("CSV, one row per record", "With suggestions and everybody's answers, lists as JSON."),
-    Form.CSV_RESPONSES: ("CSV, one row per response", "With who answered, when, and in how many seconds."),
+    Form.CSV_RESPONSES: (
+        "CSV, one row per response",
+        "With who answered, when, and in how many seconds; without suggestions, and without records nobody answered.",
+    ),
     Form.PARQUET_RECORDS: ("Parquet, one row per record", "With suggestions and everybody's answers, lists as JSON."),
-    Form.PARQUET_RESPONSES: ("Parquet, one row per response", "With who answered, when, and in how many seconds."),
+    Form.PARQUET_RESPONSES: (
+        "Parquet, one row per response",
+        "With who answered, when, and in how many seconds; without suggestions, and without records nobody answered.",
+    ),
 }
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from pipeline.records import Context, Query, QuerySet, Retrieval, Split, id_of, new_id
 from pipeline.store.engine import Database
+from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import contexts_from_json, contexts_to_json, found, now, put
 from pipeline.store.schema import queries, query_sets, retrievals
+
+# Sets that nobody brought as a list: queries typed on Ask, those of visitors, and those of imported votes.
+NO_LISTS = ("asked", "live", "imported")
 
 
 class QueryStore:
@@ -38,10 +42,12 @@ class QueryStore:
             if set_id is None:
                 set_id = id_of("query set", "asked")
                 put(connection, query_sets, [{"id": set_id, "name": "Asked", "kind": "asked", "created_at": now()}])
-            count = connection.scalar(select(func.count()).where(queries.c.query_set_id == set_id))
-            row = _query_row(set_id, count, text, Split.TRAIN, {})
-            put(connection, queries, [row])
-        return Query(**{**row, "split": Split.TRAIN})
+            return _append(connection, set_id, text, Split.TRAIN)
+
+    def add_to(self, set_id: str, text: str, split: Split) -> Query:
+        """Store one more query at the end of a set."""
+        with self._db.write() as connection:
+            return _append(connection, set_id, text, split)
 
     def example_set(self) -> str | None:
         """Return the id of the list of the bundled example, or None while it is not in the workspace."""
@@ -49,10 +55,10 @@ class QueryStore:
             return connection.scalar(select(query_sets.c.id).where(query_sets.c.kind == "example"))
 
     def sets(self) -> list[QuerySet]:
-        """Return the lists, newest first, each with its number of queries; queries asked one by one are left out."""
+        """Return the lists, newest first, each with its number of queries; what is no list is left out."""
         size = select(func.count()).where(queries.c.query_set_id == query_sets.c.id).scalar_subquery().label("size")
         query = select(query_sets.c.id, query_sets.c.name, query_sets.c.created_at, size)
-        query = query.where(query_sets.c.kind != "asked").order_by(query_sets.c.id.desc())
+        query = query.where(query_sets.c.kind.not_in(NO_LISTS)).order_by(query_sets.c.id.desc())
         with self._db.read() as connection:
             return [QuerySet(**row) for row in connection.execute(query).mappings()]
 
@@ -77,8 +83,7 @@ class QueryStore:
     def by_ids(self, ids: Sequence[str]) -> dict[str, Query]:
         """Return queries by id."""
         with self._db.read() as connection:
-            rows = connection.execute(select(queries).where(queries.c.id.in_(ids))).mappings()
-            return {row["id"]: _query(row) for row in rows}
+            return {row_id: _query(row) for row_id, row in rows_by_id(connection, queries, list(ids)).items()}
 
     def retrievals_of(self, query_ids: Sequence[str], retriever: str) -> dict[str, Retrieval]:
         """Return the stored retrievals of queries by this retriever, by query id."""
@@ -106,6 +111,13 @@ class QueryStore:
             new = [_retrieval_row(retriever, *item) for item in contexts.items() if item[0] not in rows]
             put(connection, retrievals, new)
         return {row["query_id"]: _retrieval(row) for row in [*rows.values(), *new]}
+
+
+def _append(connection: Connection, set_id: str, text: str, split: Split) -> Query:
+    count = connection.scalar(select(func.count()).where(queries.c.query_set_id == set_id))
+    row = _query_row(set_id, count, text, split, {})
+    put(connection, queries, [row])
+    return Query(**{**row, "split": split})
 
 
 def _retrieval_row(retriever: str, query_id: str, contexts: Sequence[Context]) -> dict[str, object]:

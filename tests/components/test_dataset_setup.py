@@ -131,9 +131,16 @@ def test_a_rating_begins_with_one_to_five(setup):
 
 
 @pytest.mark.parametrize("begin", ["begin_field", "begin_question", "begin_metadata"])
-def test_a_new_part_begins_empty(setup, begin):
-    shown = getattr(setup, begin)()
+def test_a_new_part_begins_empty(setup, blank, begin):
+    shown = getattr(setup, begin)(blank)
     assert shown.form.visible and shown.title == "" and shown.editing.endswith("/") and shown.parts.value is None
+
+
+def test_a_new_field_or_question_is_required_at_first_until_the_dataset_is_published(empty, setup, blank):
+    assert setup.begin_field(blank).flag.value and setup.begin_question(blank).flag.value
+    answered(empty, setup, blank)
+    assert not setup.begin_field(blank).flag.value and not setup.begin_question(blank).flag.value
+    assert setup.begin_metadata(blank).flag.value
 
 
 def test_a_name_that_is_taken_is_refused_beside_the_form_and_nothing_is_lost(empty, setup, blank):

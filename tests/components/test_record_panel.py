@@ -119,6 +119,13 @@ def test_a_dataset_of_a_run_takes_none_but_a_file_can_become_one(harbour, tmp_pa
     assert made.published and made.settings.question("mood").values == ("bad", "good") and made.size == 6
 
 
+def test_a_file_without_texts_becomes_no_dataset_and_is_told_what_to_do(letters, tmp_path):
+    screen = looked(letters, tmp_path, "winner,loser\n" + "a,b\nb,a\n" * 4)
+    with pytest.raises(RecordError, match="holds texts to show. Make a dataset in Setup"):
+        letters.handlers.make_dataset(screen.pending)
+    assert len(letters.services.datasets.all()) == 1
+
+
 def test_a_whole_dataset_moves_to_another_workspace(letters, tmp_path):
     letters.handlers.add_records(letters.id, looked(letters, tmp_path, CSV).pending, True)
     record_id = letters.services.store.datasets.record_ids(letters.id)[0]

@@ -132,6 +132,25 @@ def test_records_that_argilla_writes_come_in_nested_and_flat(theirs, flatten):
     assert given[str(BO)].status is wanted and given[str(BO)].values == {"label": "pos"}
 
 
+def test_what_argilla_does_not_call_a_draft_is_one_where_a_required_answer_is_missing(theirs):
+    """Argilla's nested form has no status, and drafts stand in it among the rest."""
+    settings, _ = read_settings(json.dumps(theirs[0].serialize(), default=str), "settings.json")
+    begun = argilla.Record(
+        id="e-2",
+        fields={"text": "Hello", "chat": [{"role": "user", "content": "Hi"}]},
+        responses=[
+            argilla.Response("stars", 2, user_id=ADA, status="draft"),
+            argilla.Response("label", "pos", user_id=BO, status="submitted"),
+        ],
+    )
+    assert [question.name for question in settings.questions if question.required] == ["label"]
+    (item,) = prepared(settings, read_text(json.dumps(GenericIO.to_list([begun], flatten=False)), "records.json"))
+    assert {response.person: (response.status.value, response.values) for response in item.responses} == {
+        str(ADA): ("draft", {"stars": 2}),
+        str(BO): ("submitted", {"label": "pos"}),
+    }
+
+
 DUMP = Dump(
     "Letters to Ada",
     SETTINGS,

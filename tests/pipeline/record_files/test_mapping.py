@@ -145,3 +145,19 @@ def test_settings_are_proposed_from_what_the_columns_hold():
     ]
     assert [(q.name, q.kind.value, q.values) for q in settings.questions] == [("mood", "label", ("bad", "good"))]
     assert [(m.name, m.kind.value) for m in settings.metadata] == [("weight", "float")]
+
+
+def test_the_options_that_are_proposed_are_those_that_models_suggest_and_those_that_people_choose():
+    def task(number):
+        def choice(label):
+            return {"type": "choices", "from_name": "mood", "to_name": "text", "value": {"choices": [label]}}
+
+        said = [{"id": number, "completed_by": 1, "result": [choice("good")]}]
+        guess = [{"model_version": "m", "score": 0.5, "result": [choice("bad")]}]
+        return {"id": number, "data": {"text": f"Text {number}"}, "annotations": said, "predictions": guess}
+
+    source = read_text(json.dumps([task(1), task(2)]), "x.json")
+    settings = propose_settings(source)
+    assert settings.question("mood").values == ("bad", "good")
+    prepared = convert(settings, source, propose(settings, source))
+    assert len(prepared.records) == 2 and not prepared.problems
