@@ -101,6 +101,7 @@ def css_paths() -> list[Path]:
         ASSETS / "edit.css",
         ASSETS / "records.css",
         ASSETS / "review.css",
+        ASSETS / "charts.css",
         ASSETS / "results.css",
     ]
 
@@ -111,6 +112,7 @@ def head() -> str:
         "backup.js",
         "keys.js",
         "pairloop.js",
+        "results.js",
         "vote.js",
         "edit_notices.js",
         "edit_search.js",

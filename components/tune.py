@@ -9,10 +9,12 @@ from typing import NamedTuple
 import gradio as gr
 from gradio.components.plot import PlotData
 
-from components import _download, _html, charts, new_comparison
+from components import _download, _html, charts, new_comparison, tune_votes
 from components import compare as compare_screen
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
+from components._session import person
+from pipeline.corrections import Correction
 from pipeline.errors import TrainingError
 from pipeline.export import token_unit
 from pipeline.finetune.tuner import DataCard, Row
@@ -27,6 +29,7 @@ class TuneTab:
 
     root: gr.Tab
     dataset: gr.Dropdown
+    votes: tune_votes.TuneVotes
     card: gr.HTML
     preview: gr.HTML
     download: _download.Download
@@ -81,6 +84,7 @@ class TuneHandlers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._tuner = services.tuner
+        self.votes = tune_votes.TuneVotesHandlers(services)
         self._compare = new_comparison.NewComparisonHandlers(services)
 
     def load_choices(self, dataset_id: str | None, base_id: str | None) -> Choices:
@@ -93,27 +97,39 @@ class TuneHandlers:
         bases = [(model.name, model.id) for model in self._tuner.bases()]
         return Choices(dropdown(datasets, dataset_id), dropdown(bases, base_id))
 
-    def show_data(self, dataset_id: str | None) -> Data:
-        """Return the data card of a dataset."""
+    def show_data(
+        self, dataset_id: str | None, chosen: Sequence[str] | None = None, request: gr.Request = None
+    ) -> Data:
+        """Return the data card of a dataset and of the corrections of the comparisons that are chosen beside it."""
         if not dataset_id:
             text = "Submit reviewed answers on Edit. They become the rows of a training file here."
             off = gr.Button(interactive=False), gr.Button(interactive=False)
             return Data(_html.empty("No dataset yet", text), "", *off)
-        card = self._tuner.data_card(dataset_id)
+        card = self._tuner.data_card(dataset_id, self._corrections(chosen, request))
         buttons = gr.Button(interactive=bool(card.rows)), gr.Button(interactive=bool(card.rows))
         return Data(data_card(card), preview(card.rows), *buttons)
 
-    def download_rows(self, dataset_id: str | None) -> str:
+    def download_rows(
+        self, dataset_id: str | None, chosen: Sequence[str] | None = None, request: gr.Request = None
+    ) -> str:
         """Return the path of the training file, made now."""
         if not dataset_id:
             raise TrainingError("Choose a dataset first.")
-        return _download.write("pairloop-chat.jsonl", self._tuner.chat_jsonl(dataset_id))
+        return _download.write(
+            "pairloop-chat.jsonl", self._tuner.chat_jsonl(dataset_id, self._corrections(chosen, request))
+        )
 
-    def start_training(self, dataset_id: str | None, base_id: str | None) -> Jobs:
+    def start_training(
+        self,
+        dataset_id: str | None,
+        base_id: str | None,
+        chosen: Sequence[str] | None = None,
+        request: gr.Request = None,
+    ) -> Jobs:
         """Begin a job of the embedded trainer."""
         if not dataset_id or not base_id:
             raise TrainingError("Choose a dataset and the model to start from first.")
-        self._tuner.start(dataset_id, base_id)
+        self._tuner.start(dataset_id, base_id, self._corrections(chosen, request))
         return self.show_jobs()
 
     def show_jobs(self) -> Jobs:
@@ -138,6 +154,9 @@ class TuneHandlers:
         choices = self._compare.load_new(*self.compare_with_parent(), list_id)
         return Comparison(gr.Accordion(open=True), *choices, gr.Tabs(selected="compare"))
 
+    def _corrections(self, chosen: Sequence[str] | None, request: gr.Request) -> list[Correction]:
+        return self._services.corrections.corrections(chosen, person(self._services, request)) if chosen else []
+
     def _loss(self, job: TrainingJob, names: dict[str, str]) -> PlotData:
         name = names[job.model_id]
         losses = [float(value) for value in job.metrics["losses"]]
@@ -148,6 +167,7 @@ def build() -> TuneTab:
     """Lay out the tab."""
     with gr.Tab("Tune", id="tune") as root, gr.Column(elem_id="tune-screen", elem_classes=["pl-screen"]):
         dataset = build_dropdown("Dataset", "tune-dataset")
+        votes = tune_votes.build()
         card = gr.HTML("", elem_id="tune-card")
         with gr.Accordion("One row as the model sees it", open=False, elem_id="tune-preview"):
             row = gr.HTML("")
@@ -164,7 +184,7 @@ def build() -> TuneTab:
         compare = gr.Button("Compare it with its parent", visible=False, elem_id="tune-compare")
         loss = gr.Plot(show_label=False, visible=False, elem_id="tune-loss")
         timer = gr.Timer(1.0, active=False)
-    return TuneTab(root, dataset, card, row, download, base, train, jobs, loss, compare, timer)
+    return TuneTab(root, dataset, votes, card, row, download, base, train, jobs, loss, compare, timer)
 
 
 def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compare_screen.CompareTab) -> None:
@@ -174,11 +194,14 @@ def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compa
     jobs = [tab.jobs, tab.loss, tab.compare, tab.timer]
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     opened = tab.root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
-    opened.success(shows_errors(handlers.show_data), tab.dataset, data, **quiet)
+    given = [tab.dataset, tab.votes.chosen]
+    opened.success(shows_errors(handlers.show_data), given, data, **quiet)
+    tune_votes.wire(tab.votes, handlers.votes, [tab.root.select])
+    tab.votes.chosen.input(shows_errors(handlers.show_data), given, data, **quiet)
     tab.root.select(shows_errors(handlers.show_jobs), None, jobs, **quiet)
-    tab.dataset.input(shows_errors(handlers.show_data), tab.dataset, data, **quiet)
-    _download.wire(tab.download, handlers.download_rows, [tab.dataset])
-    tab.train.click(shows_errors(handlers.start_training), chosen, jobs, api_visibility="private")
+    tab.dataset.input(shows_errors(handlers.show_data), given, data, **quiet)
+    _download.wire(tab.download, handlers.download_rows, given)
+    tab.train.click(shows_errors(handlers.start_training), [*chosen, tab.votes.chosen], jobs, api_visibility="private")
     ticked = tab.timer.tick(shows_errors(handlers.show_jobs), None, jobs, **quiet)
     ticked.success(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
     new = compare_tab.new
@@ -201,6 +224,7 @@ def data_card(card: DataCard) -> str:
         (card.tokens, f"tokens ({token_unit()})"),
         (card.unchanged, "answers kept as suggested"),
     )
+    numbers += ((card.corrections, "corrections out of votes"),) if card.corrections else ()
     cards = "".join(f'<div class="pl-card"><b>{value:,}</b><span>{label}</span></div>' for value, label in numbers)
     return f'<div class="pl-cards">{cards}</div>{_checks(card)}'
 
@@ -219,6 +243,11 @@ def _checks(card: DataCard) -> str:
     words = ", ".join(f"{count} {what}" for count, what in left_out if count)
     if words:
         notes.append(_html.note(f"Left out: {words}."))
+    if card.barred:
+        which = "test query is" if card.barred == 1 else "test queries are"
+        notes.append(
+            _html.note(f"{card.barred} {which} trained on, and left out when the tuned model is compared.", "warn")
+        )
     if len(card.rows) < 10:
         notes.append(_html.note("Fewer than 10 rows: the tuned model will stay close to its parent.", "warn"))
     return "".join(notes)

@@ -7,7 +7,6 @@ that is the same for everybody, and counts.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +15,7 @@ from pipeline.comparison_settings import ComparisonSettings, Kind, RevealPolicy,
 from pipeline.errors import ComparisonError
 from pipeline.generation import Generation
 from pipeline.makers import masked
-from pipeline.orders import balanced_order
+from pipeline.orders import any_order, balanced_order
 from pipeline.preparation import Preparation, Preview, maker_names
 from pipeline.records import Context, Outcome, Query, Split
 from pipeline.revealed import ResultsReader, Revealed
@@ -189,7 +188,9 @@ class ComparisonDesk:
         """Return the ranks that a ranking gave to the cards of its person's screen, in their order."""
         shown = self._store.votes.drawn(vote.comparison_id, vote.annotator_id)
         cards = self._alike(shown)
-        return tuple(vote.ranks[cards.index(card)] for card in sorted(set(cards))) if vote.ranks else ()
+        ranks = [vote.ranks[cards.index(card)] for card in sorted(set(cards))] if vote.ranks else []
+        # A card of two answers takes two ranks, and one place.
+        return tuple(sorted(set(ranks)).index(rank) + 1 for rank in ranks)
 
     def names_after(self, comparison_id: str, annotator_id: str) -> tuple[str, ...]:
         """Return who wrote the answers, in the order of the screen, where that is shown after each vote; else ().
@@ -302,11 +303,7 @@ class ComparisonDesk:
 
     def _certainty(self, item: ComparisonSet) -> dict[frozenset[str], float]:
         """Return for each pair of models how far apart they are: the lead in decisive votes in standard errors."""
-        wins: Counter[tuple[str, str]] = Counter()
-        for vote in self._store.votes.of_set(item.id):
-            sides = (vote.left_model_id, vote.right_model_id)
-            if vote.outcome in (Outcome.MODEL_A, Outcome.MODEL_B):
-                wins[sides if vote.outcome is Outcome.MODEL_A else sides[::-1]] += 1
+        wins = self._store.votes.wins(item.id)
         pairs = {frozenset(pair) for pair in wins}
         lead = {pair: [wins[one, two] for one, two in _both_ways(pair)] for pair in pairs}
         return {pair: abs(one - two) / (one + two) ** 0.5 for pair, (one, two) in lead.items()}
@@ -318,7 +315,7 @@ class ComparisonDesk:
     def _blind(
         self, item: Comparison, settings: ComparisonSettings, annotator_id: str, place: tuple[int, int]
     ) -> BlindPair:
-        shown = self._store.votes.draw(item.id, annotator_id, balanced_order)
+        shown = self.draw(item, settings, annotator_id)
         answers = self._store.runs.by_ids(shown)
         names = maker_names(self._store.models.all())
         texts = [masked(answers[answer].text, names) for answer in shown]
@@ -327,6 +324,19 @@ class ComparisonDesk:
         query = self._store.queries.by_ids([item.query_id])[item.query_id]
         retrieval = self._store.queries.retrievals_by_id([item.retrieval_id])[item.retrieval_id]
         return BlindPair(item.id, query.text, retrieval.contexts, tuple(texts), *place, settings)
+
+    def draw(self, item: Comparison, settings: ComparisonSettings, annotator_id: str) -> tuple[str, ...]:
+        """Return the completions in the order in which this person sees them; drawn once and then kept.
+
+        Balance is foreseeable by whoever knows what was drawn before: after one pair with the tuned model on the left comes
+        one with it on the right. So only what this person knows nothing of is counted, and where the names are shown after
+        each vote, chance alone decides.
+        """
+        if settings.reveal is RevealPolicy.VOTE:
+            return self._store.votes.draw(item.id, annotator_id, any_order)
+        known = self._store.comparisons.opened_by(annotator_id)
+        told = {other.id for other in self.sets() if other.settings.reveal is RevealPolicy.VOTE}
+        return self._store.votes.draw(item.id, annotator_id, balanced_order, known | told)
 
     def _alike(self, shown: Sequence[str]) -> list[int]:
         """Return for each completion the number of the card that it is on: those with one text share a card."""

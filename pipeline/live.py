@@ -7,9 +7,9 @@ import threading
 from dataclasses import replace
 
 from pipeline.comparison_settings import ComparisonSettings, Kind, checked
+from pipeline.comparisons import ComparisonDesk
 from pipeline.errors import ComparisonError, ModelError
 from pipeline.generation import Generation
-from pipeline.orders import balanced_order
 from pipeline.preparation import Preparation, comparison
 from pipeline.records import Split
 from pipeline.store import Store
@@ -22,8 +22,9 @@ FAILED = "One of the two models gave no answer. Nothing was counted; ask again, 
 class LiveDesk:
     """Live comparisons: their creation, and the queries of visitors."""
 
-    def __init__(self, store: Store, generation: Generation) -> None:
+    def __init__(self, store: Store, generation: Generation, comparisons: ComparisonDesk) -> None:
         self._store = store
+        self._comparisons = comparisons
         self._generation = generation
         self._preparation = Preparation(store, generation)
         self._creating = threading.Lock()
@@ -73,5 +74,5 @@ class LiveDesk:
         self._store.comparisons.add([found])
         if found.identical:
             return False
-        self._store.votes.draw(found.id, member_id, balanced_order)
+        self._comparisons.draw(found, item.settings, member_id)
         return True

@@ -27,7 +27,7 @@ _SELF = (
     ),
     re.compile(
         rf"(?P<before>{_FIRST_PERSON}[^.!?\n]{{0,80}}\b(?:trained|developed|created|made|built|designed|called|named|based on)"
-        rf"(?:\s+by)?\s+)(?P<name>{_MODELS}|{_COMPANIES})\b",
+        rf"(?:\s+by)?\s+)(?P<name>{_COMPANIES}|{_MODELS})\b",
         re.IGNORECASE,
     ),
 )

@@ -33,3 +33,8 @@ def balanced_order(models: Sequence[str], earlier: Mapping[tuple[str, str], int]
     scored = [(imbalance(order), order) for order in permutations(range(len(models)))]
     least = min(score for score, _ in scored)
     return _CHANCE.choice([order for score, order in scored if score == least])
+
+
+def any_order(models: Sequence[str], earlier: Mapping[tuple[str, str], int]) -> tuple[int, ...]:
+    """Return the places of ``models`` in an order that chance alone decides, whatever was shown ``earlier``."""
+    return tuple(_CHANCE.sample(range(len(models)), len(models)))

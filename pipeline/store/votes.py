@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -51,6 +52,23 @@ class StoredVote:
         return {"left_model_id": self.shown[i], "right_model_id": self.shown[j], "outcome": outcome}
 
 
+@dataclass(frozen=True, slots=True)
+class VoteLog:
+    """The standing votes of a set in time order. While ``generation`` stays, votes were added at the end and nothing else.
+
+    ``version`` is that of the tables it was read at; ``given`` and ``undone`` are the numbers of :meth:`VoteStore.counts`.
+    """
+
+    votes: tuple[StoredVote, ...]
+    generation: int
+    version: tuple[int, ...]
+    given: int
+    undone: int
+
+
+# The votes of so many sets are kept as they were read.
+KEPT_LOGS = 8
+
 # Given the models of some completions, and how often this person saw one before another, the order to show them in.
 Choose = Callable[[Sequence[str], Mapping[tuple[str, str], int]], Sequence[int]]
 
@@ -60,10 +78,17 @@ class VoteStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._reading = threading.Lock()
+        self._logs: OrderedDict[str, VoteLog] = OrderedDict()
+        self._counts: tuple[tuple[int, ...], dict[str, tuple[int, int]]] = ((), {})
+        self._generation = 0
 
-    def draw(self, comparison_id: str, annotator_id: str, choose: Choose) -> tuple[str, ...]:
+    def draw(
+        self, comparison_id: str, annotator_id: str, choose: Choose, apart_from: Collection[str] = ()
+    ) -> tuple[str, ...]:
         """Return the completions in the order in which this person sees them, A first; drawn once and then kept.
 
+        What was drawn for them in the sets ``apart_from`` is not counted.
         Counting and storing are one transaction, so that two tabs of one person cannot unbalance the sides.
         """
         with self._db.write() as connection:
@@ -73,7 +98,7 @@ class VoteStore:
             ids = comparison_of(found(row, "comparison")).completion_ids
             model_of = _models_of(connection, ids)
             models = [model_of[item] for item in ids]
-            order = choose(models, _earlier(connection, annotator_id, models))
+            order = choose(models, _earlier(connection, annotator_id, models, apart_from))
             shown = tuple(ids[place] for place in order)
             key = {"comparison_id": comparison_id, "annotator_id": annotator_id}
             new = {"id": id_of("side", comparison_id, annotator_id), **key, "left_completion_id": shown[0]}
@@ -145,9 +170,36 @@ class VoteStore:
 
     def of_set(self, set_id: str) -> list[StoredVote]:
         """Return the standing votes of a set in time order, automatic ties included; a ranking is one vote."""
-        with self._db.read() as connection:
-            rows = connection.execute(_votes_query(comparisons.c.comparison_set_id == set_id)).mappings().all()
-            return _stored_votes(connection, rows)
+        return list(self.log(set_id).votes)
+
+    def log(self, set_id: str) -> VoteLog:
+        """Return the standing votes of a set as :meth:`of_set` does; of those that were read before, only new ones are read."""
+        with self._reading:
+            # Asked for first: what is read below is no older.
+            version = self._db.version(votes, comparisons, completions)
+            known = self._logs.get(set_id)
+            if known is None or known.version != version:
+                with self._db.read() as connection:
+                    known = self._read(connection, set_id, version, known)
+            self._logs[set_id] = known
+            self._logs.move_to_end(set_id)
+            while len(self._logs) > KEPT_LOGS:
+                self._logs.popitem(last=False)
+            return known
+
+    def _read(self, connection: Connection, set_id: str, version: tuple[int, ...], known: VoteLog | None) -> VoteLog:
+        in_set = comparisons.c.comparison_set_id == set_id
+        query = select(func.count(votes.c.id), func.count(votes.c.undone_at)).select_from(votes.join(comparisons))
+        given, undone = connection.execute(query.where(in_set)).one()
+        # A vote of another replica may be older than the newest one here: then there are fewer new ones than were given.
+        if known is not None and known.votes and known.undone == undone:
+            rows = connection.execute(_votes_query(in_set, votes.c.id > known.votes[-1].id)).mappings().all()
+            if len(rows) == given - known.given:
+                new = _stored_votes(connection, rows)
+                return VoteLog((*known.votes, *new), known.generation, version, given, undone)
+        rows = connection.execute(_votes_query(in_set)).mappings().all()
+        self._generation += 1
+        return VoteLog(tuple(_stored_votes(connection, rows)), self._generation, version, given, undone)
 
     def judged_by(self, set_id: str, annotator_id: str) -> set[str]:
         """Return the comparisons of a set that this person has a standing vote on."""
@@ -167,6 +219,26 @@ class VoteStore:
         with self._db.read() as connection:
             return Counter({row[0]: row[1] for row in connection.execute(query)})
 
+    def wins(self, set_id: str) -> Counter[tuple[str, str]]:
+        """Return how often one model won against another in the standing votes on the pairs of a set."""
+        left, right = completions.alias("left"), completions.alias("right")
+        query = (
+            select(left.c.model_id, right.c.model_id, votes.c.outcome, func.count())
+            .select_from(
+                votes.join(comparisons)
+                .join(left, votes.c.left_completion_id == left.c.id)
+                .join(right, votes.c.right_completion_id == right.c.id)
+            )
+            .where(comparisons.c.comparison_set_id == set_id, votes.c.undone_at.is_(None))
+            .where(votes.c.outcome.in_((Outcome.MODEL_A.value, Outcome.MODEL_B.value)))
+            .group_by(left.c.model_id, right.c.model_id, votes.c.outcome)
+        )
+        wins: Counter[tuple[str, str]] = Counter()
+        with self._db.read() as connection:
+            for a, b, outcome, count in connection.execute(query):
+                wins[(a, b) if outcome == Outcome.MODEL_A else (b, a)] += count
+        return wins
+
     def models_of(self, completion_ids: Collection[str]) -> dict[str, str]:
         """Return the ids of models by completion."""
         with self._db.read() as connection:
@@ -177,13 +249,18 @@ class VoteStore:
 
         A vote never changes otherwise, so what was computed from the votes of a set stands while these two numbers do.
         """
+        version = self._db.version(votes, comparisons)
+        if self._counts[0] == version:
+            return dict(self._counts[1])
         query = (
             select(comparisons.c.comparison_set_id, func.count(votes.c.id), func.count(votes.c.undone_at))
             .select_from(votes.join(comparisons))
             .group_by(comparisons.c.comparison_set_id)
         )
         with self._db.read() as connection:
-            return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+            counts = {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+        self._counts = (version, counts)
+        return dict(counts)
 
 
 def _drawn(connection: Connection, comparison_id: str, annotator_id: str) -> tuple[str, ...]:
@@ -201,8 +278,10 @@ def _shown(row: Mapping) -> tuple[str, ...]:
     return pair if left == pair[0] else pair[::-1]
 
 
-def _earlier(connection: Connection, annotator_id: str, models: Collection[str]) -> Counter[tuple[str, str]]:
-    """Count how often this person saw one of ``models`` before another, over every set."""
+def _earlier(
+    connection: Connection, annotator_id: str, models: Collection[str], apart_from: Collection[str]
+) -> Counter[tuple[str, str]]:
+    """Count how often this person saw one of ``models`` before another, over all sets but some."""
     one, two = completions.alias("one"), completions.alias("two")
     among = one.c.model_id.in_(models) & two.c.model_id.in_(models)
     query = (
@@ -213,6 +292,7 @@ def _earlier(connection: Connection, annotator_id: str, models: Collection[str])
             .join(two, comparisons.c.completion_2_id == two.c.id)
         )
         .where(sides.c.annotator_id == annotator_id, or_(among, sides.c.shown.is_not(None)))
+        .where(comparisons.c.comparison_set_id.not_in(sorted(apart_from)))
     )
     orders = [_shown(row) for row in connection.execute(query).mappings()]
     model_of = _models_of(connection, {item for order in orders for item in order})

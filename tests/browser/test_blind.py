@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from tests.recorder import Recorder
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
 pytestmark = pytest.mark.browser
@@ -17,17 +17,19 @@ NAMES = ("zqx-marlow-fennec", "zqx-ostrava-lemur")
 PAIRS = [(f"The first answer to query {n}.", f"Quite another answer to query {n}, and longer.") for n in range(6)]
 
 
-@pytest.fixture
-def workspace(tmp_path):
-    """A folder with a comparison of two models with marked names, and everything that must not be sent."""
-    services = open_workspace(tmp_path / "home")
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """An app with a comparison of two models with marked names, and everything that must not be sent."""
+    home = tmp_path_factory.mktemp("blind") / "home"
+    services = open_workspace(home)
     models = [add_model(services, name) for name in NAMES]
     set_id = add_comparison(services, tuple(models), PAIRS)
     secrets = [model.name for model in models] + [model.id for model in models]
     for item in services.store.comparisons.in_set(set_id):
         secrets += [item.completion_1_id, item.completion_2_id]
     services.close()
-    return tmp_path / "home", secrets
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as app:
+        yield app, secrets
 
 
 def disguises(secret: str) -> set[bytes]:
@@ -45,9 +47,9 @@ def leaks(sent: bytes, secrets: list[str]) -> list[tuple[str, bytes]]:
     return [(secret, form) for secret in secrets for form in disguises(secret) if form in sent]
 
 
-def test_a_browser_learns_no_model_before_the_reveal(workspace, open_person):
-    home, secrets = workspace
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app, Recorder(app.port) as recorder:
+def test_a_browser_learns_no_model_before_the_reveal(running, open_person):
+    app, secrets = running
+    with Recorder(app.port) as recorder:
         voter = open_person(recorder.url, path="/?tab=compare")
         for done in range(6):
             voter.sees("#compare-progress", f"{done} of 6")
@@ -72,9 +74,9 @@ def test_a_browser_learns_no_model_before_the_reveal(workspace, open_person):
         assert {name for name, _ in leaks(recorder.sent, secrets)} >= set(NAMES)
 
 
-def test_an_api_client_learns_no_model_before_the_reveal(workspace):
-    home, secrets = workspace
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app, Recorder(app.port) as recorder:
+def test_an_api_client_learns_no_model_before_the_reveal(running):
+    app, secrets = running
+    with Recorder(app.port) as recorder:
         client = Client(recorder.url)
         config = json.loads(client.get("/config"))
         for path in (
@@ -90,7 +92,7 @@ def test_an_api_client_learns_no_model_before_the_reveal(workspace):
         shown = client.call(by_name["show_next"]["id"], [set_id])
         assert "answer to query" in shown
         pair_id = json.loads(shown)["output"]["data"][0]
-        voted = client.call(by_name["vote_a"]["id"], [set_id, pair_id, None, "", ""])
+        voted = client.call(by_name["vote_a"]["id"], [set_id, pair_id, None, "", "", ""])
         assert "1 of 6" in voted
         # Asking for the results before they are opened, for pairs that do not exist, and with nonsense: refusals.
         client.call(by_name["show_results"]["id"], [set_id])
@@ -100,8 +102,8 @@ def test_an_api_client_learns_no_model_before_the_reveal(workspace):
         for name in ("download_ratings", "download_pairs"):
             client.call(by_name[name]["id"], [None])
         client.call(by_name["download_counted"]["id"], [])
-        client.call(by_name["vote_a"]["id"], [set_id, "no-such-pair", None, "", ""])
-        client.call(by_name["vote_a"]["id"], [None, None, "x", 5, {}])
+        client.call(by_name["vote_a"]["id"], [set_id, "no-such-pair", None, "", "", ""])
+        client.call(by_name["vote_a"]["id"], [None, None, "x", 5, {}, 7])
         client.get("/gradio_api/deep_link?session_hash=blind1")
         client.get("/monitoring/summary")
         assert leaks(recorder.sent, secrets) == []

@@ -97,7 +97,7 @@ class TestCompare:
         return add_comparison(services, (add_model(services, "secret-one"), add_model(services, "secret-two")), TEXTS)
 
     def vote(self, handlers, set_id, shown, name="vote_a", who=ADA, reason="", correction=""):
-        return getattr(handlers, name)(set_id, shown.pair_id, shown.shown_at, reason, correction, who)
+        return getattr(handlers, name)(set_id, shown.pair_id, shown.shown_at, reason, correction, "", who)
 
     def test_without_a_comparison_it_says_where_to_begin(self, handlers):
         assert "No comparison yet" in value(handlers.show_next(None, ADA).nothing)
@@ -137,10 +137,10 @@ class TestCompare:
     def test_what_is_no_vote_is_refused(self, services, handlers, set_id):
         shown = handlers.show_next(set_id, ADA)
         for act, kind in (
-            (lambda: handlers.vote_a(set_id, "", None, "", "", ADA), ComparisonError),
+            (lambda: handlers.vote_a(set_id, "", None, "", "", "", ADA), ComparisonError),
             (lambda: self.vote(handlers, set_id, shown, who=BO), ComparisonError),
             (lambda: self.vote(handlers, set_id, shown, who=NOBODY), PipelineError),
-            (lambda: handlers.vote_a(set_id, "nothing", None, "", "", ADA), NotFoundError),
+            (lambda: handlers.vote_a(set_id, "nothing", None, "", "", "", ADA), NotFoundError),
             (lambda: handlers.undo_vote(None, ADA), ComparisonError),
             (lambda: handlers.undo_vote(set_id, ADA), ComparisonError),
         ):
@@ -154,7 +154,7 @@ class TestCompare:
         other = type(child)(**{**{name: getattr(child, name) for name in child.__slots__}, "id": "z" * 26,
                                "name": "secret-other", "config": weights})  # fmt: skip
         services.store.models.add(other)
-        new = handlers.load_new(None, None, None)
+        new = handlers.new.load_new(None, None, None)
         assert value(new.model_1) == other.id and value(new.model_2) == services.registry.all()[0].id
         assert f"{len(TEST)} test queries" in new.preview
         created = handlers.create_comparison(value(new.model_1), value(new.model_2), value(new.query_list))
@@ -167,8 +167,8 @@ class TestCompare:
 
     def test_a_comparison_that_cannot_be_is_refused_with_what_to_do(self, services, handlers):
         base, list_id = services.registry.all()[0].id, services.query_lists.all()[0].id
-        assert "needs two models" in handlers.preview_new(base, None, list_id)
-        assert "two different models" in handlers.preview_new(base, base, list_id)
+        assert "needs two models" in handlers.new.preview_new(base, None, list_id)
+        assert "different models" in handlers.new.preview_new(base, base, list_id)
         for chosen in ((None, None, None), (base, base, list_id)):
             with pytest.raises(ComparisonError):
                 handlers.create_comparison(*chosen)
@@ -191,6 +191,21 @@ class TestCompare:
         assert "Answers are being made" in value(waiting.nothing) and waiting.timer.active
 
 
+def _downloads(share):
+    with_pair = (
+        share.download_numbers,
+        share.download_report,
+        share.download_chart,
+        share.draw_bar,
+        share.draw_over_time,
+    )
+    return (
+        share.download_votes,
+        share.make_link,
+        *(lambda set_id, me, act=act: act(set_id, None, me) for act in with_pair),
+    )
+
+
 class TestResults:
     @pytest.fixture
     def handlers(self, services):
@@ -205,14 +220,14 @@ class TestResults:
         shown = handlers.show_next(set_id, who)
         while shown.pair_id:
             better = handlers.vote_a if shown.pair.index("in short") < shown.pair.index("goes on") else handlers.vote_b
-            shown = better(set_id, shown.pair_id, shown.shown_at, "", "", who)
+            shown = better(set_id, shown.pair_id, shown.shown_at, "", "", "", who)
 
     def test_before_somebody_opens_the_results_nothing_of_them_is_told(self, handlers, services, set_id):
         self.judge(services, set_id)
         shown = handlers.show_results(set_id, ADA)
         assert shown.gate.visible and not shown.content.visible and "every pair" in shown.gate_text
         assert "-one" not in repr(shown) + repr(choices(handlers.load_comparisons(None, ADA)))
-        for act in (handlers.download_votes, handlers.download_chart):
+        for act in _downloads(handlers.share):
             with pytest.raises(ComparisonError, match="Open the results first"):
                 act(set_id, ADA)
 
@@ -233,10 +248,10 @@ class TestResults:
     def test_files_hold_the_votes_and_a_page_that_needs_no_network(self, handlers, services, set_id):
         self.judge(services, set_id)
         handlers.reveal_results(set_id, ADA)
-        with open(handlers.download_votes(set_id, ADA), encoding="utf-8", newline="") as file:
+        with open(handlers.share.download_votes(set_id, ADA), encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 4 and {row["annotator"] for row in rows} == {"annotator-1"}
-        page = Path(handlers.download_chart(set_id, ADA)).read_text(encoding="utf-8")
+        page = Path(handlers.share.download_chart(set_id, None, ADA)).read_text(encoding="utf-8")
         assert "first-one better" in page and '<script src="http' not in page
 
     def test_checks_call_no_probability_zero_and_count_only_votes_with_a_known_time(self):
@@ -255,7 +270,7 @@ class TestResults:
     def test_queries_that_were_left_out_are_counted_with_the_reason(self, services):
         twins = services.store.queries.add_set("Twins", [(text, Split.TEST, {}) for text in (*TRAIN[:2], TEST[0])])
         one, two = add_model(services, "one").id, add_model(services, "two").id
-        preview = compare.CompareHandlers(services).preview_new(one, two, twins)
+        preview = compare.CompareHandlers(services).new.preview_new(one, two, twins)
         assert "1 test query." in preview and "2 more are barred: they are reviewed on Edit" in preview
         assert "2 barred because they are reviewed on Edit" in results.prepared({"pairs": 1, "barred": 2})
 
@@ -265,7 +280,7 @@ class TestResults:
 
     def test_what_is_missing_is_said(self, handlers):
         assert "No comparison yet" in handlers.show_results(None, ADA).gate_text
-        for act in (handlers.reveal_results, handlers.download_votes, handlers.download_chart):
+        for act in (handlers.reveal_results, *_downloads(handlers.share)):
             with pytest.raises(ComparisonError, match="Choose a comparison"):
                 act(None, ADA)
             with pytest.raises(PipelineError):
@@ -300,6 +315,10 @@ class TestSettingsAndHeader:
         assert 'value="Ada Lovelace"' in handlers.rename_person(event(name="  Ada \n Lovelace "), ADA)
         assert 'value="Ada Lovelace"' in handlers.show_header(ADA)
         assert "Ada" not in handlers.show_header(BO)
+
+    def test_no_name_is_typed_into_a_field_that_is_replaced_when_the_name_is_known(self, services):
+        assert " disabled " in header.header("")
+        assert "disabled" not in header.HeaderHandlers(services).show_header(ADA)
 
     @pytest.mark.parametrize("data", [{"name": " "}, {"name": "n" * 41}, {}])
     def test_what_is_no_name_is_refused(self, services, data):

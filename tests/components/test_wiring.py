@@ -159,7 +159,8 @@ OPENED = {
     **dict.fromkeys(("load_models", "show_run", "load_datasets", "show_data", "show_next", "show_results"), (None,)),
     **dict.fromkeys(("load_comparisons", "load_comparisons_1"), (None,)),
     **dict.fromkeys(("load_choices", "load_choices_1"), (None, None)),
-    **dict.fromkeys(("load_new", "preview_new"), (None, None, None)),
+    "load_new": (None, None, None, []),
+    "preview_new": (None, None, None, [], "prepared", "pairs", "end", "", 0, False),
 }
 
 

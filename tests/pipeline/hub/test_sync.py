@@ -460,7 +460,7 @@ def test_stopping_sends_what_waits_and_a_hanging_hub_does_not_hold_it_up(store, 
     work(store, name="more")
     begun = time.monotonic()
     slow.stop(1.0)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 8
     hub.heal()
 
 
