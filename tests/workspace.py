@@ -25,9 +25,11 @@ def open_workspace(home: Path, **settings) -> Services:
     return open_services(Settings(home=home, **{"example": False, **settings}))
 
 
-def add_model(services: Services, name: str, parent: str | None = None) -> Model:
-    """Register an embedded model under a name."""
-    config = services.registry.all()[0].config
+def add_model(
+    services: Services, name: str, parent: str | None = None, config: Mapping[str, object] | None = None
+) -> Model:
+    """Register an embedded model under a name, with the weights of the default one where none are given."""
+    config = config or services.registry.all()[0].config
     model = Model(new_id(), name, "extractive", config, "answer-review", parent_id=parent, created_at=time.time())
     services.store.models.add(model)
     return model

@@ -1,12 +1,11 @@
 """Nothing that the server sends before the reveal tells which model wrote which side: every byte is recorded and searched."""
 
-import base64
-import hashlib
 import json
 import urllib.request
 
 import pytest
 
+from tests.leaks import leaks
 from tests.recorder import Recorder
 from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
@@ -30,21 +29,6 @@ def running(tmp_path_factory):
     services.close()
     with QuickApp(home, PAIRLOOP_EXAMPLE="0") as app:
         yield app, secrets
-
-
-def disguises(secret: str) -> set[bytes]:
-    """Return a secret as text, reversed, in hex, base64, and as the usual hashes."""
-    raw = secret.encode()
-    found = {raw, raw.upper(), raw[::-1], raw.hex().encode(), base64.b64encode(raw).rstrip(b"=")}
-    found |= {base64.urlsafe_b64encode(raw).rstrip(b"=")}
-    for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_256"):
-        digest = hashlib.new(name, raw)
-        found |= {digest.hexdigest().encode()[:16], base64.b64encode(digest.digest())[:16]}
-    return found
-
-
-def leaks(sent: bytes, secrets: list[str]) -> list[tuple[str, bytes]]:
-    return [(secret, form) for secret in secrets for form in disguises(secret) if form in sent]
 
 
 def test_a_browser_learns_no_model_before_the_reveal(running, open_person):

@@ -1,0 +1,197 @@
+"""Votes of every form in a browser: rankings by key, criteria, a time to read, names after the vote, live queries."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
+from pipeline.records import Outcome
+from pipeline.store import open_store
+from pipeline.store.members import AUTOMATIC
+from tests.browser.accessible import violations
+from tests.browser.person import WAIT
+from tests.material import add_manual
+from tests.servers import QuickApp
+from tests.workspace import add_comparison, add_model, open_workspace
+
+pytestmark = pytest.mark.browser
+
+LONG = "\n\n".join(f"Paragraph {n} of an answer that is long enough to scroll, whatever the window." for n in range(40))
+TEXTS = [
+    ("Within a day. [1]", "After **five** days, says the manual.", "I am ChatGPT: soon."),
+    ("| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nprint(1)\n```", "مرحبا بالعالم", "Third."),
+    (LONG, LONG.replace("Paragraph", "Passage"), "Short."),
+]
+QUERIES = ("How soon?", "Show a table", "Where are the showers?")
+
+
+@pytest.fixture(scope="module")
+def comparisons(tmp_path_factory):
+    """An app with one comparison of every form; returns its address and the names that the dropdown gives them."""
+    folder = tmp_path_factory.mktemp("voting")
+    services = open_workspace(folder / "home")
+    add_manual(services, folder)
+    models = [add_model(services, name) for name in ("zebra-one", "zebra-two", "zebra-three")]
+    pairs = [text[:2] for text in TEXTS]
+    for rules in (
+        {"criteria": ("Correct", "Easy to read")},
+        {"min_read_seconds": 3.0, "reveal": RevealPolicy.VOTE},
+    ):
+        add_comparison(services, models[:2], pairs, QUERIES, **rules)
+    add_comparison(services, models, TEXTS, QUERIES, form=VoteForm.RANKING)
+    # Nothing but the number of sentences differs, so that the two do not answer alike.
+    weights = {**models[0].config, "sentences": 1, "threshold": 0.0}
+    other = add_model(services, "zebra-live", config=weights)
+    services.live.create(ComparisonSettings((models[0].id, other.id), reveal=RevealPolicy.VOTE))
+    services.close()
+    with QuickApp(folder / "home", PAIRLOOP_EXAMPLE="0") as app:
+        yield app
+
+
+@pytest.fixture
+def voter(comparisons, open_person):
+    return open_person(comparisons.url, path="/?tab=compare")
+
+
+def choose(person, number, name="Asked twice"):
+    person.choose("compare-chosen", f"Comparison {number} · {name}")
+
+
+def ballot(person):
+    return json.loads(person.page.evaluate("window.pairloopBallot()"))
+
+
+def stored(app, number):
+    """Return the votes of people on a comparison, read beside the running app."""
+    store = open_store(app.home / "pairloop.db")
+    try:
+        set_id = sorted(item.id for item in store.comparisons.sets())[number - 1]
+        return [vote for vote in store.votes.of_set(set_id) if vote.annotator_id != AUTOMATIC]
+    finally:
+        store.close()
+
+
+def test_a_ranking_is_given_by_keys_kept_over_a_reload_and_taken_back(voter, comparisons):
+    choose(voter, 3)
+    voter.sees("#compare-progress", "0 of 3")
+    expect(voter.page.locator("#compare-pair .pl-side")).to_have_count(3)
+    voter.looks()
+    for digit in "212":
+        voter.page.keyboard.press(digit)
+    assert ballot(voter)["places"] == [2, 1, 2]
+    voter.page.reload()
+    choose(voter, 3)
+    voter.page.wait_for_function("JSON.parse(window.pairloopBallot()).places.join() === '2,1,2'")
+    voter.page.keyboard.press("Enter")
+    voter.sees("#compare-progress", "1 of 3")
+    # The next cards are empty: nothing of the ranking before is left on them, and none is taken without places.
+    assert ballot(voter)["places"] == [0, 0, 0]
+    voter.press("vote-rank")
+    voter.toast("Give every answer a place")
+    voter.press("vote-undo")
+    voter.sees("#compare-progress", "0 of 3")
+    voter.page.wait_for_function("JSON.parse(window.pairloopBallot()).places.join() === '2,1,2'")
+    voter.press("vote-rank")
+    voter.sees("#compare-progress", "1 of 3")
+    (vote,) = stored(comparisons, 3)
+    assert sorted(vote.ranks) == [1, 2, 2] and len(set(vote.shown)) == 3
+
+
+def test_criteria_go_with_the_vote_and_come_back_with_undo(voter, comparisons):
+    choose(voter, 1)
+    voter.sees("#compare-criteria", "Easy to read")
+    voter.looks()
+    voter.page.locator("#compare-criteria [data-criterion='Correct'] label").filter(has_text="both bad").click()
+    voter.type_into("vote-reason", "Because.")
+    voter.press("vote-b")
+    voter.sees("#compare-progress", "1 of 3")
+    assert ballot(voter)["criteria"] == {}
+    voter.press("vote-undo")
+    voter.sees("#compare-progress", "0 of 3")
+    voter.page.wait_for_function("JSON.parse(window.pairloopBallot()).criteria.Correct === 'both_bad'")
+    assert voter.text_of("vote-reason") == "Because."
+    voter.press("vote-b")
+    voter.sees("#compare-progress", "1 of 3")
+    (vote,) = stored(comparisons, 1)
+    assert vote.criteria == {"Correct": Outcome.BOTH_BAD} and vote.outcome is Outcome.MODEL_B
+
+
+def test_a_vote_waits_for_the_time_to_read_and_then_tells_the_names(voter):
+    choose(voter, 2)
+    voter.sees("#vote-read", "you can vote in")
+    voter.page.keyboard.press("1")
+    voter.sees("#compare-progress", "0 of 3")
+    expect(voter.page.locator("[data-reading]")).to_have_count(0, timeout=WAIT)
+    voter.press("vote-a")
+    voter.sees("#compare-told", "Your last vote: A was zebra-")
+    voter.sees("#compare-progress", "1 of 3")
+    expect(voter.page.locator("#vote-undo")).to_have_count(0)
+
+
+def test_a_live_query_brings_two_answers_at_once(voter):
+    choose(voter, 4, "Live queries")
+    voter.sees("#compare-nothing", "Both answers come at the same moment")
+    voter.type_into("compare-query", "Where are the showers?")
+    voter.press("compare-ask")
+    voter.sees("#compare-pair", "Where are the showers?")
+    expect(voter.page.locator("#compare-pair .pl-side")).to_have_count(2)
+    assert "zebra" not in voter.page.content()
+    voter.press("vote-tie")
+    voter.sees("#compare-told", "zebra-live")
+    voter.sees("#compare-nothing", "Ask something")
+    assert voter.text_of("compare-query") == ""
+
+
+def test_long_answers_scroll_together_and_all_are_drawn_alike(voter):
+    choose(voter, 1)
+    voter.sees("#compare-criteria", "Easy to read")
+    for _ in range(3):
+        if "Paragraph" in voter.find("#compare-pair").inner_text():
+            break
+        before = voter.find("#compare-progress").inner_text()
+        voter.press("vote-tie")
+        expect(voter.find("#compare-progress")).not_to_have_text(before)
+    left, right = (voter.page.locator(".pl-side-text").nth(n) for n in (0, 1))
+    left.evaluate("side => { side.scrollTop = 400; }")
+    voter.page.wait_for_function("document.querySelectorAll('.pl-side-text')[1].scrollTop > 300")
+    boxes = [side.bounding_box() for side in (left, right)]
+    assert boxes[0]["width"] == boxes[1]["width"] and boxes[0]["y"] == boxes[1]["y"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_every_form_fits_and_is_accessible(comparisons, open_person, width, scheme):
+    person = open_person(
+        comparisons.url, path="/?tab=compare", viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    for number in (3, 1):
+        choose(person, number)
+        person.sees("#compare-progress", "of 3")
+        bar = "#rank-bar" if number == 3 else "#vote-bar"
+        expect(person.find(bar)).to_be_in_viewport()
+        assert person.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert violations(person.page) == []
+    person.unfold("compare-new")
+    person.sees("#compare-preview", "test queries")
+    person.unfold("compare-how")
+    person.sees("#compare-how", "Seconds to read")
+    assert person.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert violations(person.page) == []
+
+
+def test_more_models_are_chosen_with_a_preview_and_ranked(comparisons, open_person):
+    lead = open_person(comparisons.url, path="/?tab=compare")
+    lead.unfold("compare-new")
+    lead.sees("#compare-preview", "3 test queries. Both models")
+    lead.unfold("compare-how")
+    lead.choose("compare-more", "zebra-one")
+    lead.sees("#compare-preview", "All 3 models")
+    lead.page.keyboard.press("Escape")
+    lead.page.get_by_label("All answers to a query, put in order").check()
+    lead.sees("#compare-preview", "3 rankings for each person")
+    lead.press("compare-create")
+    # The other two queries fit nothing in the documents, so that all three models refuse alike.
+    lead.sees("#compare-progress", "0 of 1")
+    expect(lead.page.locator("#compare-pair .pl-side").first).to_be_visible(timeout=WAIT)
+    assert "zebra" not in lead.find("#compare-screen").inner_text()
