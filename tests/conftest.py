@@ -6,7 +6,14 @@ import pytest
 
 from tests.workspace import open_workspace
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+TESTS = Path(__file__).resolve().parent
+SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start real apps and browsers: the quick ones then fill what is left, on every worker alike."""
+    places = [TESTS, TESTS / "browser"]
+    items.sort(key=lambda item: places.index(item.path.parent) if item.path.parent in places else len(places))
 
 
 @pytest.fixture(scope="session")

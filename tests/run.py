@@ -31,7 +31,8 @@ def main() -> int:
 def everything() -> list[str]:
     """Return pytest's arguments for all tests: files side by side, since many of them wait for a browser or a clock."""
     workers = max(2, min(4, os.cpu_count() or 2))
-    return ["-n", str(workers), "--dist", "loadfile"]
+    # In the order of tests/conftest.py; xdist would end with the files of few tests, which are the slow ones.
+    return ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def install() -> Path:

@@ -11,6 +11,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.warm import WARM, Forked
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -37,13 +39,11 @@ class AppProcess:
             **environment,
         }
         self.log = home.parent / f"{home.name}.log"
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen | Forked | None = None
 
     def start(self, timeout: float = 90) -> AppProcess:
         """Start and wait until the app answers."""
-        with self.log.open("ab") as log:
-            command = [sys.executable, "app.py"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        self._process = self._begin()
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -55,6 +55,11 @@ class AppProcess:
             except OSError:
                 time.sleep(0.1)
         raise AssertionError(f"the app did not answer in {timeout} s: {self.log.read_text()[-3000:]}")
+
+    def _begin(self) -> subprocess.Popen:
+        with self.log.open("ab") as log:
+            command = [sys.executable, "app.py"]
+            return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
 
     def second(self, home: Path, port: int) -> subprocess.CompletedProcess:
         """Start another app over a folder and a port, and wait for its end."""
@@ -83,3 +88,14 @@ class AppProcess:
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait(10)
+
+
+class QuickApp(AppProcess):
+    """The same, forked from a process that has imported the app: takes no variables that libraries read at their import."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        assert all(name.startswith(("PAIRLOOP_", "OPENAI_")) for name in environment), environment
+        super().__init__(home, **environment)
+
+    def _begin(self) -> subprocess.Popen | Forked:
+        return WARM.start(self._environment, self.log) if hasattr(os, "fork") else super()._begin()

@@ -1,8 +1,10 @@
 """The app as a process that is killed while people work, and stopped while they look: what was acknowledged is kept."""
 
 import random
+import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,14 @@ from tests.visitor import Visitor
 from tests.workers import PIECES, check, prepare_work, tokens_of, work_until_killed
 
 
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return prepare_work(tmp_path_factory.mktemp("work"))
+
+
 @pytest.fixture
-def prepared(tmp_path):
-    return prepare_work(tmp_path)
+def prepared(workspace, tmp_path):
+    return Path(shutil.copytree(workspace, tmp_path / "home"))
 
 
 def test_what_was_acknowledged_survives_a_kill_at_any_moment_and_a_stop_ends_cleanly(prepared):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import sqlite3
 import threading
 import time
@@ -39,9 +40,14 @@ def hub():
         yield server
 
 
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return prepare_work(tmp_path_factory.mktemp("work"))
+
+
 @pytest.fixture
-def prepared(tmp_path):
-    return prepare_work(tmp_path)
+def prepared(workspace, tmp_path):
+    return Path(shutil.copytree(workspace, tmp_path / "home"))
 
 
 def app_with(hub: HubServer, home: Path, **more: str) -> AppProcess:
@@ -127,10 +133,6 @@ def test_kills_and_faults_at_any_moment_lose_double_and_rewrite_nothing(hub, pre
     app = app_with(hub, prepared)
     hub.add_repo(REPO, private=True)
 
-    def later(app: AppProcess) -> None:
-        time.sleep(dice.uniform(0.0, 4.0))
-        app.kill()
-
     with failing(hub, dice):
         for number in range(ROUNDS):
             with app:
@@ -182,8 +184,10 @@ def test_a_stop_sends_what_waits_and_ends_in_time_even_if_the_hub_hangs(hub, pre
     app = app_with(hub, prepared, PAIRLOOP_SYNC_SECONDS="3600")
 
     def stop(app: AppProcess) -> None:
-        time.sleep(2)
-        assert len(noted(prepared, "NOT in_repo")) > 20
+        deadline = time.monotonic() + 30
+        while len(noted(prepared, "NOT in_repo")) <= 20:
+            assert time.monotonic() < deadline, "too little waits to be sent"
+            time.sleep(0.1)
         timed_stop(app)
 
     with app:

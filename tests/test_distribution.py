@@ -13,7 +13,7 @@ from pipeline.records import ResponseStatus
 from pipeline.store import open_store
 from pipeline.store.datasets import NewRecord
 from tests.annotator import Annotator
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 PEOPLE, RECORDS, WANTED, QUORUM = 20, 90, 2, 3
@@ -81,7 +81,7 @@ class Worker:
 
 def test_twenty_people_at_once_leave_no_record_over_assigned_and_none_starved(letters):
     home, dataset = letters
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app:
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as app:
         ready = threading.Barrier(PEOPLE)
         workers = [Worker(app.url, dataset, seed, ready) for seed in range(PEOPLE)]
         with ThreadPoolExecutor(PEOPLE) as pool:

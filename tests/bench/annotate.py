@@ -45,20 +45,25 @@ class Connection:
 
     def __init__(self, port: int) -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._cookie = f"{COOKIE}={secrets.token_hex(32)}"
+        self.cookie = f"{COOKIE}={secrets.token_hex(32)}"
 
     def post(self, path: str, body: dict) -> dict:
         """Send JSON and return the JSON that is answered."""
-        headers = {"Content-Type": "application/json", "X-Pairloop": "1", "Cookie": self._cookie}
+        headers = {"Content-Type": "application/json", "X-Pairloop": "1", "Cookie": self.cookie}
         self._http.request("POST", path, json.dumps(body), headers)
         answer = self._http.getresponse()
         read = answer.read()
         assert answer.status == 200, read
         return json.loads(read)
 
+    def get(self, path: str) -> dict:
+        """Return the JSON that is answered."""
+        self._http.request("GET", path, headers={"Cookie": self.cookie})
+        return json.loads(self._http.getresponse().read())
+
     def events(self, path: str) -> Iterator[dict]:
         """Read a stream of events until the server closes it."""
-        self._http.request("GET", path)
+        self._http.request("GET", path, headers={"Cookie": self.cookie})
         for line in self._http.getresponse():
             if line.startswith(b"data:"):
                 yield json.loads(line[5:])

@@ -9,9 +9,17 @@ import pytest
 
 from tests.browser.person import Person
 from tests.run import installed
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 
 PICTURES = Path(__file__).parent / "screenshots"
+# Every context has a window, and every window would load the pop-ups of its address bar, which are more work than the window.
+# This list takes the place of Playwright's: what of that one matters here stands in it too.
+NOT_WANTED = (
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "SpareRendererForSitePerProcess",
+    "AimEnabled", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades", "LensOverlay", "MediaRouter", "OptimizationHints", "PaintHolding", "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +31,7 @@ def chromium():
     assert path, "The browser tests need Chromium: start the tests with python3 tests/run.py, which finds or gets it."
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        arguments.append(f"--disable-features={','.join(NOT_WANTED)}")
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
@@ -31,7 +40,7 @@ def chromium():
 @pytest.fixture
 def app(tmp_path):
     """The app with the bundled example over an empty folder."""
-    with AppProcess(tmp_path / "home") as process:
+    with QuickApp(tmp_path / "home") as process:
         yield process
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Error, Locator, Page, expect
 
 # The machine of the tests may be slow and shared; a failing test still ends.
 WAIT = 30_000
+UNDER_WAY = Path(__file__).with_name("under_way.js").read_text(encoding="utf-8")
+# A page is settled when nothing came for so many frames. Timers and runs keep some pages from it: then one acts all the same.
+FRAMES = 3
+PATIENCE = 4_000
 
 
 class Person:
@@ -18,12 +22,18 @@ class Person:
         context.setdefault("viewport", {"width": 1440, "height": 1000})
         self.context = browser.new_context(**context)
         self.context.set_default_timeout(WAIT)
+        self.context.add_init_script(UNDER_WAY)
         self.page = self.context.new_page()
         self.failures: list[str] = []
         self.page.on("pageerror", lambda error: self.failures.append(f"page error: {error}"))
         self.url = url
         self.page.goto(url + path)
         expect(self.page.locator(".pl-screen:visible").first).to_be_visible(timeout=WAIT)
+        self.settles()
+
+    def settles(self) -> None:
+        """Wait until what was asked for has come and is on the screen, as somebody does who is in no hurry."""
+        settles(self.page)
 
     def close(self) -> list[str]:
         """Close the browser; return what went wrong on its pages."""
@@ -36,12 +46,20 @@ class Person:
 
     def go(self, tab: str) -> None:
         """Open a tab."""
-        self.page.get_by_role("tab", name=tab, exact=True).first.click()
+        self.open_panel(tab)
         expect(self.find(f"#{tab.lower()}-screen")).to_be_visible(timeout=WAIT)
+        self.settles()
+
+    def open_panel(self, tab: str) -> None:
+        """Open a tab, or a panel within one."""
+        self.settles()
+        self.page.get_by_role("tab", name=tab, exact=True).first.click()
+        self.settles()
 
     def press(self, element_id: str) -> None:
         """Click a button by its id, as somebody does who has looked at the screen before."""
         self.looks()
+        self.settles()
         target = self.find(f"#{element_id}")
         button = target if target.evaluate("e => e.tagName") == "BUTTON" else target.locator("button").first
         button.click()
@@ -61,29 +79,41 @@ class Person:
         expect(self.page.locator("[data-resting]")).to_have_count(0, timeout=WAIT)
 
     def sees(self, selector: str, text: str | re.Pattern, timeout: int = WAIT) -> None:
-        """Wait until an element shows a text."""
+        """Wait until an element shows a text, and until what comes with it has come: whoever acts next acts on that."""
         expect(self.find(selector)).to_contain_text(text, timeout=timeout)
+        self.settles()
 
     def type_into(self, element_id: str, text: str) -> None:
         """Replace the text of a field."""
+        self.settles()
         self.find(f"#{element_id} textarea, #{element_id} input").fill(text)
 
     def text_of(self, element_id: str) -> str:
         """Return the text of a field."""
+        self.settles()
         return self.find(f"#{element_id} textarea, #{element_id} input").input_value()
 
     def choose(self, element_id: str, label: str | re.Pattern) -> None:
         """Choose from a dropdown."""
+        self.settles()
         self.find(f"#{element_id} input").click()
         self.page.get_by_role("option", name=label).first.click()
 
     def upload(self, element_id: str, *files: Path) -> None:
         """Give files to an upload field."""
+        self.settles()
         self.find(f"#{element_id} input[type=file]").set_input_files([str(file) for file in files])
 
     def unfold(self, element_id: str) -> None:
-        """Open an accordion."""
+        """Open an accordion; its parts are made when it opens, and filled then."""
+        self.settles()
         self.find(f"#{element_id} > button").click()
+        self.settles()
+
+    def click(self, selector: str) -> None:
+        """Click what a selector finds first."""
+        self.settles()
+        self.find(selector).click()
 
     def toast(self, text: str | re.Pattern) -> None:
         """Wait for a message of Gradio's."""
@@ -94,3 +124,15 @@ class Person:
         if path:
             self.page.wait_for_timeout(600)
             self.page.screenshot(path=str(path))
+
+
+def settles(page: Page) -> None:
+    """Wait until a page has nothing under way and stands still, within a limit."""
+    try:
+        page.evaluate("([frames, patience]) => window.pairloopSettled?.(frames, patience)", [FRAMES, PATIENCE])
+    except Error as error:
+        # The page went elsewhere or was loaded anew: what counts is the one that is there now.
+        if not re.search("context was destroyed|navigat", str(error)):
+            raise
+        page.wait_for_load_state()
+        settles(page)

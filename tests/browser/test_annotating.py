@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 from pipeline.records import ResponseStatus
 from pipeline.store import open_store
 from tests.annotating import SHOWN, add_every_kind
-from tests.servers import AppProcess
+from tests.browser.person import settles
+from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
@@ -32,7 +33,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(home):
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as process:
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
         yield process
 
 
@@ -164,8 +165,8 @@ def test_suggestions_are_marked_taken_by_one_key_and_given_back(at):
     ada = at(FULL)
     ada.sees("#edit-question-quality", "Suggested by judge, score 0.82")
     assert ada.page.locator("#edit-question-topics .pl-choice:has(.pl-suggested)").count() == 2
-    ada.find("#edit-question-quality label:has-text('1')").click()
-    ada.find("#edit-question-verdict [data-clear]").click()
+    ada.click("#edit-question-quality label:has-text('1')")
+    ada.click("#edit-question-verdict [data-clear]")
     ada.page.evaluate("document.activeElement.blur()")
     ada.page.keyboard.press("a")
     # What was not answered takes its suggestion first, what was changed stays.
@@ -211,19 +212,22 @@ def test_a_draft_of_another_window_is_not_overwritten_unasked(home, at):
     other = ada.context.new_page()
     other.goto(ada.page.url)
     other.locator(f"#edit-record [data-shows='{record}']").wait_for()
+    settles(other)
     ada.find("#edit-field-better").fill("From the first window.")
     ada.sees("#edit-status", "Draft saved")
     other.locator("#edit-field-better").fill("From the second window.")
     expect(other.locator("#edit-alerts")).to_contain_text("This record was changed in another window.")
+    settles(other)
     assert response_of(home, record).values["better"] == "From the first window."
     other.locator("#edit-load-that").click()
     expect(other.locator("#edit-field-better")).to_have_value("From the first window.")
+    settles(other)
     other.locator("#edit-field-better").fill("Decided.")
     expect(other.locator("#edit-status")).to_contain_text("Draft saved")
     # The first window learns of it, and keeps its own.
     ada.find("#edit-field-better").fill("Mine after all.")
     ada.sees("#edit-alerts", "This record was changed in another window.")
-    ada.find("#edit-keep-mine").click()
+    ada.click("#edit-keep-mine")
     ada.sees("#edit-status", "Draft saved")
     assert response_of(home, record).values["better"] == "Mine after all."
 
@@ -248,7 +252,7 @@ def test_the_address_names_the_record_and_leads_back_to_it(at):
 
 def test_queues_search_filter_and_list(at):
     ada = at(FULL)
-    ada.find("[data-list]").click()
+    ada.click("[data-list]")
     row = ada.find("#edit-list li:nth-child(5) button")
     number = row.locator(".pl-number").inner_text()
     row.click()
@@ -258,9 +262,9 @@ def test_queues_search_filter_and_list(at):
     expect(ada.page.locator("#edit-list [data-open-record]")).to_have_count(1)
     ada.find("[data-filter-text]").fill("nothing like it")
     ada.sees("#edit-card", "No record matches")
-    ada.find("#edit-unfilter").click()
+    ada.click("#edit-unfilter")
     ada.sees("#edit-record", "of 60")
-    ada.find(".pl-filter summary").click()
+    ada.click(".pl-filter summary")
     ada.find("[data-filter-term=source][value=email]").check()
     # The record before may be of this source too: what is meant is the one that comes.
     with ada.page.expect_response("**/annotate/open"):
@@ -270,7 +274,7 @@ def test_queues_search_filter_and_list(at):
     ada.sees(".pl-filter summary", "(1)")
     ada.discards("Not a question.")
     ada.sees("#edit-progress", "Discarded 1")
-    ada.find("[data-queue=discarded]").click()
+    ada.click("[data-queue=discarded]")
     ada.sees("#edit-record", "You discarded this: Not a question.")
     expect(ada.find("[data-queue=discarded]")).to_have_attribute("aria-pressed", "true")
 
@@ -279,14 +283,14 @@ def test_keys_can_be_changed_and_a_taken_one_is_refused(at):
     ada = at(FULL)
     ada.page.evaluate("document.activeElement.blur()")
     ada.page.keyboard.press("?")
-    ada.find("[data-change-keys]").click()
+    ada.click("[data-change-keys]")
     change = ada.page.locator("#pl-keys [data-action='edit.next'] [data-change-key]")
     change.click()
     ada.page.keyboard.press("d")
     ada.sees("[data-keys-note]", "D is taken")
     change.click()
     ada.page.keyboard.press("n")
-    ada.find("[data-close-keys]").click()
+    ada.click("[data-close-keys]")
     ada.sees("#edit-next", "N")
     following = number_of(ada) + 1
     ada.page.keyboard.press("n")
@@ -297,28 +301,28 @@ def test_keys_can_be_changed_and_a_taken_one_is_refused(at):
     ada.page.reload()
     ada.sees("#edit-next", "N")
     ada.page.keyboard.press("?")
-    ada.find("[data-change-keys]").click()
-    ada.find("[data-reset-keys]").click()
-    ada.find("[data-close-keys]").click()
+    ada.click("[data-change-keys]")
+    ada.click("[data-reset-keys]")
+    ada.click("[data-close-keys]")
     ada.sees("#edit-next", "]")
 
 
 def test_markup_in_every_field_question_and_name_is_text(home, at):
     ada = at(HOSTILE)
     ada.sees("#edit-record", "<script>window.ran=1</script>")
-    ada.find("[data-list]").click()
+    ada.click("[data-list]")
     ada.sees("#edit-list", "<script>")
     ada.find("#edit-field-better").fill(f"{ATTACK} changed")
     ada.sees("#edit-screen .pl-diff ins", "changed")
     ada.page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-marked]'))")
-    ada.find("[data-mark]").click()
+    ada.click("[data-mark]")
     ada.sees("[data-spans]", "<script>window.ran=1</script>")
     ada.sees("#edit-status", "Draft saved")
     ada.press("edit-submit")
     ada.sees("#edit-alerts", "submitted.")
     ada.press("edit-undo")
     ada.sees("#edit-form", "Earlier versions (1)")
-    ada.find(".pl-history summary").click()
+    ada.click(".pl-history summary")
     planted = "#edit-host :is(script, img, iframe, [onerror])"
     assert ada.page.evaluate("window.ran") is None and ada.page.locator(planted).count() == 0
 
@@ -326,15 +330,15 @@ def test_markup_in_every_field_question_and_name_is_text(home, at):
 @pytest.mark.parametrize(("width", "look"), [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")])
 def test_every_part_fits_and_is_accessible(at, width, look):
     ada = at(FULL, viewport={"width": width, "height": 844}, color_scheme=look)
-    ada.find("#edit-guidelines summary").click()
-    ada.find("[data-list]").click()
+    ada.click("#edit-guidelines summary")
+    ada.click("[data-list]")
     ada.find("#edit-list [data-open-record]").wait_for()
     ada.find("#edit-field-better").fill("Another text than was suggested.")
     ada.sees("#edit-screen .pl-diff ins", "Another")
     ada.page.evaluate("getSelection().selectAllChildren(document.querySelector('[data-marked]'))")
-    ada.find("[data-mark]").click()
+    ada.click("[data-mark]")
     ada.press("edit-discard")
-    ada.find(".pl-filter summary").click()
+    ada.click(".pl-filter summary")
     ada.page.wait_for_timeout(300)
     assert ada.page.evaluate("document.documentElement.scrollWidth") <= width
     options = {"runOnly": RULES, "resultTypes": ["violations"]}
@@ -347,7 +351,7 @@ def test_a_long_record_is_quick_and_nothing_stops_a_text_that_is_typed_before_a_
     services = open_workspace(folder)
     add_every_kind(services, 3, "word " * 400)
     services.close()
-    app = AppProcess(folder, PAIRLOOP_EXAMPLE="0")
+    app = QuickApp(folder, PAIRLOOP_EXAMPLE="0")
     with app:
         ada = open_person(app.url, path="/?tab=edit")
         ada.sees("#edit-record", "Record 1 of 3")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from pipeline.records import ResponseStatus
 from pipeline.store import open_store
 from tests.annotating import add_every_kind
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(home):
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as process:
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
         yield process
 
 
@@ -81,7 +81,9 @@ def slow(person, path, time=1200):
 
 
 def no_conflict(person):
-    person.page.wait_for_timeout(1500)
+    # A draft is sent 0.6 s after the last letter; then its answer comes.
+    person.page.wait_for_timeout(800)
+    person.settles()
     assert person.page.locator("#edit-keep-mine").count() == 0
 
 
@@ -224,7 +226,7 @@ def test_another_dataset_shows_its_own_numbers_and_undoes_nothing_of_the_first(h
     answer(ada).fill("Typed, and off to another dataset.")
     ada.choose("edit-dataset", re.compile(OTHER))
     ada.sees("#edit-record", "of 7")
-    ada.page.wait_for_timeout(1500)
+    ada.page.wait_for_timeout(1000)
     ada.sees("#edit-progress", "Pending 7")
     ada.page.evaluate("document.activeElement.blur()")
     ada.page.keyboard.press("z")
@@ -237,10 +239,10 @@ def test_guidelines_that_change_while_the_page_is_open_are_shown_with_the_next_r
     ada.page.goto(ada.page.url)
     ada.sees("#edit-guidelines", "Read first")
     bo = at(OTHER)
-    bo.page.get_by_role("tab", name="Setup").click()
+    bo.open_panel("Setup")
     bo.unfold("setup-guidelines-panel")
     bo.type_into("setup-guidelines", "Read this **twice**.")
-    bo.find("#setup-save-guidelines").click()
+    bo.press("setup-save-guidelines")
     bo.sees("#setup-guidelines-message", "Version 2")
     ada.press("edit-next")
     ada.sees("#edit-alerts", "The guidelines have changed.")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 
 pytestmark = [pytest.mark.browser, pytest.mark.shared_data]
 
@@ -14,7 +14,7 @@ def test_the_argilla_cloud_case(tmp_path, open_person, shared_data):
     case = shared_data / "argilla_cloud"
     lines = (case / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     answers = {row["question"]: " ".join(row["answers"][:1]) for row in map(json.loads, lines)}
-    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0", PAIRLOOP_TOP_K="2") as app:
+    with QuickApp(tmp_path / "home", PAIRLOOP_EXAMPLE="0", PAIRLOOP_TOP_K="2") as app:
         lead = open_person(app.url)
         lead.press("start-documents")
         lead.upload("documents-upload", case / "argilla_cloud_reflowed.txt")

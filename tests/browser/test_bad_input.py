@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.openai_server import OpenAIServer
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
@@ -16,7 +16,7 @@ KEY = "sk-marked-secret-77-and-more"
 def plain(tmp_path_factory):
     """An app without documents that takes files of up to 1 MB."""
     home = tmp_path_factory.mktemp("plain") / "home"
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0", PAIRLOOP_MAX_UPLOAD_MB="1") as app:
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0", PAIRLOOP_MAX_UPLOAD_MB="1") as app:
         yield app
 
 
@@ -55,7 +55,7 @@ def test_lists_that_cannot_be_read_say_why_and_keep_what_was_typed(plain, tmp_pa
     lead.press("runs-add")
     lead.toast("It has: name, colour.")
     assert lead.text_of("runs-name") == "My list"
-    lead.find("#runs-file button[aria-label=Clear]:visible").click()
+    lead.click("#runs-file button[aria-label=Clear]:visible")
     lead.upload("runs-file", tmp_path / "long.jsonl")
     lead.find("#runs-file").get_by_text("long.jsonl").wait_for()
     lead.press("runs-add")
@@ -72,7 +72,7 @@ def endpoint(tmp_path_factory):
     services.close()
     with OpenAIServer(api_key=KEY) as server:
         environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": KEY, "OPENAI_MODEL": "test-model"}
-        with AppProcess(home, PAIRLOOP_TIMEOUT="2", **environment) as app:
+        with QuickApp(home, PAIRLOOP_TIMEOUT="2", **environment) as app:
             yield server, app
 
 
@@ -85,7 +85,7 @@ def lead(endpoint, open_person):
     person.choose("ask-model", "test-model")
     person.choose("runs-model", "test-model")
     person.type_into("ask-query", "What does a rating of 1 mean?")
-    person.find("#ask-query button").click()
+    person.click("#ask-query button")
     person.sees("#ask-answer", "test-model ·")
     return person
 
@@ -103,7 +103,7 @@ def test_an_endpoint_that_fails_says_what_to_do_and_keeps_query_and_sources(endp
     server, app = endpoint
     server.fail(times=None, **fault)
     lead.type_into("ask-query", "What does a rating of 5 mean?")
-    lead.find("#ask-query button").click()
+    lead.click("#ask-query button")
     # Where the answer would stand, beside the sources that were found, and nowhere else.
     lead.sees("#ask-answer .pl-bad", re.compile(words))
     assert lead.text_of("ask-query") == "What does a rating of 5 mean?"
@@ -124,7 +124,7 @@ def test_an_answer_grows_while_the_model_writes(endpoint, lead):
     server, _ = endpoint
     answer, server.answer = server.answer, lambda messages: " ".join(f"word{number}" for number in range(24))
     server.pace = 0.1
-    lead.find("#ask-query button").click()
+    lead.click("#ask-query button")
     lead.sees("#ask-answer", "word2")
     assert "word23" not in lead.find("#ask-answer").inner_text()
     lead.sees("#ask-answer", "word23")
@@ -183,6 +183,6 @@ def test_a_blank_list_and_two_lists_at_once_are_refused_and_what_was_typed_stays
     lead.press("runs-add")
     lead.page.wait_for_function("document.querySelectorAll('.toast-body').length >= 1")
     assert (lead.text_of("runs-typed"), lead.text_of("runs-name")) == ("Who was Ada?", "Two at once")
-    lead.find("#runs-file button[aria-label=Clear]:visible").click()
+    lead.click("#runs-file button[aria-label=Clear]:visible")
     lead.press("runs-add")
     lead.sees("#runs-report", "Added Two at once")

@@ -13,7 +13,7 @@ from pipeline.store.datasets import NewRecord
 from tests.browser.person import WAIT
 from tests.browser.test_looks import SMALL_TEXT, violations
 from tests.material import TRAIN, reviewable
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace, person
 
 pytestmark = pytest.mark.browser
@@ -30,7 +30,7 @@ def running(tmp_path_factory):
     record = services.store.datasets.records(dataset.id)[0]
     services.annotation.submit(record.id, person(services, "Ada"), {"label": "positive"})
     services.close()
-    with AppProcess(folder / "home", PAIRLOOP_EXAMPLE="0") as process:
+    with QuickApp(folder / "home", PAIRLOOP_EXAMPLE="0") as process:
         yield process
 
 
@@ -38,7 +38,7 @@ def begin(lead, template: str, name: str = "") -> None:
     """Open the panel for a new dataset, and choose what it begins with."""
     lead.press("edit-new")
     lead.find("#new-begin label").wait_for()
-    lead.find(f"#new-begin label:has-text('{template}')").click()
+    lead.click(f"#new-begin label:has-text('{template}')")
     lead.type_into("new-name", name)
 
 
@@ -57,6 +57,7 @@ def add(lead, what: str, kind: str, title: str, options: str = "", required: boo
     if options:
         lead.type_into("setup-options", options)
     if what != "metadata":
+        lead.settles()
         lead.find("#setup-flag input").set_checked(required)
     lead.press("setup-save")
     lead.sees("#setup-part-message", "Saved")
@@ -93,11 +94,10 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     lead.press("setup-save-guidelines")
     lead.sees("#setup-guidelines-message", "Saved")
     lead.unfold("setup-rules")
-    # A panel that has just been unfolded fills its numbers a moment later.
-    lead.page.wait_for_timeout(500)
     lead.type_into("setup-min", "2")
     lead.type_into("setup-quorum", "3")
     expect(lead.find("#setup-min input")).to_have_value("2")
+    lead.settles()
     lead.find("#setup-chunks input").check()
     lead.press("setup-save-rules")
     lead.sees("#setup-rules-message", "Saved")
@@ -111,7 +111,7 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     lead.page.reload()
     lead.go("Edit")
     lead.choose("edit-dataset", re.compile("By hand"))
-    lead.page.get_by_role("tab", name="Setup", exact=True).click()
+    lead.open_panel("Setup")
     lead.sees("#setup-parts", "Better wording")
     lead.unfold("setup-files")
     text = downloaded(lead, "setup-yaml")
@@ -137,8 +137,8 @@ def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(runni
     lead = open_person(running.url)
     lead.go("Edit")
     lead.choose("edit-dataset", re.compile("Answered"))
-    lead.page.get_by_role("tab", name="Setup", exact=True).click()
-    lead.find("#setup-parts label:has-text('Which label fits?')").click()
+    lead.open_panel("Setup")
+    lead.click("#setup-parts label:has-text('Which label fits?')")
     lead.type_into("setup-options", "neutral\nnegative")
     lead.press("setup-save")
     lead.sees(
@@ -167,7 +167,7 @@ def test_the_tutorials_dataset_is_one_click_and_is_filled_from_a_run(running, op
     lead.press("setup-fill")
     lead.sees("#setup-run-message", f"Added {len(TRAIN)} records")
     lead.sees("#setup-state", f"Published, {len(TRAIN)} records")
-    lead.page.get_by_role("tab", name="Annotate", exact=True).click()
+    lead.open_panel("Annotate")
     lead.sees("#edit-question-response", "Write a helpful, harmless, accurate response to the user question")
 
 
@@ -186,19 +186,23 @@ def test_a_dataset_is_made_and_published_with_the_keyboard_alone(running, open_p
     lead.find("#edit-new").focus()
     keyboard.press("Enter")
     lead.find("#new-begin label").wait_for()
+    lead.settles()
     reach("#new-name")
     keyboard.type("By keys")
     reach("#new-begin")
     # From the first template to the third, as in every group of radio buttons.
     keyboard.press("ArrowDown")
     keyboard.press("ArrowDown")
+    lead.settles()
     reach("#new-create")
     keyboard.press("Enter")
     expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value("By keys", timeout=WAIT)
+    lead.settles()
     reach("#setup-add-question")
     keyboard.press("Enter")
     lead.sees("#setup-form-title", "New question")
     expect(lead.find("#setup-title textarea, #setup-title input")).to_be_focused(timeout=WAIT)
+    lead.settles()
     keyboard.type("What else?")
     reach("#setup-save")
     keyboard.press("Enter")
@@ -218,7 +222,7 @@ def test_both_panels_fit_can_be_read_and_are_accessible(running, open_person, lo
     def check(panel: str) -> None:
         for width in (1440, 390):
             lead.page.set_viewport_size({"width": width, "height": 844})
-            lead.page.wait_for_timeout(200)
+            lead.settles()
             if (wide := lead.page.evaluate("document.documentElement.scrollWidth")) > width:
                 problems.append(f"{panel} is {wide} px wide in a window of {width}")
             problems.extend(f"{panel}, {width}: small text {text}" for text in lead.page.evaluate(SMALL_TEXT))
@@ -230,7 +234,7 @@ def test_both_panels_fit_can_be_read_and_are_accessible(running, open_person, lo
     check("New dataset")
     lead.press("new-cancel")
     lead.choose("edit-dataset", re.compile("Answered"))
-    lead.find("#setup-parts label:has-text('Which label fits?')").click()
+    lead.click("#setup-parts label:has-text('Which label fits?')")
     lead.sees("#setup-form-title", "Which label fits?")
     for panel in ("setup-looks", "setup-guidelines-panel", "setup-rules", "setup-files"):
         lead.unfold(panel)

@@ -22,17 +22,17 @@ def test_a_newcomer_walks_the_loop(app, open_person, picture):
 
     # Ask: an answer with a citation that opens the passage in its document.
     ada.type_into("ask-query", "What does a rating of 1 mean?")
-    ada.find("#ask-query button").click()
+    ada.click("#ask-query button")
     ada.sees("#ask-answer .pl-answer", "[1]")
     ada.sees("#ask-answer", "extractive-base")
     assert ada.page.locator("#ask-sources .pl-source").count() >= 2
     ada.picture(picture("1-ask"))
-    ada.find("#ask-answer .pl-cite").click()
+    ada.click("#ask-answer .pl-cite")
     ada.sees(".pl-drawer mark", "rating")
     ada.page.keyboard.press("Escape")
     ada.page.locator(".pl-drawer").wait_for(state="detached")
     ada.type_into("ask-query", "Which football club won the cup in 1987?")
-    ada.find("#ask-query button").click()
+    ada.click("#ask-query button")
     ada.sees("#ask-answer", "This is not in the documents.")
 
     # Many queries: a run with a row per query, then a dataset of the train queries.
@@ -51,8 +51,8 @@ def test_a_newcomer_walks_the_loop(app, open_person, picture):
             ada.sees("#edit-screen .pl-diff ins", "Reworded-by-Ada.")
             ada.sees("#edit-status", "Draft saved")
         if number == 2:
-            ada.find("#edit-question-query_rating label:has-text('5')").click()
-            ada.find("#edit-question-context_rating label:has-text('4')").click()
+            ada.click("#edit-question-query_rating label:has-text('5')")
+            ada.click("#edit-question-context_rating label:has-text('4')")
             ada.sees("#edit-status", "Draft saved")
             ada.picture(picture("2-edit"))
         if number == 9:

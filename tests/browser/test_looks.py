@@ -10,7 +10,7 @@ from components._session import COOKIE
 from pipeline.comparison_settings import ComparisonSettings
 from pipeline.records import Outcome
 from tests.material import trained
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, open_workspace
 
 pytestmark = pytest.mark.browser
@@ -58,7 +58,7 @@ def running(tmp_path_factory):
     services.comparisons.reveal(first, me)
     add_comparison(services, tuple(services.registry.all()), [(f"Short {n}. [1]", "Long. [1] " * 9) for n in range(3)])
     services.close()
-    with AppProcess(home) as process:
+    with QuickApp(home) as process:
         yield process
 
 
@@ -88,7 +88,7 @@ def show(person, tab: str) -> None:
     person.go(tab)
     if tab == "Ask":
         person.type_into("ask-query", "What does a rating of 1 mean?")
-        person.find("#ask-query button").click()
+        person.click("#ask-query button")
         person.sees("#ask-answer", "extractive-base ·")
         for panel in ("documents-panel", "runs-new"):
             person.unfold(panel)
@@ -111,7 +111,7 @@ def show(person, tab: str) -> None:
     elif tab == "Settings":
         person.sees("#settings-models", "extractive-tuned-1")
         person.unfold("settings-new")
-    person.page.wait_for_timeout(200)
+    person.settles()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,9 @@ def test_every_screen_fits_wide_window_and_phone_can_be_read_and_is_accessible(a
         # Sizes do not depend on the colours: the dark screens are looked at in one width.
         for width in widths:
             ada.page.set_viewport_size({"width": width, "height": 844})
-            ada.page.wait_for_timeout(200)
+            ada.settles()
+            # Charts are drawn anew in another width, a moment later.
+            ada.page.wait_for_timeout(100)
             if (wide := ada.page.evaluate("document.documentElement.scrollWidth")) > width:
                 problems.append(f"{tab} is {wide} px wide in a window of {width}")
             problems += [f"{tab}, {width}: small text {text}" for text in ada.page.evaluate(SMALL_TEXT)]
@@ -149,8 +151,8 @@ def test_what_lies_above_a_screen_is_accessible_too(ada):
     ada.sees("#edit-record", f"Record {number - 1 if number > 1 else 2} of 24")
     # A phone shows the query first, with the contexts folded.
     if not ada.find("#edit-sources .pl-open").is_visible():
-        ada.find("#edit-sources summary").click()
-    ada.find("#edit-sources .pl-open").click()
+        ada.click("#edit-sources summary")
+    ada.click("#edit-sources .pl-open")
     ada.sees(".pl-drawer mark", re.compile("."))
     ada.type_into("edit-question-answer", "")
     ada.looks()

@@ -7,7 +7,8 @@ import pytest
 from pipeline.annotation.values import MAX_TEXT_CHARACTERS
 from pipeline.records import ResponseStatus
 from pipeline.store import open_store
-from tests.servers import AppProcess
+from tests.browser.person import settles
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
 pytestmark = pytest.mark.browser
@@ -28,7 +29,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def running(home):
     """The app over that folder, one process for all tests of this file."""
-    with AppProcess(home) as process:
+    with QuickApp(home) as process:
         yield process
 
 
@@ -77,8 +78,9 @@ def test_looking_around_is_no_work(home, reviewer):
         ada.go(tab)
         ada.go("Edit")
         ada.sees("#edit-progress", "Pending 24")
-        ada.page.wait_for_timeout(600)
         assert ada.text_of("edit-question-answer") == first != ""
+    # The time after which a draft would have been sent.
+    ada.page.wait_for_timeout(800)
     assert stored(home, ada) == {}
 
 
@@ -88,7 +90,6 @@ def test_letters_typed_just_before_another_tab_or_record_is_opened_are_kept(home
     ada.type_into("edit-question-answer", "Typed, and off to another tab.")
     ada.go("Tune")
     ada.go("Edit")
-    ada.page.wait_for_timeout(600)
     assert ada.text_of("edit-question-answer") == "Typed, and off to another tab."
     ada.type_into("edit-question-answer", "Typed, and on to the next record.")
     ada.press("edit-next")
@@ -153,6 +154,7 @@ def test_two_tabs_of_one_person_keep_both_answers(home, reviewer):
     other = ada.context.new_page()
     other.goto(f"{ada.url}/?tab=edit")
     other.locator(f"#edit-record [data-shows='{record}']").wait_for()
+    settles(other)
     ada.type_into("edit-question-answer", "From the first tab.")
     ada.press("edit-submit")
     ada.sees("#edit-progress", "Submitted 1")
@@ -164,12 +166,14 @@ def test_two_tabs_of_one_person_keep_both_answers(home, reviewer):
     other.locator("#edit-alerts").get_by_text("This record was changed in another window.").wait_for()
     second = "document.querySelector('#edit-question-answer textarea').value === 'From the second tab.'"
     other.wait_for_function(second)
+    settles(other)
     other.locator("#edit-keep-mine").click()
     # It stands beside what was submitted, until it is submitted too.
     other.locator("#edit-status").get_by_text("You submitted this; your changes are not submitted yet").wait_for()
     kept = stored(home, ada)[record]
     assert (kept.values["answer"], kept.edits["values"]["answer"]) == ("From the first tab.", "From the second tab.")
     other.locator("[data-resting]").wait_for(state="detached")
+    settles(other)
     other.locator("#edit-submit").click()
     other.locator("#edit-record [data-shows]").wait_for()
     other.wait_for_function(f"!document.querySelector(`#edit-record [data-shows='{record}']`)")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.annotation.settings import DatasetSettings, Field, Option, Question, QuestionKind
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
@@ -15,57 +15,75 @@ SETTINGS = DatasetSettings(
 CSV = "Nr;Brief;Ton;tone\nb-1;„Größe“ 🙂 <b>x</b>;x;warm\nb-2;שלום;y;cold\nb-3;;z;warm\n"
 
 
-@pytest.fixture
-def letters(tmp_path):
-    """An app with an empty dataset."""
-    services = open_workspace(tmp_path / "home")
-    services.datasets.create("Letters", SETTINGS)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """An app with an empty dataset for each test, and the datasets' ids by their names."""
+    home = tmp_path_factory.mktemp("records") / "home"
+    services = open_workspace(home)
+    ids = {name: services.datasets.create(name, SETTINGS).id for name in ("Proposed", "Letters", "Phone")}
     services.close()
-    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as app:
-        yield app
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as app:
+        yield app, ids
+
+
+@pytest.fixture
+def records_of(running, open_person):
+    """Open the panel Records of a dataset."""
+    app, ids = running
+
+    def open_(dataset, **options):
+        person = open_person(app.url, path=f"/?tab=edit&dataset={ids[dataset]}", **options)
+        records(person)
+        person.sees("#records-summary", f"0 records in {dataset}.")
+        return person
+
+    return open_
 
 
 def records(person):
-    person.page.get_by_role("tab", name="Records", exact=True).click()
+    person.open_panel("Records")
     expect(person.find("#records-upload")).to_be_visible()
 
 
-def test_where_columns_go_is_what_is_shown_over_a_change_of_panel_and_of_file(letters, tmp_path, open_person):
-    lead = open_person(letters.url, path="/?tab=edit")
-    records(lead)
+def goes(person, column, target):
+    """Let a column go elsewhere."""
+    person.settles()
+    person.page.get_by_label(column, exact=True).select_option(label=target)
+    person.settles()
+
+
+def test_where_columns_go_is_what_is_shown_over_a_change_of_panel_and_of_file(records_of, tmp_path):
+    lead = records_of("Proposed")
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text("Brief,Ton\nDear you,warm\n", "utf-8")
     lead.upload("records-upload", tmp_path / "one.csv")
     lead.sees("#records-report", "Choose the column for “Letter”")
     column = lead.page.get_by_label("Brief", exact=True)
     proposed = column.input_value()
-    column.select_option(label="Field: Letter")
+    goes(lead, "Brief", "Field: Letter")
     lead.sees("#records-report", "1 record will be new.")
-    lead.page.get_by_role("tab", name="Annotate", exact=True).click()
+    lead.open_panel("Annotate")
     records(lead)
-    lead.page.wait_for_timeout(800)
     lead.sees("#records-report", "1 record will be new.")
     expect(column).to_have_value("field:text")
     # Another file begins with what is proposed for it.
-    lead.find("#records-upload button[aria-label=Clear], #records-upload [aria-label='Clear']").click()
+    lead.click("#records-upload button[aria-label=Clear], #records-upload [aria-label='Clear']")
     lead.upload("records-upload", tmp_path / "two.csv")
     lead.sees("#records-columns", "in two.csv")
     lead.sees("#records-report", "Choose the column for “Letter”")
     expect(column).to_have_value(proposed)
 
 
-def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(letters, tmp_path, open_person):
-    lead = open_person(letters.url, path="/?tab=edit")
-    records(lead)
-    lead.sees("#records-summary", "0 records in Letters.")
+def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(records_of, tmp_path, open_person):
+    lead = records_of("Letters")
     file = tmp_path / "letters.csv"
     file.write_text(CSV, "utf-16")
     lead.upload("records-upload", file)
     lead.sees("#records-columns", "3 rows, 4 columns in letters.csv")
     lead.sees("#records-report", "Choose the column for “Letter”")
-    lead.page.get_by_label("Brief", exact=True).select_option(label="Field: Letter")
+    goes(lead, "Brief", "Field: Letter")
     lead.sees("#records-report", "row 4: The field 'text' is empty")
-    lead.page.get_by_label("Nr", exact=True).select_option(label="Record id")
+    goes(lead, "Nr", "Record id")
     expect(lead.find("#records-add")).to_be_disabled()
     lead.page.get_by_label("Leave out the 1 row that cannot be read").check()
     expect(lead.find("#records-add")).to_be_enabled()
@@ -79,7 +97,7 @@ def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(lett
     path = tmp_path / waiting.value.suggested_filename
     waiting.value.save_as(path)
     assert path.name == "Letters.pairloop.jsonl"
-    with AppProcess(tmp_path / "second", PAIRLOOP_EXAMPLE="0") as second:
+    with QuickApp(tmp_path / "second", PAIRLOOP_EXAMPLE="0") as second:
         other = open_person(second.url, path="/?tab=edit")
         records(other)
         other.sees("#records-summary", "There is no dataset yet.")
@@ -93,9 +111,8 @@ def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(lett
         assert (tmp_path / "again.jsonl").read_bytes() == path.read_bytes()
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(letters, tmp_path, open_person):
-    person = open_person(letters.url, path="/?tab=edit", viewport={"width": 390, "height": 844}, color_scheme="dark")
-    records(person)
+def test_on_a_phone_nothing_is_wider_than_the_screen(records_of, tmp_path):
+    person = records_of("Phone", viewport={"width": 390, "height": 844}, color_scheme="dark")
     file = tmp_path / "letters.csv"
     file.write_text("id,Letter,tone\n1," + "word " * 200 + ",warm\n", "utf-8")
     person.upload("records-upload", file)

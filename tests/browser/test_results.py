@@ -9,17 +9,18 @@ from playwright.sync_api import expect
 from components._session import COOKIE
 from tests.browser.test_looks import SMALL_TEXT, violations
 from tests.ranked import MODELS, QUERIES, add_league
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
 pytestmark = pytest.mark.browser
 TOKEN = "c" * 64
 
 
-@pytest.fixture
-def running(tmp_path):
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
     """Three models, compared and judged by four people; Ada has opened two of these comparisons."""
-    services = open_workspace(tmp_path / "home")
+    home = tmp_path_factory.mktemp("results") / "home"
+    services = open_workspace(home)
     ada = services.store.members.by_token(TOKEN)
     sets = add_league(services, [ada, *(person(services, name) for name in ("Bo", "Cy", "Dee"))])
     for set_id in sets[:2]:
@@ -27,7 +28,7 @@ def running(tmp_path):
     # Two more that Ada has not opened: their names must not come up.
     add_comparison(services, (add_model(services, "zq-hidden-one"), add_model(services, "zq-hidden-two")), [("a", "b")])
     services.close()
-    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as process:
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
         yield process
 
 
@@ -53,6 +54,7 @@ def test_results_of_one_comparison_and_of_all_models(running, open_person):
     ada.sees("#results-slices", "2 parts were looked at")
 
     before = ada.find("#results-leaderboard").inner_text()
+    ada.settles()
     ada.find("#results-ties").get_by_text("an outcome of their own").click()
     ada.sees("#results-leaderboard", "Two models of equal strength tie")
     assert ada.find("#results-leaderboard").inner_text() != before
@@ -64,12 +66,15 @@ def test_results_of_one_comparison_and_of_all_models(running, open_person):
 
     for summary in ada.page.locator("#results-screen summary:visible").all():
         summary.click()
+    ada.settles()
     problems = []
     for look in ("light", "dark"):
         ada.page.emulate_media(color_scheme=look)
         for width in (1440, 390):
             ada.page.set_viewport_size({"width": width, "height": 844})
-            ada.page.wait_for_timeout(300)
+            ada.settles()
+            # The charts are drawn anew in another width, a moment later.
+            ada.page.wait_for_timeout(200)
             if (wide := ada.page.evaluate("document.documentElement.scrollWidth")) > width:
                 problems.append(f"{wide} px wide in a window of {width}")
             problems += [f"{look}, {width}: small text {text}" for text in ada.page.evaluate(SMALL_TEXT)]

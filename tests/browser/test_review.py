@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from components._session import COOKIE
 from tests.reviewed import OTHERS, SETTINGS, add_reviewed
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
@@ -18,33 +18,48 @@ TOKEN = "d" * 64
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-@pytest.fixture
-def running(tmp_path):
-    """An app with a dataset that Ada, Bo and Cy have answered, and Dora, who has not."""
-    services = open_workspace(tmp_path / "home")
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """An app with datasets that Ada, Bo and Cy have answered, and Dora has not; and the datasets' ids by their names."""
+    home = tmp_path_factory.mktemp("review") / "home"
+    services = open_workspace(home)
     services.datasets.create("Not begun", SETTINGS)
-    add_reviewed(services)
+    ids = {}
+    # The first is left as it is, each of the others belongs to a test that changes it.
+    for name in ("Harbour answers", "To be decided", "To be left"):
+        ids[name] = add_reviewed(services)[0].id
+        services.store.datasets.change(ids[name], name=name)
     services.store.members.rename(services.store.members.by_token(TOKEN), "Dora")
     services.close()
-    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as process:
-        yield process
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
+        yield process, ids
 
 
 @pytest.fixture
-def dora(running, open_person, request):
-    width, look = getattr(request, "param", (1440, "light"))
-    cookie = {"name": COOKIE, "value": TOKEN, "domain": "127.0.0.1", "path": "/", "expires": -1}
-    state = {"cookies": [{**cookie, "httpOnly": True, "secure": False, "sameSite": "Lax"}], "origins": []}
-    person = open_person(running.url, viewport={"width": width, "height": 844}, color_scheme=look, storage_state=state)
-    person.go("Edit")
-    person.page.get_by_role("tab", name="Review", exact=True).click()
-    person.sees("#review-headline", "Annotators agree")
-    return person
+def dora_on(running, open_person):
+    """Open the panel Review of a dataset as Dora."""
+    app, ids = running
+
+    def open_(dataset, width=1440, look="light"):
+        cookie = {"name": COOKIE, "value": TOKEN, "domain": "127.0.0.1", "path": "/", "expires": -1}
+        state = {"cookies": [{**cookie, "httpOnly": True, "secure": False, "sameSite": "Lax"}], "origins": []}
+        window = {"viewport": {"width": width, "height": 844}, "color_scheme": look}
+        person = open_person(app.url, path=f"/?tab=edit&dataset={ids[dataset]}", storage_state=state, **window)
+        person.open_panel("Review")
+        person.sees("#review-headline", "Annotators agree")
+        return person
+
+    return open_
+
+
+@pytest.fixture
+def dora(dora_on, request):
+    return dora_on("Harbour answers", *getattr(request, "param", ()))
 
 
 def downloaded(person, button):
     with person.page.expect_download() as download:
-        person.find(f"#{button}").click()
+        person.click(f"#{button}")
     return download.value.path().read_text(encoding="utf-8")
 
 
@@ -52,9 +67,10 @@ def decided(person, question):
     return person.find(f'#review-item [data-decides="{question}"]')
 
 
-def test_a_third_person_decides_takes_back_and_downloads(dora):
+def test_a_third_person_decides_takes_back_and_downloads(dora_on):
+    dora = dora_on("To be decided")
     dora.sees("#review-disagreements", "2 records with answers of others are not shown")
-    dora.find("[data-review-open]").click()
+    dora.click("[data-review-open]")
     dora.sees("#review-item", "Where is diesel sold?")
     expect(dora.find("#review-back")).to_be_focused()
     expect(dora.page.locator("#review-item [data-decides=tone] [data-differs]")).to_have_count(1)
@@ -65,11 +81,11 @@ def test_a_third_person_decides_takes_back_and_downloads(dora):
     decided(dora, "answer").get_by_text("Use this").nth(2).click()
     expect(decided(dora, "answer").locator("textarea")).to_have_value(OTHERS["answer"])
     dora.find("#review-reason").fill("The manual says so.")
-    dora.find("[data-review=save]").click()
+    dora.click("[data-review=save]")
     dora.sees("#review-item", "Decided by Dora")
     dora.sees("#review-headline", "1 decided")
 
-    dora.find("#review-back button, button#review-back").click()
+    dora.click("#review-back button, button#review-back")
     expect(dora.page.locator(".pl-review-list li").last).to_contain_text("decided")
     dora.unfold("review-unified-panel")
     rows = list(csv.DictReader(downloaded(dora, "review-csv").splitlines()))
@@ -85,42 +101,44 @@ def test_a_third_person_decides_takes_back_and_downloads(dora):
     # The decision outlives a reload, and can be taken back.
     dora.page.reload()
     dora.go("Edit")
-    dora.page.get_by_role("tab", name="Review", exact=True).click()
+    dora.open_panel("Review")
+    dora.settles()
     dora.page.locator("[data-review-open]").last.click()
     dora.sees("#review-item", "Decided by Dora")
-    dora.find("[data-review=withdraw]").click()
+    dora.click("[data-review=withdraw]")
     expect(dora.page.locator("#review-item [data-review=withdraw]")).to_have_count(0)
     dora.sees("#review-item", "As the answers come out")
 
 
-def test_a_decision_that_is_not_saved_is_there_when_somebody_comes_back(dora):
-    dora.find("[data-review-open]").click()
+def test_a_decision_that_is_not_saved_is_there_when_somebody_comes_back(dora_on):
+    dora = dora_on("To be left")
+    dora.click("[data-review-open]")
     dora.sees("#review-item", "Where is diesel sold?")
     decided(dora, "quality").get_by_label("2", exact=True).check()
     decided(dora, "order").get_by_label("Rank of B").select_option("2")
     decided(dora, "answer").locator("textarea").fill("At the pier, I think.")
     dora.find("#review-reason").fill("To be looked up.")
-    dora.find("[data-review=next]").click()
+    dora.click("[data-review=next]")
     dora.sees("#review-item", re.compile("^(?!.*Where is diesel sold).*Save decision", re.S))
     expect(dora.find("#review-reason")).to_have_value("")
-    dora.find("#review-back button, button#review-back").click()
-    dora.find("[data-review-open]").click()
+    dora.click("#review-back button, button#review-back")
+    dora.click("[data-review-open]")
     dora.sees("#review-item [data-unsaved]:visible", "Not saved yet")
     expect(decided(dora, "quality").get_by_label("2", exact=True)).to_be_checked()
     expect(decided(dora, "order").get_by_label("Rank of B")).to_have_value("2")
     expect(decided(dora, "answer").locator("textarea")).to_have_value("At the pier, I think.")
     expect(dora.find("#review-reason")).to_have_value("To be looked up.")
-    dora.find("[data-review=save]").click()
+    dora.click("[data-review=save]")
     dora.sees("#review-item", "Decided by Dora")
     expect(dora.find("[data-unsaved]")).to_be_hidden()
-    dora.find("[data-review=withdraw]").click()
+    dora.click("[data-review=withdraw]")
     expect(dora.page.locator("#review-item [data-review=withdraw]")).to_have_count(0)
     expect(dora.find("[data-unsaved]")).to_be_hidden()
     expect(dora.find("#review-reason")).to_have_value("")
 
 
 def test_another_dataset_is_shown_where_the_panel_is_open(dora):
-    dora.find("[data-review-open]").click()
+    dora.click("[data-review-open]")
     dora.sees("#review-item", "Save decision")
     # The focus goes there a moment later, and would close a list that is open by then.
     expect(dora.find("#review-back")).to_be_focused()
@@ -138,7 +156,7 @@ def test_the_list_is_ordered_by_one_question_and_next_goes_on(dora):
     dora.find("[data-review-open]").focus()
     dora.page.keyboard.press("Enter")
     dora.sees("#review-item", "Where is diesel sold?")
-    dora.find("[data-review=next]").click()
+    dora.click("[data-review=next]")
     dora.sees("#review-item", "What does a red lantern warn of?")
     # A decision without any answer is refused, and what was typed stays.
     for question in ("quality", "tone"):
@@ -149,7 +167,7 @@ def test_the_list_is_ordered_by_one_question_and_next_goes_on(dora):
         decided(dora, "order").get_by_label(f"Rank of {option}").select_option("")
     decided(dora, "answer").locator("textarea").fill("")
     dora.find("#review-reason").fill("Nobody can tell.")
-    dora.find("[data-review=save]").click()
+    dora.click("[data-review=save]")
     dora.toast("Choose an answer to at least one question")
     expect(dora.find("#review-reason")).to_have_value("Nobody can tell.")
 
@@ -167,13 +185,13 @@ def test_it_fits_and_is_accessible(dora):
         details.click()
     dora.sees("#review-retrieval", "Precision@2")
     check(dora)
-    dora.find("[data-review-open]").click()
+    dora.click("[data-review-open]")
     dora.sees("#review-item", "Save decision")
     check(dora)
 
 
 def check(person):
-    person.page.wait_for_timeout(300)
+    person.settles()
     width = person.page.viewport_size["width"]
     assert person.page.evaluate("document.documentElement.scrollWidth") <= width
     found = Axe().run(person.page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.openai_server import OpenAIServer
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
 pytestmark = pytest.mark.browser
@@ -48,7 +48,7 @@ def attacked(tmp_path_factory):
     services.close()
     with OpenAIServer(answer=lambda messages: f"{TEXT} [1]") as server:
         environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_MODEL": "test-model", "PAIRLOOP_EXAMPLE": "0"}
-        with AppProcess(folder / "home", **environment) as app:
+        with QuickApp(folder / "home", **environment) as app:
             yield app
 
 
@@ -66,7 +66,8 @@ def victim(attacked, open_person):
 
 def untouched(person) -> list[str]:
     """Return what an attack has done to the page."""
-    person.page.wait_for_timeout(300)
+    person.settles()
+    person.page.wait_for_timeout(100)
     script = """(planted) => [
         ...(window.ran === undefined ? [] : [`ran ${window.ran}`]),
         ...[...document.querySelectorAll('.pl-screen, .pl-drawer, .pl-header, .toast-wrap')]
@@ -82,15 +83,15 @@ def test_ask_shows_queries_answers_sources_and_names_as_text(victim):
     victim.sees("#documents-table", NAME)
     victim.choose("ask-model", "test-model")
     victim.type_into("ask-query", LINE)
-    victim.find("#ask-query button").click()
+    victim.click("#ask-query button")
     victim.sees("#ask-answer", "test-model ·")
     for shown in ("<script>window.ran=1</script>", "${window.ran=6}", "<img src=x onerror=window.ran=10>"):
         victim.sees("#ask-answer", shown)
     victim.sees("#ask-sources", "<svg onload=window.ran=5>")
     victim.sees("#ask-sources", NAME)
     assert untouched(victim) == []
-    victim.find("#ask-answer .pl-link").click()
-    victim.find("#ask-answer .pl-cite").click()
+    victim.click("#ask-answer .pl-link")
+    victim.click("#ask-answer .pl-cite")
     victim.sees(".pl-drawer mark", "<script>window.ran=1</script>")
     victim.sees(".pl-drawer header", NAME)
     assert untouched(victim) == []
@@ -117,6 +118,7 @@ def test_a_run_a_review_and_a_training_row_show_them_as_text(victim):
     # Everybody has an order of their own.
     if "plainly" in victim.find("#edit-record").inner_text():
         victim.press("edit-next")
+        victim.sees("#edit-record", "Record 2 of 2")
     victim.sees("#edit-record", "<script>window.ran=1</script>")
     victim.sees("#edit-sources", "<script>window.ran=1</script>")
     assert "<script>window.ran=1</script>" in victim.text_of("edit-question-answer")
@@ -154,16 +156,20 @@ def test_a_pair_its_reason_and_the_results_show_them_as_text(victim):
 
 
 def test_a_persons_name_is_text_wherever_it_stands(victim):
-    field = victim.find("#header [data-name]")
-    field.fill(ATTACKS[1])
-    field.press("Enter")
+    rename(victim, ATTACKS[1])
     victim.toast(re.compile(re.escape(ATTACKS[1])))
     assert untouched(victim) == []
     victim.page.reload()
     victim.find(f"#header [data-name][value='{ATTACKS[1]}']").wait_for()
-    victim.find("#header [data-name]").fill("${window.ran=15}{{1}}\"'><b>")
-    victim.find("#header [data-name]").press("Enter")
-    victim.toast("You are")
+    rename(victim, "${window.ran=15}{{1}}\"'><b>")
+    victim.toast(re.compile(r"You are \$"))
+
+
+def rename(person, name):
+    person.settles()
+    field = person.find("#header [data-name]")
+    field.fill(name)
+    field.press("Enter")
 
 
 def test_a_file_with_a_hostile_name_is_refused_and_taken_in_as_text(victim, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
 pytestmark = pytest.mark.browser
@@ -17,7 +17,7 @@ def test_edit_by_keyboard(app, open_person):
     ada.page.keyboard.press("4")
     ada.find("#edit-question-query_rating input:checked").wait_for(state="attached")
     assert ada.find("#edit-question-query_rating input:checked").input_value() == "4"
-    ada.find("#edit-question-answer textarea").click()
+    ada.click("#edit-question-answer textarea")
     ada.page.keyboard.press("Control+End")
     ada.page.keyboard.type(" In 5 words [sic] 1?")
     ada.sees("#edit-status", "Draft saved")
@@ -36,7 +36,7 @@ def test_edit_by_keyboard(app, open_person):
 
 
 def test_a_draft_survives_a_reload_and_a_kill(tmp_path, open_person):
-    app = AppProcess(tmp_path / "home")
+    app = QuickApp(tmp_path / "home")
     with app:
         ada = open_person(app.url)
         ada.press("start-review")
@@ -63,14 +63,14 @@ def test_a_draft_survives_a_reload_and_a_kill(tmp_path, open_person):
 
 
 def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open_person):
-    app = AppProcess(tmp_path / "home")
+    app = QuickApp(tmp_path / "home")
     with app:
         ada = open_person(app.url)
         ada.press("start-review")
         ada.press("edit-example")
         for number in range(1, 13):
             ada.sees("#edit-record", f"Record {number} of 24")
-            ada.find("#edit-question-answer textarea").click()
+            ada.click("#edit-question-answer textarea")
             ada.page.keyboard.press("Control+a")
             ada.page.keyboard.type(f"answer-to-{number}")
             ada.looks()
@@ -91,34 +91,34 @@ def test_submitting_in_haste_never_puts_a_text_on_the_next_record(tmp_path, open
 TEXTS = [("Short. " * 20, "Long, and in many words. " * 30), ("**Bold**", "| a | b |\n|---|---|\n| 1 | 2 |")]
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """An app with two pairs to judge."""
+    home = tmp_path_factory.mktemp("pairs") / "home"
+    services = open_workspace(home)
+    add_comparison(services, (add_model(services, "one"), add_model(services, "two")), TEXTS)
+    services.close()
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
+        yield process
+
+
 @pytest.mark.parametrize("look", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_a_pair_fits_the_window_and_the_vote_bar_is_in_it(tmp_path, open_person, look, width):
-    home = tmp_path / "home"
-    services = open_workspace(home)
-    models = add_model(services, "one"), add_model(services, "two")
-    add_comparison(
-        services,
-        models,
-        TEXTS,
-    )
-    services.close()
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app:
-        viewport = {"width": width, "height": 844}
-        voter = open_person(app.url, path="/?tab=compare", viewport=viewport, color_scheme=look)
-        voter.sees("#compare-progress", "0 of 2")
-        box = voter.find("#vote-a").bounding_box()
-        assert box["y"] >= 0 and box["y"] + box["height"] <= 844 and box["x"] + box["width"] <= width
-        for tab in ("Start", "Ask", "Edit", "Tune", "Compare", "Results", "Settings"):
-            voter.page.goto(f"{app.url}/?tab={tab.lower()}")
-            voter.find(f"#{tab.lower()}-screen").wait_for()
-            assert voter.page.evaluate("document.documentElement.scrollWidth") <= width
-        voter.page.goto(f"{app.url}/?tab=compare")
-        voter.sees("#compare-progress", "0 of 2")
-        # Digits in the reason are text; outside it they vote.
-        voter.find("#vote-reason textarea").click()
-        voter.page.keyboard.type("1 of 2")
-        assert voter.text_of("vote-reason") == "1 of 2"
-        voter.page.locator("#compare-pair h3").first.click()
-        voter.page.keyboard.press("3")
-        voter.sees("#compare-progress", "1 of 2")
+def test_a_pair_fits_the_window_and_the_vote_bar_is_in_it(pairs, open_person, look, width):
+    viewport = {"width": width, "height": 844}
+    voter = open_person(pairs.url, path="/?tab=compare", viewport=viewport, color_scheme=look)
+    voter.sees("#compare-progress", "0 of 2")
+    box = voter.find("#vote-a").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 844 and box["x"] + box["width"] <= width
+    for tab in ("Start", "Ask", "Edit", "Tune", "Compare", "Results", "Settings"):
+        voter.go(tab)
+        assert voter.page.evaluate("document.documentElement.scrollWidth") <= width
+    voter.go("Compare")
+    voter.sees("#compare-progress", "0 of 2")
+    # Digits in the reason are text; outside it they vote.
+    voter.click("#vote-reason textarea")
+    voter.page.keyboard.type("1 of 2")
+    assert voter.text_of("vote-reason") == "1 of 2"
+    voter.page.locator("#compare-pair h3").first.click()
+    voter.page.keyboard.press("3")
+    voter.sees("#compare-progress", "1 of 2")

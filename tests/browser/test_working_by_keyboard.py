@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.records import Outcome
 from pipeline.store import open_store
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
 pytestmark = pytest.mark.browser
@@ -21,7 +21,7 @@ def running(tmp_path_factory):
     models = add_model(services, "one"), add_model(services, "two")
     add_comparison(services, models, [(f"Answer {n}. [1]", f"Another answer {n}. [1]") for n in range(5)])
     services.close()
-    with AppProcess(home) as process:
+    with QuickApp(home) as process:
         yield process
 
 
