@@ -113,10 +113,9 @@ class CompareHandlers:
             return not_open(item, self._desk.blind_error(item) if item else "")
         me = person(self._services, request)
         pair = self._desk.next_pair(set_id, me)
-        done, total = self._desk.progress(set_id, me)
         if pair is None:
-            return finished(item.settings, done, total, self._desk.is_revealed(set_id, me))
-        return pair_screen(pair, done)
+            return finished(item.settings, *self._desk.progress(set_id, me), self._desk.is_revealed(set_id, me))
+        return pair_screen(pair)
 
     def come_back(self, set_id: str | None, pair_id: str, request: gr.Request) -> Screen:
         """Show what waits; what is on the screen already keeps what was typed under it."""
@@ -211,8 +210,7 @@ class CompareHandlers:
         pair = self._desk.next_pair(set_id, me)
         if pair is None:
             return self.show_next(set_id, request)
-        done, _ = self._desk.progress(set_id, me)
-        return pair_screen(pair, done, vote, self._desk.places(vote))
+        return pair_screen(pair, vote, self._desk.places(vote))
 
     def open_results(self, set_id: str | None, request: gr.Request) -> ResultsOpened:
         """Go to the results of the comparison that was judged."""

@@ -71,9 +71,9 @@ def read_ballot(text: str) -> tuple[dict[str, Outcome], list[int]]:
         raise ComparisonError("This vote cannot be read. Reload the page and vote again.") from error
 
 
-def pair_screen(pair: BlindPair, done: int, undone: StoredVote | None = None, places: tuple[int, ...] = ()) -> Screen:
+def pair_screen(pair: BlindPair, undone: StoredVote | None = None, places: tuple[int, ...] = ()) -> Screen:
     """Return the screen of a pair; ``undone`` is the vote on it that was taken back."""
-    ranking = pair.settings.form is VoteForm.RANKING
+    ranking, done = pair.settings.form is VoteForm.RANKING, pair.number - 1
     # Live there is no end to be counted towards.
     live = pair.settings.kind is Kind.LIVE
     counted = _html.note(f"{done} judged by you") if live else _html.bar(done, pair.total, _judged(done, pair.total))

@@ -294,12 +294,14 @@ class ComparisonDesk:
         certain = self._certainty(item) if item.settings.form is VoteForm.PAIRS and len(item.model_ids) > 2 else {}
         pairs = self._model_pairs(waiting) if certain else {}
 
-        def order(one: Comparison) -> tuple[int, int, float, str]:
+        def order(one: Comparison) -> tuple[int, int, float]:
             place = drawn.index(one.id) if one.id in drawn else len(drawn)
-            sure = certain.get(pairs.get(one.id, frozenset()), 0.0)
-            return place, count[one.id], sure, hashlib.sha256(f"{annotator_id}{one.id}".encode()).hexdigest()
+            return place, count[one.id], certain.get(pairs.get(one.id, frozenset()), 0.0)
 
-        return min(waiting, key=order)
+        ordered = [(order(one), one) for one in waiting]
+        first = min(rank for rank, _ in ordered)
+        ties = (one for rank, one in ordered if rank == first)
+        return min(ties, key=lambda one: hashlib.sha256(f"{annotator_id}{one.id}".encode()).digest())
 
     def _certainty(self, item: ComparisonSet) -> dict[frozenset[str], float]:
         """Return for each pair of models how far apart they are: the lead in decisive votes in standard errors."""

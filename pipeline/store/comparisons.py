@@ -67,6 +67,7 @@ class ComparisonStore:
         self._db = database
         # The comparisons of sets as they were read last, with the state of the table that they were read at.
         self._read: dict[str, tuple[tuple[int, ...], list[Comparison]]] = {}
+        self._sets_read: tuple[tuple[int, ...], list[ComparisonSet]] = ((), [])
 
     def add_set(self, name: str, settings: ComparisonSettings, query_set_id: str) -> str:
         """Store a comparison set that is being prepared; return its id."""
@@ -115,9 +116,12 @@ class ComparisonStore:
 
     def sets(self) -> list[ComparisonSet]:
         """Return all sets, newest first."""
-        with self._db.read() as connection:
-            rows = connection.execute(select(comparison_sets).order_by(comparison_sets.c.id.desc())).mappings()
-            return [_set(row) for row in rows]
+        version = self._db.version(comparison_sets)
+        if self._sets_read[0] != version:
+            query = select(comparison_sets).order_by(comparison_sets.c.id.desc())
+            with self._db.read() as connection:
+                self._sets_read = (version, [_set(row) for row in connection.execute(query).mappings()])
+        return list(self._sets_read[1])
 
     def set(self, set_id: str) -> ComparisonSet:
         """Return one set.
@@ -125,9 +129,7 @@ class ComparisonStore:
         Raises:
             NotFoundError: there is no such set.
         """
-        with self._db.read() as connection:
-            query = select(comparison_sets).where(comparison_sets.c.id == set_id)
-            return _set(found(connection.execute(query).mappings().first(), "comparison"))
+        return found(next((item for item in self.sets() if item.id == set_id), None), "comparison")
 
     def in_set(self, set_id: str) -> list[Comparison]:
         """Return the comparisons of a set in their order; what was read is kept while the table stays as it was."""

@@ -15,6 +15,8 @@ class ModelStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        # All models as they were read last, with the state of the table that they were read at.
+        self._read: tuple[tuple[int, ...], list[Model]] = ((), [])
 
     def add(self, model: Model) -> None:
         """Store a model."""
@@ -24,9 +26,12 @@ class ModelStore:
 
     def all(self) -> list[Model]:
         """Return all models, oldest first."""
-        query = select(models).order_by(models.c.created_at, models.c.id)
-        with self._db.read() as connection:
-            return [Model(**row) for row in connection.execute(query).mappings()]
+        version = self._db.version(models)
+        if self._read[0] != version:
+            query = select(models).order_by(models.c.created_at, models.c.id)
+            with self._db.read() as connection:
+                self._read = (version, [Model(**row) for row in connection.execute(query).mappings()])
+        return list(self._read[1])
 
     def get(self, model_id: str) -> Model:
         """Return one model.

@@ -1,0 +1,121 @@
+"""What models said as judges of a comparison: apart from the votes of people, in tables of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from pipeline.records import JobState, Outcome, new_id
+from pipeline.store.engine import Database
+from pipeline.store.rows import change, change_all, found, now, put, written_by
+from pipeline.store.schema import judge_runs, judgements
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRun:
+    """A model that was asked about the pairs of a comparison under ``instructions``."""
+
+    id: str
+    comparison_set_id: str
+    model_id: str
+    state: JobState
+    error: str
+    instructions: str
+    created_at: float
+    finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was said of two completions in one order, ``left`` shown as A.
+
+    ``outcome`` is None where the reply held no verdict, or where there is an ``error`` in its place.
+    """
+
+    id: str
+    judge_run_id: str
+    comparison_id: str
+    left_completion_id: str
+    right_completion_id: str
+    outcome: Outcome | None
+    reply: str = ""
+    error: str = ""
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    created_at: float = 0.0
+
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """What was asked: the comparison, and its completions as A and B."""
+        return self.comparison_id, self.left_completion_id, self.right_completion_id
+
+
+class JudgementStore:
+    """Rows of ``judge_runs`` and ``judgements``."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def start(self, set_id: str, model_id: str, instructions: str) -> str:
+        """Store a new run; return its id."""
+        row = {
+            "id": new_id(),
+            "comparison_set_id": set_id,
+            "model_id": model_id,
+            "state": JobState.RUNNING.value,
+            "error": "",
+            "instructions": instructions,
+            "created_at": now(),
+        }
+        with self._db.write() as connection:
+            put(connection, judge_runs, [row])
+        return str(row["id"])
+
+    def finish(self, run_id: str, state: JobState, error: str = "") -> None:
+        """Store how a run ended."""
+        with self._db.write() as connection:
+            change(connection, judge_runs, run_id, state=state.value, error=error, finished_at=now())
+
+    def interrupt_all(self, by: str | None = None) -> None:
+        """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""
+        left = (judge_runs.c.state == JobState.RUNNING.value) & written_by(judge_runs, by)
+        with self._db.write() as connection:
+            change_all(connection, judge_runs, left, state=JobState.INTERRUPTED.value, finished_at=now())
+
+    def get(self, run_id: str) -> JudgeRun:
+        """Return one run.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        return found(next(iter(self._runs(judge_runs.c.id == run_id)), None), "run of a judge")
+
+    def runs(self, set_id: str) -> list[JudgeRun]:
+        """Return the runs over a comparison, newest first."""
+        return self._runs(judge_runs.c.comparison_set_id == set_id)
+
+    def add(self, judgement: Judgement) -> None:
+        """Store what was said, in a transaction of its own: what is paid for stays."""
+        row = {name: getattr(judgement, name) for name in Judgement.__slots__}
+        outcome = judgement.outcome.value if judgement.outcome else None
+        with self._db.write() as connection:
+            put(connection, judgements, [{**row, "outcome": outcome, "created_at": now()}])
+
+    def of_runs(self, run_ids: Collection[str]) -> list[Judgement]:
+        """Return all that was said in these runs, oldest first."""
+        query = select(judgements).where(judgements.c.judge_run_id.in_(run_ids)).order_by(judgements.c.id)
+        with self._db.read() as connection:
+            rows = connection.execute(query).mappings()
+            return [
+                Judgement(**{**row, "outcome": Outcome(row["outcome"]) if row["outcome"] else None}) for row in rows
+            ]
+
+    def _runs(self, condition) -> list[JudgeRun]:
+        query = select(judge_runs).where(condition).order_by(judge_runs.c.id.desc())
+        with self._db.read() as connection:
+            return [
+                JudgeRun(**{**row, "state": JobState(row["state"])}) for row in connection.execute(query).mappings()
+            ]
