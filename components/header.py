@@ -50,6 +50,8 @@ KEYS = (
             Key("d", "discard; you are asked first", "edit.discard"),
             Key("a", "accept the suggestions", "edit.accept"),
             Key("z", "undo the last submit or discard", "edit.undo"),
+            Key("r", "next passage: relevant", "edit.relevant"),
+            Key("n", "next passage: not relevant", "edit.irrelevant"),
             Key("m", "mark the selected words as unsupported", "edit.mark"),
             Key("g", "guidelines", "edit.guidelines"),
             Key("/", "search", "edit.search"),

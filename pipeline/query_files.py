@@ -217,7 +217,7 @@ def _named_rows(text: str, delimiter: str, header: list[str]) -> Iterator[_Row]:
     next(row for row in rows if any(row[1]))
     for place, cells in rows:
         if any(cell.strip() for cell in cells[len(header) :]):
-            over = f"it has {len(cells)} cells under {len(header)} columns"
+            over = f"it has more cells ({len(cells)}) than there are columns ({len(header)})"
             raise _PlaceError(place, f"{over}: put a text with a {delimiter!r} in it into quotation marks.")
         named = dict(zip(header, cells, strict=False))
         query = named.pop(column, "")

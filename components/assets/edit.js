@@ -159,6 +159,8 @@
     question: here(() => Boolean(state.card) && form.goOn(state.card)),
     accept: here(accept),
     undo: here(() => { undo(); }),
+    relevant: here(() => Boolean(state.card) && form.relevance(state.card, true)),
+    irrelevant: here(() => Boolean(state.card) && form.relevance(state.card, false)),
     mark: here(() => Boolean(state.card) && form.mark(state.card)),
     guidelines: here(() => { const box = part('edit-guidelines'); if (!box) return false; box.open = !box.open; return true; }),
     search: here(() => { document.querySelector('[data-filter-text]')?.focus(); }),

@@ -191,6 +191,20 @@
     changed(card);
   };
 
+  // The passage whose buttons have the focus, else the first without a mark; it is brought into view.
+  const relevance = (card, value) => {
+    const groups = [...card.querySelectorAll('.pl-relevance')];
+    const group = groups.find((candidate) => candidate.contains(document.activeElement))
+      || groups.find((candidate) => !candidate.querySelector('[aria-pressed=true]'));
+    if (!group) return false;
+    const source = group.closest('details');
+    if (source) source.open = true;
+    const button = group.querySelector(`[data-relevant="${value}"]`);
+    if (button.getAttribute('aria-pressed') !== 'true') markChunk(card, button);
+    group.scrollIntoView({block: 'nearest'});
+    return true;
+  };
+
   const read = (card) => {
     const values = {};
     questions(card).forEach((question) => {
@@ -330,5 +344,5 @@
     if ('put' in button.dataset) { write(card, JSON.parse(button.dataset.put)); changed(card); }
   });
 
-  window.pairloopForm = {read, write, prepare, missing, focusOn, accept, digit, goOn, mark};
+  window.pairloopForm = {read, write, prepare, missing, focusOn, accept, digit, goOn, mark, relevance};
 })();

@@ -55,7 +55,7 @@ def table_rows(text: str, name: str) -> tuple[Row, ...]:
         _check_count(found, name)
         over = [cell for cell in cells[len(names) :] if cell.strip()]
         if over and not problem:
-            problem = f"it has {len(cells)} cells under {len(names)} columns; put a text with “{delimiter}” into quotes"
+            problem = f"it has more cells ({len(cells)}) than there are columns ({len(names)}); put a text with “{delimiter}” into quotes"
         values = {column: clean(unescaped(cell)) for column, cell in zip(names, cells, strict=False)}
         found.append(Row(f"row {number:,}", values, problem))
     return tuple(found)

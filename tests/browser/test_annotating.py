@@ -250,6 +250,43 @@ def test_the_address_names_the_record_and_leads_back_to_it(at):
     ada.sees("#edit-alerts", "The record that this address names is not there any more.")
 
 
+def test_q_goes_from_question_to_question_and_r_and_n_from_passage_to_passage(at):
+    ada = at(BARE)
+    keys, page = ada.page.keyboard, ada.page
+    page.evaluate("document.activeElement.blur()")
+    seen = []
+    for _ in range(6):
+        keys.press("q")
+        seen.append(page.evaluate("document.activeElement.closest('[data-question]')?.dataset.question"))
+        # In a text a letter is a letter: Esc leaves it.
+        keys.press("Escape")
+    assert seen == ["quality", "verdict", "topics", "order", "better", "quality"]
+    for key in "rnr":
+        keys.press(key)
+    marked = page.locator("[data-chunk-mark][aria-pressed=true]")
+    found = {button.get_attribute("data-chunk-mark"): button.get_attribute("data-relevant") for button in marked.all()}
+    assert list(found.items())[:2] == [("0", "true"), ("1", "false")]
+    ada.sees("#edit-status", "Draft saved")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_lists_close_by_tab_and_the_filter_by_escape_and_both_fit(at, width):
+    ada = at(FULL, viewport={"width": width, "height": 900})
+    keys = ada.page.keyboard
+    # A list that stays open would lie over what is below it.
+    ada.find("#edit-dataset input").focus()
+    keys.press("ArrowDown")
+    expect(ada.page.get_by_role("option").first).to_be_visible()
+    keys.press("Tab")
+    expect(ada.page.get_by_role("option")).to_have_count(0)
+    ada.click(".pl-filter summary")
+    panel = ada.find(".pl-filter form, .pl-filter > div").bounding_box()
+    assert panel["x"] >= 0 and panel["x"] + panel["width"] <= width
+    ada.find(".pl-filter [data-filter-term=source]").first.focus()
+    keys.press("Escape")
+    expect(ada.page.locator(".pl-filter[open]")).to_have_count(0)
+
+
 def test_queues_search_filter_and_list(at):
     ada = at(FULL)
     ada.click("[data-list]")

@@ -197,7 +197,7 @@ def test_a_table_without_a_query_column_is_told_what_it_has_and_needs(error_of):
         ("[" * 90_000, "a.json", "line 1: it is not JSON"),
         ("9" * 5000, "a.jsonl", "line 1: it is not JSON"),
         ('query\nA?\n"B?\nC?\n', "a.csv", "line 3: a quotation mark is out of place"),
-        ("query\nA?\nWho, when, where?\n", "a.csv", "line 3: it has 3 cells under 1 columns"),
+        ("query\nA?\nWho, when, where?\n", "a.csv", "line 3: it has more cells (3) than there are columns (1)"),
         ("query,split\nA?,train\nB?,later\n", "a.csv", "line 3: the split is 'later'; it can be train or test"),
         ("query,Query\nA?,B?\n", "a.csv", "two columns of the same name"),
         ("query\n\n \n", "a.csv", "a.csv holds no query"),

@@ -63,7 +63,7 @@ def test_ragged_rows_are_named_and_the_others_come_in():
         ("row 4", False),
         ("row 6", False),
     ]
-    assert "3 cells under 2 columns" in source.rows[1].problem
+    assert "more cells (3) than there are columns (2)" in source.rows[1].problem
 
 
 def test_a_quotation_mark_out_of_place_is_named():
