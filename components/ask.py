@@ -45,13 +45,13 @@ class AskHandlers:
 
     def load_models(self, chosen: str | None) -> gr.Dropdown:
         """Return the models to choose from; a choice that still exists is kept."""
-        return dropdown([(model.name, model.id) for model in self._services.registry.all()], chosen)
+        return dropdown([(model.name, model.id) for model in self._services.registry.answering()], chosen)
 
     def ask(self, query: str, model_id: str | None, request: gr.Request) -> Iterator[Shown]:
         """Answer a query; the text grows while the model writes."""
         asked = None
         try:
-            model_id = model_id or self._services.registry.all()[0].id
+            model_id = model_id or self._services.registry.answering()[0].id
             self._services.comparisons.refuse_withheld_query(query, model_id, person(self._services, request))
             for asked in self._services.generation.ask(query, model_id):
                 yield Shown(answer(asked), _html.sources(asked.retrieval.contexts))

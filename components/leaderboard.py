@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _download, _html, charts
+from components import _download, _html, _picture, drawings, pictures
 from components._errors import shows_errors
 from components._session import person
+from components.explained import explained, heads
 from pipeline.errors import ComparisonError
-from pipeline.ranking import RatedGroup, Rating, TieModel, WinFractions
+from pipeline.ranking import Leaderboard, RatedGroup, Rating, TieModel
 from pipeline.ranking.verdict import percent, plural
 from pipeline.services import Services
 from pipeline.standings import Standings, pairs_csv, standings_csv
 
-# A heat map wider than the window scrolls, with keys too.
-_HEAT_JS = """
-const heat = document.querySelector('#results-heat');
-if (heat) {
-  heat.tabIndex = 0;
-  heat.setAttribute('role', 'region');
-  heat.setAttribute('aria-label', 'Who beats whom, as a picture; the same stands below as a table');
-}
-"""
-# A table of more models than this is a file's business.
-MOST_IN_TABLE = 30
 TIES = [("half a win for each", TieModel.HALF_WINS.value), ("an outcome of their own", TieModel.DAVIDSON.value)]
 _HEADS = (
     ("Rank", "pl-num", "1 + the number of models whose interval lies wholly above this one; models may share a rank"),
     ("Model", "", "The model's name"),
     ("Rating", "pl-num", "Bradley–Terry on the Elo scale; the mean of the models is 1000"),
     ("95 % interval", "pl-num", "From resampling queries, not votes"),
-    ("", "", "Rating and interval as a line"),
+    ("", "", "Line"),
     ("Queries", "pl-num", "Different queries that this model's votes are on"),
     ("Votes", "pl-num", "Votes on this model, automatic ties included"),
     ("Wins, ties, losses", "pl-num", "Ties hold both bad too"),
@@ -59,8 +49,8 @@ class LeaderboardPanel:
     content: gr.Column
     ties: gr.Radio
     table: gr.HTML
-    heat: gr.Plot
-    pairs: gr.HTML
+    heat: gr.HTML
+    picture: _picture.Picture
     ratings_file: _download.Download
     pairs_file: _download.Download
     votes_file: _download.Download
@@ -72,8 +62,7 @@ class Shown(NamedTuple):
     summary: str
     content: gr.Column
     table: str
-    heat: gr.Plot
-    pairs: str
+    heat: str
 
 
 class LeaderboardHandlers:
@@ -87,9 +76,16 @@ class LeaderboardHandlers:
         """Show the standings over what this person has opened, or say what is missing."""
         found = self._standings(ties, request)
         if len(found.board.ratings) < 2:
-            return Shown(summary(found), gr.Column(visible=False), "", gr.Plot(None), "")
-        heat = gr.Plot(charts.shown(charts.heat_map(found.fractions)))
-        return Shown(summary(found), gr.Column(visible=True), table(found), heat, pairs(found.fractions))
+            return Shown(summary(found), gr.Column(visible=False), "", "")
+        return Shown(summary(found), gr.Column(visible=True), table(found), drawings.heat(found.fractions))
+
+    def stamp(self, request: gr.Request) -> Hashable:
+        """Return a value that changes with the votes behind the standings."""
+        return self._desk.stamp(person(self._services, request))
+
+    def draw_heat(self, ties: str | None, request: gr.Request) -> str:
+        """Return who beats whom as a picture."""
+        return pictures.heat(self._with_votes(ties, request).fractions)
 
     def download_ratings(self, ties: str | None, request: gr.Request) -> str:
         """Return the path of a CSV file of the ratings."""
@@ -123,26 +119,34 @@ def build() -> LeaderboardPanel:
         # Gradio would refuse what is none of the choices before the handler can.
         ties.preprocess = lambda value: value
         ratings = gr.HTML("", elem_id="results-leaderboard")
-        gr.HTML('<h3 class="pl-title">Who beats whom</h3>')
-        heat = gr.Plot(show_label=False, elem_id="results-heat")
-        listed = gr.HTML("", js_on_load=_HEAT_JS, elem_id="results-pairs")
-        with gr.Row():
+        gr.HTML(f'<h3 class="pl-title">{explained("Who beats whom", EXPLAINED[-1], "who-beats-whom")}</h3>')
+        heat = gr.HTML("", elem_id="results-heat")
+        with gr.Row(elem_classes=["pl-files"]):
+            picture = _picture.build(
+                "Picture of who beats whom (PNG)", "results-heat-png", "pairloop-who-beats-whom.png"
+            )
             ratings_file = _download.build("Download ratings (CSV)", "results-ratings-csv")
             pairs_file = _download.build("Download who beats whom (CSV)", "results-pairs-csv")
             votes_file = _download.build("Download all these votes (CSV)", "results-counted-csv")
-    return LeaderboardPanel(about, content, ties, ratings, heat, listed, ratings_file, pairs_file, votes_file)
+    return LeaderboardPanel(about, content, ties, ratings, heat, picture, ratings_file, pairs_file, votes_file)
 
 
 def wire(panel: LeaderboardPanel, handlers: LeaderboardHandlers, opened: list[Callable]) -> None:
     """Attach the listeners; each of ``opened`` registers for an event after which the part should be shown anew."""
-    screen = [panel.summary, panel.content, panel.table, panel.heat, panel.pairs]
+    screen = outputs(panel)
     # A large leaderboard takes seconds, in a thread; nobody else has to wait for it.
     quiet = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
     for event in [*opened, panel.ties.input]:
         event(shows_errors(handlers.show_models), panel.ties, screen, **quiet)
+    _picture.wire(panel.picture, handlers.draw_heat, [panel.ties])
     _download.wire(panel.ratings_file, handlers.download_ratings, [panel.ties])
     _download.wire(panel.pairs_file, handlers.download_pairs, [panel.ties])
     _download.wire(panel.votes_file, handlers.download_counted, [])
+
+
+def outputs(panel: LeaderboardPanel) -> list[gr.components.Component]:
+    """Return the components that :class:`Shown` is for."""
+    return [panel.summary, panel.content, panel.table, panel.heat]
 
 
 def summary(found: Standings) -> str:
@@ -170,14 +174,18 @@ def summary(found: Standings) -> str:
 
 def table(found: Standings) -> str:
     """Return the ratings, a table for each group of models that met."""
-    board = found.board
+    return ratings(found.board)
+
+
+def ratings(board: Leaderboard) -> str:
+    """Return a leaderboard, a table for each group of models that met."""
     ends = [end for rating in board.ratings for end in (rating.low, rating.high, rating.rating) if end is not None]
     low, high = min(ends), max(ends)
     shown = [_html.note(board.note, "warn")] if board.note else []
     for number, group in enumerate(board.groups, 1):
         title = f"Group {number}: {plural(group.votes, 'vote')} on {plural(group.queries, 'query', 'queries')}"
         shown.append(f"<p class='pl-label'>{title}</p>" if len(board.groups) > 1 else "")
-        shown.append(_group(group, title, low, high))
+        shown.append(_group(group, title, low, high, number))
         shown.append(_html.note(group.note, "warn") if group.note else "")
         if group.closeness is not None:
             equal = group.closeness / (2 + group.closeness)
@@ -188,15 +196,12 @@ def table(found: Standings) -> str:
     return "".join(shown) + f'<details class="pl-more"><summary>How to read this</summary>{told}</details>'
 
 
-def _group(group: RatedGroup, title: str, low: float, high: float) -> str:
-    heads = "".join(
-        f'<th scope="col" class="{kind}" title="{told}">{name or "<span class=pl-unseen>Line</span>"}</th>'
-        for name, kind, told in _HEADS
-    )
+def _group(group: RatedGroup, title: str, low: float, high: float, number: int) -> str:
+    shown = heads(_HEADS, f"rating-{number}")
     rows = "".join(_row(rating, low, high) for rating in group.ratings)
     return (
         f"<div class='pl-scroll' tabindex='0' role='region' aria-label='Ratings, {title}'><table class='pl-table'><thead>"
-        f"<tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<tr>{shown}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -221,28 +226,3 @@ def _line(rating: Rating, low: float, high: float) -> str:
         f"<span class='pl-range' aria-hidden='true'><i style='left:{left:.1f}%;right:{right:.1f}%'></i>"
         f"<b style='left:{place(rating.rating):.1f}%'></b></span>"
     )
-
-
-def pairs(fractions: WinFractions) -> str:
-    """Return the heat map as a table, for those who cannot see or hover it."""
-    if len(fractions.models) > MOST_IN_TABLE:
-        return _html.note(f"More than {MOST_IN_TABLE} models: point at a cell for its numbers, or take the file.")
-    heads = "".join(f"<th scope='col' class='pl-num'>{number}</th>" for number in range(1, len(fractions.models) + 1))
-    rows = "".join(
-        f"<tr><th scope='row'>{i + 1} {_html.esc(model)}</th>{''.join(_cell(fractions, i, j) for j in range(len(row)))}</tr>"
-        for i, (model, row) in enumerate(zip(fractions.models, fractions.rates, strict=True))
-    )
-    told = _html.note("Win fraction of the row's model against the column's, with votes and queries.")
-    return (
-        f"<details class='pl-more'><summary>Who beats whom as a table</summary>{told}<div class='pl-scroll' tabindex='0' "
-        "role='region' aria-label='Who beats whom'><table class='pl-table'><thead><tr><th scope='col'>Model</th>"
-        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
-    )
-
-
-def _cell(fractions: WinFractions, i: int, j: int) -> str:
-    rate = fractions.rates[i][j]
-    if rate is None:
-        return "<td class='pl-num'>–</td>"
-    votes, queries = plural(fractions.votes[i][j], "vote"), plural(fractions.queries[i][j], "query", "queries")
-    return f"<td class='pl-num'>{percent(rate)}<br><small>{votes}, {queries}</small></td>"

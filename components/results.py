@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _download, _html, charts, leaderboard, results_checks, results_slices
+from components import (
+    _html,
+    drawings,
+    judge,
+    leaderboard,
+    results_checks,
+    results_share,
+    results_slices,
+    vote_import,
+)
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
+from components.results_numbers import about, criteria, headline, numbers, prepared
+from components.results_share import chosen, colours, number_of, revealed_pair
 from pipeline import ranking
-from pipeline.errors import ComparisonError
-from pipeline.ranking.verdict import RULE, Verdict, p_text, plural
+from pipeline.ranking import Verdict
 from pipeline.revealed import Revealed
 from pipeline.services import Services
-from pipeline.vote_files import votes_csv
+
+LIVE = "Votes that come in are counted here by themselves, every few seconds."
+# Asks for what is new while the tab is open and somebody looks; it ends with the results that it is part of.
+_LIVE_JS = """
+const each = setInterval(() => {
+  if (!element.isConnected) { clearInterval(each); return; }
+  const screen = document.querySelector('#results-screen');
+  if (document.visibilityState === 'visible' && screen && screen.offsetParent) trigger('tick');
+}, 3000);
+"""
+_WATCH_JS = "window.pairloopResults.watch(element);"
+# What takes long is computed again for live screens after ten times as long at the earliest.
+REST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +49,70 @@ class ResultsTab:
 
     root: gr.Tab
     chosen: gr.Dropdown
+    pair: gr.Dropdown
     gate: gr.Column
     gate_text: gr.HTML
     reveal: gr.Button
     content: gr.Column
     headline: gr.HTML
-    chart: gr.Plot
+    chart: gr.HTML
     numbers: gr.HTML
+    criteria: gr.HTML
+    over_time: gr.HTML
     checks: gr.HTML
     slice_by: gr.Dropdown
     slices: gr.HTML
-    votes: _download.Download
-    picture: _download.Download
+    live: gr.HTML
+    seen: gr.State
+    share: results_share.SharePanel
+    judge: judge.JudgePanel
     models: leaderboard.LeaderboardPanel
+    bring: vote_import.VoteImport
 
 
 class Screen(NamedTuple):
     """Output order of the tab."""
 
+    pair: gr.Dropdown
     gate: gr.Column
     gate_text: str
     reveal: gr.Button
     content: gr.Column
     headline: str
-    chart: gr.Plot
+    chart: gr.HTML
     numbers: str
+    criteria: str
+    over_time: str
     checks: str
     slice_by: gr.Dropdown
     slices: str
+    seen: Seen | None
+    new_link: str
+    links: str
+
+
+class Seen(NamedTuple):
+    """What a screen shows: which pair of which comparison, after how many votes; the rest may be older than the chart."""
+
+    set_id: str
+    pair: int
+    chart: tuple[int, int]
+    rest: tuple[int, int]
+    models: object = None
+
+
+class Live(NamedTuple):
+    """Output order of what changes when votes come in."""
+
+    seen: Seen
+    headline: str
+    chart: gr.HTML
+    numbers: str
+    criteria: str
+    over_time: str
+    checks: str
+    slices: str
+    models: tuple
 
 
 class ResultsHandlers:
@@ -63,20 +122,24 @@ class ResultsHandlers:
         self._services = services
         self._desk = services.comparisons
         self._details = services.result_details
+        self.rest_from = 0.0
         self.models = leaderboard.LeaderboardHandlers(services)
+        self.share = results_share.ShareHandlers(services)
+        self.judge = judge.JudgeHandlers(services)
+        self.bring = vote_import.VoteImportHandlers(services)
 
     def load_comparisons(self, chosen: str | None, request: gr.Request) -> gr.Dropdown:
         """Return the comparisons; one names its models only to a person who has opened its results."""
         me = person(self._services, request)
-        choices = [
-            (item.name if self._desk.is_revealed(item.id, me) else self._desk.blind_name(item), item.id)
-            for item in self._desk.sets()
-            if item.state == "open"
-        ]
+        choices = [(self._desk.name(item, me), item.id) for item in self._desk.sets() if item.state == "open"]
         return dropdown(choices, chosen)
 
     def show_results(self, set_id: str | None, request: gr.Request) -> Screen:
-        """Show the results, or what opening them would mean."""
+        """Show the results of the first pair, or what opening them would mean."""
+        return self.show_pair(set_id, None, request)
+
+    def show_pair(self, set_id: str | None, pair: str | None, request: gr.Request) -> Screen:
+        """Show the results of a pair, or what opening them would mean."""
         if not set_id:
             return _closed(
                 _html.empty("No comparison yet", "Make one on Compare, judge its pairs, and read the result here."),
@@ -85,49 +148,125 @@ class ResultsHandlers:
         me = person(self._services, request)
         if not self._desk.is_revealed(set_id, me):
             return self._gate(set_id, me)
-        revealed = self._desk.results(set_id, me)
-        told = results_checks.checks(
-            revealed.votes, self._details.names(), self._details.adjusted(set_id, revealed) if revealed.votes else None
+        counts = self._counts(set_id)
+        revealed = revealed_pair(self._services, set_id, pair, me)
+        place = [revealed.models[one] for one, _ in revealed.pairs]
+        pairs = [
+            (f"{revealed.models[one]} against {revealed.models[two]}", str(n))
+            for n, (one, two) in enumerate(revealed.pairs)
+        ]
+        number = number_of(pair) if number_of(pair) < len(place) else 0
+        verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second, revealed.in_order)
+        slice_choices = results_slices.choices(self._details.keys(revealed))
+        return Screen(
+            pair=gr.Dropdown(choices=pairs, value=str(number), visible=len(pairs) > 1),
+            gate=gr.Column(visible=False),
+            gate_text="",
+            reveal=gr.Button(visible=False),
+            content=gr.Column(visible=True),
+            headline=headline(verdict) + about(revealed.settings),
+            chart=self._chart(verdict, revealed),
+            numbers=self._numbers(verdict, revealed),
+            criteria=criteria(self._details.criteria(revealed), revealed.first),
+            over_time=self._over_time(revealed),
+            checks=self._checks(set_id, revealed),
+            slice_by=gr.Dropdown(choices=slice_choices, value="", visible=len(slice_choices) > 1),
+            slices="",
+            seen=Seen(set_id, number, counts, counts, self.models.stamp(request)),
+            new_link="",
+            links=self.share.links_of(set_id, me),
         )
-        return _screen(revealed, self._colours(), told, results_slices.choices(self._details.keys(revealed)))
 
-    def show_slices(self, set_id: str | None, key: str | None, request: gr.Request) -> str:
+    def show_slices(self, set_id: str | None, pair: str | None, key: str | None, request: gr.Request) -> str:
         """Return the results in parts, or nothing where all votes are looked at together."""
         if not key:
             return ""
-        revealed = self._revealed(set_id, request)
+        revealed = revealed_pair(self._services, chosen(set_id), pair, person(self._services, request))
         return results_slices.table(self._details.slices(revealed, key), revealed.first)
 
     def reveal_results(self, set_id: str | None, request: gr.Request) -> Screen:
         """Open the results to this person, which ends their voting, and show them."""
-        if not set_id:
-            raise ComparisonError("Choose a comparison first.")
-        self._desk.reveal(set_id, person(self._services, request))
+        self._desk.reveal(chosen(set_id), person(self._services, request))
         return self.show_results(set_id, request)
 
-    def download_votes(self, set_id: str | None, request: gr.Request) -> str:
-        """Return the path of a CSV file of the votes."""
-        revealed = self._revealed(set_id, request)
-        models = {model.id: model.name for model in self._services.registry.all()}
-        queries = self._services.store.queries.by_ids([vote.query_id for vote in revealed.stored])
-        texts = {query.id: query.text for query in queries.values()}
-        return _download.write("pairloop-votes.csv", votes_csv(revealed.stored, models, texts))
+    def refresh(
+        self,
+        set_id: str | None,
+        pair: str | None,
+        key: str | None,
+        ties: str | None,
+        seen: Seen | None,
+        request: gr.Request,
+    ) -> Iterator[Live]:
+        """Yield what changed since the screen was drawn: the chart at once, then what takes longer; else nothing."""
+        if seen is None or (seen.set_id, seen.pair) != (set_id, number_of(pair)):
+            yield _UNCHANGED
+            return
+        counts, shown = self._counts(seen.set_id), _UNCHANGED
+        revealed = None
+        if counts != seen.chart:
+            revealed = revealed_pair(self._services, seen.set_id, pair, person(self._services, request))
+            verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second, revealed.in_order)
+            seen = seen._replace(chart=counts)
+            shown = _UNCHANGED._replace(
+                seen=seen,
+                headline=headline(verdict) + about(revealed.settings),
+                chart=self._chart(verdict, revealed),
+                numbers=self._numbers(verdict, revealed),
+                criteria=criteria(self._details.criteria(revealed), revealed.first),
+                over_time=self._over_time(revealed),
+            )
+        yield shown
+        if time.monotonic() < self.rest_from:
+            return
+        began = time.monotonic()
+        rest = self._rest(seen, counts, pair, key, ties, request)
+        if rest is not None:
+            self.rest_from = time.monotonic() + REST * (time.monotonic() - began)
+            yield rest
 
-    def download_chart(self, set_id: str | None, request: gr.Request) -> str:
-        """Return the path of the chart as an HTML page of its own."""
-        revealed = self._revealed(set_id, request)
-        counts = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
-        figure = charts.outcomes(counts, self._colours())
-        page = figure.to_html(include_plotlyjs=True, full_html=True, config=charts.CONFIG)
-        return _download.write("pairloop-results.html", page)
+    def _rest(
+        self, seen: Seen, counts: tuple[int, int], pair: str | None, key: str | None, ties: str | None,
+        request: gr.Request,
+    ) -> Live | None:  # fmt: skip
+        """Return what takes longer and has changed, or None."""
+        models, live = self.models.stamp(request), _UNCHANGED
+        if (counts, models) == (seen.rest, seen.models):
+            return None
+        if counts != seen.rest:
+            revealed = revealed_pair(self._services, seen.set_id, pair, person(self._services, request))
+            slices = self.show_slices(seen.set_id, pair, key, request) if key else gr.skip()
+            live = live._replace(checks=self._checks(seen.set_id, revealed), slices=slices)
+        if models != seen.models:
+            live = live._replace(models=self.models.show_models(ties, request))
+        return live._replace(seen=seen._replace(rest=counts, models=models))
 
-    def _colours(self) -> dict[str, str]:
-        return charts.colours([model.name for model in self._services.registry.all()])
+    def _counts(self, set_id: str) -> tuple[int, int]:
+        """Return how many votes of a set were given, and how many of them were taken back."""
+        log = self._services.store.votes.log(set_id)
+        return log.given, log.undone
 
-    def _revealed(self, set_id: str | None, request: gr.Request) -> Revealed:
-        if not set_id:
-            raise ComparisonError("Choose a comparison first.")
-        return self._desk.results(set_id, person(self._services, request))
+    def _chart(self, verdict: Verdict, revealed: Revealed) -> gr.HTML:
+        shown = drawings.bar(verdict.counts, self._colours(revealed)) if verdict.counts.votes else ""
+        return gr.HTML(shown, visible=verdict.counts.votes > 0)
+
+    def _numbers(self, verdict: Verdict, revealed: Revealed) -> str:
+        return numbers(verdict, revealed.automatic_ties) + prepared(revealed.summary, revealed.settings)
+
+    def _over_time(self, revealed: Revealed) -> str:
+        found = ranking.progress(revealed.timeline, revealed.first, revealed.second)
+        if not found.steps:
+            return ""
+        return (
+            f'<h3 class="pl-title">Over time</h3>{drawings.over_time(found, self._colours(revealed)[revealed.first])}'
+        )
+
+    def _checks(self, set_id: str, revealed: Revealed) -> str:
+        adjusted = self._details.adjusted(set_id, revealed) if revealed.votes else None
+        return results_checks.checks(revealed.votes, self._details.names(), adjusted)
+
+    def _colours(self, revealed: Revealed) -> dict[str, str]:
+        return colours(self._services, list(revealed.models.values()))
 
     def _gate(self, set_id: str, me: str) -> Screen:
         done, total = self._desk.progress(set_id, me)
@@ -140,141 +279,98 @@ class ResultsHandlers:
         return _closed(_html.empty(title, text), True)
 
 
+_UNCHANGED = Live(*[gr.skip()] * 8, models=tuple([gr.skip()] * 4))
+
+
 def build() -> ResultsTab:
     """Lay out the tab."""
     with gr.Tab("Results", id="results") as root, gr.Column(elem_id="results-screen", elem_classes=["pl-screen"]):
-        chosen = build_dropdown("Comparison", "results-chosen")
+        with gr.Row(equal_height=False):
+            chosen_set = build_dropdown("Comparison", "results-chosen", scale=2)
+            pair = build_dropdown("Pair of models", "results-pair", scale=2)
+        pair.visible = False
         with gr.Column(visible=False) as gate:
             gate_text = gr.HTML("")
             reveal = gr.Button("Open the results", variant="primary", elem_id="results-reveal")
         with gr.Column(visible=False) as content:
-            headline = gr.HTML("", elem_id="results-headline")
-            chart = gr.Plot(show_label=False, elem_id="results-chart")
-            numbers = gr.HTML("", elem_id="results-numbers")
-            checks = gr.HTML("", elem_id="results-checks")
+            shown = [
+                _block(f"results-{name}")
+                for name in ("headline", "chart", "numbers", "criteria", "over-time", "checks")
+            ]
             slice_by = build_dropdown("Look at parts of the votes", "results-slice-by")
-            slices = gr.HTML("", elem_id="results-slices")
-            with gr.Row():
-                votes = _download.build("Download votes (CSV)", "results-votes")
-                picture = _download.build("Download chart (HTML)", "results-picture")
+            slices = _block("results-slices")
+            live = gr.HTML(_html.note(LIVE), js_on_load=_LIVE_JS, elem_id="results-live")
+            share = results_share.build()
+        judge_panel = judge.build()
         models = leaderboard.build()
+        bring = vote_import.build()
+        seen = gr.State(None)
     return ResultsTab(
-        root, chosen, gate, gate_text, reveal, content, headline, chart, numbers, checks, slice_by, slices, votes, picture,
-        models,
+        root, chosen_set, pair, gate, gate_text, reveal, content, *shown, slice_by, slices, live, seen, share, judge_panel,
+        models, bring,
     )  # fmt: skip
 
 
 def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
     """Attach the listeners."""
+    drawn = [tab.headline, tab.chart, tab.numbers, tab.criteria, tab.over_time, tab.checks]
     screen = [
-        tab.gate, tab.gate_text, tab.reveal, tab.content, tab.headline, tab.chart, tab.numbers, tab.checks, tab.slice_by,
-        tab.slices,
+        tab.pair, tab.gate, tab.gate_text, tab.reveal, tab.content, *drawn, tab.slice_by, tab.slices, tab.seen,
+        tab.share.new, tab.share.links,
     ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
-    opened.success(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
+    opened.success(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
     tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
+    tab.pair.input(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
     revealed = tab.reveal.click(shows_errors(handlers.reveal_results), tab.chosen, screen, **quiet)
     revealed.success(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
-    tab.slice_by.input(shows_errors(handlers.show_slices), [tab.chosen, tab.slice_by], tab.slices, **quiet)
-    leaderboard.wire(tab.models, handlers.models, [tab.root.select, revealed.success])
-    _download.wire(tab.votes, handlers.download_votes, [tab.chosen])
-    _download.wire(tab.picture, handlers.download_chart, [tab.chosen])
+    parts = [tab.chosen, tab.pair, tab.slice_by]
+    tab.slice_by.input(shows_errors(handlers.show_slices), parts, tab.slices, **quiet)
+    changing = [tab.seen, *drawn, tab.slices, *leaderboard.outputs(tab.models)]
+    asked = [*parts, tab.models.ties, tab.seen]
+    # Each open screen asks every few seconds, and a large leaderboard takes seconds.
+    tab.live.tick(shows_errors(_flat(handlers.refresh)), asked, changing, **quiet, concurrency_limit=4)
+    shown = tab.bring.show.click(shows_errors(handlers.load_comparisons), tab.bring.brought, tab.chosen, **quiet)
+    shown = shown.success(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
+    shown.success(None, None, None, js="() => document.querySelector('#results-screen').scrollIntoView()", **quiet)
+    again = [opened.success, tab.chosen.input, revealed.success, shown.success]
+    judge.wire(tab.judge, handlers.judge, tab.chosen, again)
+    vote_import.wire(tab.bring, handlers.bring)
+    leaderboard.wire(tab.models, handlers.models, [tab.root.select, revealed.success, tab.bring.brought.change])
+    results_share.wire(tab.share, handlers.share, tab.chosen, tab.pair)
 
 
-def _screen(
-    revealed: Revealed, colours: Mapping[str, str], checks: str, slice_choices: list[tuple[str, str]]
-) -> Screen:
-    verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second)
-    return Screen(
-        gate=gr.Column(visible=False),
-        gate_text="",
-        reveal=gr.Button(visible=False),
-        content=gr.Column(visible=True),
-        headline=headline(verdict),
-        chart=gr.Plot(charts.shown(charts.outcomes(verdict.counts, colours)), visible=verdict.counts.votes > 0),
-        numbers=numbers(verdict, revealed.automatic_ties) + prepared(revealed.summary),
-        checks=checks,
-        slice_by=gr.Dropdown(choices=slice_choices, value="", visible=len(slice_choices) > 1),
-        slices="",
-    )
+def _block(elem_id: str) -> gr.HTML:
+    return gr.HTML("", js_on_load=_WATCH_JS, elem_id=elem_id)
+
+
+def _flat(refresh):
+    def tick(
+        set_id: str | None, pair: str | None, key: str | None, ties: str | None, seen: Seen | None, request: gr.Request
+    ) -> Iterator[tuple]:
+        for live in refresh(set_id, pair, key, ties, seen, request):
+            yield (*live[:-1], *live.models)
+
+    return tick
 
 
 def _closed(text: str, can_open: bool) -> Screen:
     return Screen(
+        pair=gr.Dropdown(choices=[], value=None, visible=False),
         gate=gr.Column(visible=True),
         gate_text=text,
         reveal=gr.Button(visible=can_open),
         content=gr.Column(visible=False),
         headline="",
-        chart=gr.Plot(None),
+        chart=gr.HTML("", visible=False),
         numbers="",
+        criteria="",
+        over_time="",
         checks="",
         slice_by=gr.Dropdown(choices=[], value=None),
         slices="",
+        seen=None,
+        new_link="",
+        links="",
     )
-
-
-def headline(verdict: Verdict) -> str:
-    """Return what may be concluded, in words."""
-    counted = "".join(f"<small>{_html.esc(sentence)}</small>" for sentence in verdict.details[:1])
-    rest = "".join(f"<p>{_html.esc(sentence)}</p>" for sentence in verdict.details[1:])
-    more = f'<details class="pl-more"><summary>How this is concluded</summary>{rest}</details>' if rest else ""
-    return f'<p class="pl-headline">{_html.esc(verdict.headline)}{counted}</p>{more}'
-
-
-def numbers(verdict: Verdict, automatic_ties: int) -> str:
-    """Return the table of numbers, each with what it means."""
-    counts, rate, sign, anytime = verdict.counts, verdict.rate, verdict.sign, verdict.anytime
-    interval = f" [{100 * rate.low:.1f} – {100 * rate.high:.1f}]" if rate.low is not None else ""
-    rows = (
-        (
-            f"Win rate of {counts.first}",
-            "–" if rate.rate is None else f"{100 * rate.rate:.2f} %{interval}",
-            "Wins and half of the ties and both bad, over all votes, with its 95 % interval over queries. "
-            f"50 % means that neither is preferred. {rate.note}",
-        ),
-        (
-            "Queries, votes, annotators",
-            f"{counts.queries}, {counts.votes}, {counts.annotators}",
-            _given_by(counts.votes, automatic_ties),
-        ),
-        (
-            "Sign test",
-            f"p {p_text(sign.p_value)}",
-            f"Exact and two-sided, over queries: {sign.wins} won by {counts.first}, {sign.losses} by {counts.second}, "
-            f"{sign.even} even. Meant for one look after the last vote.",
-        ),
-        (
-            "Anytime-valid p",
-            f"p {p_text(anytime.p_value)}",
-            f"Stays valid however often you look while votes come in. {RULE}",
-        ),
-    )
-    body = "".join(
-        f"<tr><td><b>{_html.esc(name)}</b></td><td class='pl-num'>{_html.esc(value)}</td><td>{_html.esc(text)}</td></tr>"
-        for name, value, text in rows
-    )
-    return f"<div class='pl-scroll' tabindex='0'><table class='pl-table'><tbody>{body}</tbody></table></div>"
-
-
-def _given_by(votes: int, automatic: int) -> str:
-    if automatic:
-        are = "is an automatic tie" if automatic == 1 else "are automatic ties"
-        return (
-            f"{automatic} of the votes {are}: both answers were identical, which counts once for each person who judged "
-            "every pair that is shown, and once at least."
-        )
-    return "Every vote was given by a person." if votes else "Nobody has voted yet."
-
-
-def prepared(summary: Mapping[str, int]) -> str:
-    """Return what became of the test queries when the comparison was made; what did not happen is left out."""
-    pairs, identical, failed, barred = (summary.get(name, 0) for name in ("pairs", "identical", "failed", "barred"))
-    same = f", {identical} of them with identical answers" if identical else ""
-    parts = [
-        f"{plural(pairs, 'query', 'queries')} compared{same}",
-        f"{failed} without an answer" if failed else "",
-        f"{barred} barred because {'it is' if barred == 1 else 'they are'} reviewed on Edit" if barred else "",
-    ]
-    return _html.note(f"{'; '.join(filter(None, parts))}.")

@@ -1,13 +1,14 @@
-"""The results of one comparison in parts: by annotator, and by the metadata of the queries."""
+"""The results of one comparison in parts: by annotator, by how the contexts were rated, by the metadata of the queries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from components import _html
+from components.explained import heads
 from pipeline.ranking import Slice, Slices
 from pipeline.ranking.verdict import p_text, percent, plural
-from pipeline.result_details import ANNOTATOR, METADATA
+from pipeline.result_details import METADATA
 
 WHOLE = "All votes together"
 _HEADS = (
@@ -26,16 +27,20 @@ _HEADS = (
 
 def choices(keys: Sequence[str]) -> list[tuple[str, str]]:
     """Return what the votes can be parted by as choices, the whole first."""
-    named = [("By annotator" if key == ANNOTATOR else f"By {key.removeprefix(METADATA)}", key) for key in keys]
-    return [(WHOLE, ""), *named]
+    return [(WHOLE, ""), *((f"By {label(key)}", key) for key in keys)]
 
 
-def table(found: Slices, first: str) -> str:
-    """Return the parts with the warning about many looks."""
+def label(key: str) -> str:
+    """Return what votes are parted by in words."""
+    return key.removeprefix(METADATA)
+
+
+def table(found: Slices, first: str, key: str = "slices") -> str:
+    """Return the parts with the warning about many looks; ``key`` is used for no other table on the page."""
     if not found.parts:
         return _html.note("There are no votes to part.")
-    heads = "".join(f'<th scope="col" class="{kind}" title="{title}">{name}</th>' for name, kind, title in _HEADS)
-    heads = heads.replace(">Win rate<", f">Win rate of {_html.esc(first)}<")
+    named = tuple((f"{name} of {first}" if name == "Win rate" else name, kind, text) for name, kind, text in _HEADS)
+    shown = heads(named, key)
     notes = [_html.note(found.warning, "warn")] if found.warning else []
     standing = [part.name for part in found.parts if part.stands_out]
     if standing:
@@ -47,7 +52,7 @@ def table(found: Slices, first: str) -> str:
         notes.append(_html.note(f"{plural(found.hidden, 'part')} with the fewest votes are not shown."))
     return (
         f"<div class='pl-scroll' tabindex='0' role='region' aria-label='Results in parts'><table class='pl-table'>"
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(map(_row, found.parts))}</tbody></table></div>{''.join(notes)}"
+        f"<thead><tr>{shown}</tr></thead><tbody>{''.join(map(_row, found.parts))}</tbody></table></div>{''.join(notes)}"
     )
 
 

@@ -94,7 +94,7 @@ class RunsHandlers:
 
     def load_choices(self, list_id: str | None, model_id: str | None) -> Choices:
         """Return the lists and models to choose from; choices that still exist are kept."""
-        models = [(model.name, model.id) for model in self._services.registry.all()]
+        models = [(model.name, model.id) for model in self._services.registry.answering()]
         return Choices(self._lists(list_id), dropdown(models, model_id))
 
     def add_list(self, typed: str, path: str | None, name: str, hold_out: bool) -> AddedList:

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from components import _download, annotate_routes, theme
+from components import _download, annotate_routes, report_routes, theme
 from components._session import PersonCookie
 from components.backup_words import words
 from pipeline.errors import SettingsError
@@ -26,7 +26,10 @@ from pipeline.settings import Settings
 
 
 def mount(screens: gr.Blocks, services: Services) -> FastAPI:
-    """Return the web server: the screens, ``/healthz``, ``/backup`` and ``/annotate`` beside them. Gradio's doors are shut."""
+    """Return the web server: the screens, ``/healthz``, ``/backup``, ``/annotate``, ``/results`` beside them.
+
+    Gradio's doors are shut.
+    """
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
@@ -35,6 +38,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     server.get("/healthz", response_class=PlainTextResponse)(_healthy)
     server.get("/backup")(_backup_route(services))
     server.include_router(annotate_routes.router(services))
+    server.include_router(report_routes.router(services))
     mounted = gr.mount_gradio_app(
         server,
         screens,

@@ -10,7 +10,7 @@ import gradio as gr
 from components import _html, storage
 from components._errors import shows_errors
 from pipeline.prompts import TEMPLATES, get_template
-from pipeline.records import Model
+from pipeline.records import IMPORTED, Model
 from pipeline.services import Services
 from pipeline.settings import SETTINGS, Settings
 
@@ -98,7 +98,7 @@ def models_html(models: list[Model], endpoint: str) -> str:
     names = {model.id: model.name for model in models}
     rows = "".join(
         f"<tr><td><b>{_html.esc(model.name)}</b></td><td>{_html.esc(_kind(model))}</td>"
-        f"<td>{_html.esc(get_template(model.template).title)}</td><td>{_html.esc(names.get(model.parent_id, ''))}</td>"
+        f"<td>{_html.esc(_prompt(model))}</td><td>{_html.esc(names.get(model.parent_id, ''))}</td>"
         f"<td>{_html.ago(model.created_at)}</td></tr>"
         for model in models
     )
@@ -140,9 +140,15 @@ def _value(name: str, values: dict[str, object]) -> str:
     return "not set" if value in ("", None) else str(value)
 
 
+def _prompt(model: Model) -> str:
+    return get_template(model.template).title if model.template else "not known"
+
+
 def _kind(model: Model) -> str:
     if model.provider == "extractive":
         return "Embedded: picks sentences of the contexts; not a language model"
+    if model.provider == IMPORTED:
+        return "Came with imported votes: only its results are here, it answers nothing"
     temperature = model.config.get("temperature")
     suffix = "" if temperature is None else f", temperature {temperature}"
     return f"{model.config['model_id']} at {model.config['endpoint']}{suffix}"

@@ -17,11 +17,11 @@ from pipeline.generation import Generation
 from pipeline.makers import masked
 from pipeline.orders import any_order, balanced_order
 from pipeline.preparation import Preparation, Preview, maker_names
-from pipeline.records import Context, Outcome, Query, Split
+from pipeline.records import Context, Outcome, Query, Split, outcome_from_ranks
 from pipeline.revealed import ResultsReader, Revealed
 from pipeline.store import Store
 from pipeline.store.comparisons import Comparison, ComparisonSet
-from pipeline.store.vote_rows import Cast, outcome_of
+from pipeline.store.vote_rows import Cast
 from pipeline.store.votes import StoredVote
 
 WITHHELD = "Test query: kept for Compare; shown after the results of its comparison are opened."
@@ -169,7 +169,9 @@ class ComparisonDesk:
         dense = {rank: 1 + sum(other < rank for other in places) for rank in places}
         all_ranks = tuple(dense[rank] for rank in places)
         ballot = _checked(Ballot(reason, correction, seconds), settings)
-        return self._store.votes.add(item, annotator_id, _cast(shown, outcome_of(*all_ranks[:2]), all_ranks, ballot))
+        return self._store.votes.add(
+            item, annotator_id, _cast(shown, outcome_from_ranks(*all_ranks[:2]), all_ranks, ballot)
+        )
 
     def undo(self, set_id: str, annotator_id: str) -> StoredVote:
         """Take back this person's newest vote; it is shown again, in the order as before.

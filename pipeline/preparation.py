@@ -13,7 +13,7 @@ from pipeline.comparison_settings import ComparisonSettings, VoteForm, checked
 from pipeline.errors import ComparisonError, PipelineError
 from pipeline.generation import Generation, Task
 from pipeline.makers import names_its_maker
-from pipeline.records import Completion, JobState, Model, Query, Record, Retrieval, Split, new_id
+from pipeline.records import IMPORTED, Completion, JobState, Model, Query, Record, Retrieval, Split, new_id
 from pipeline.store import Store
 from pipeline.store.comparisons import INTERRUPTED, Comparison, ComparisonSet
 
@@ -78,6 +78,7 @@ class Preparation:
             ComparisonError: the settings cannot be used, or no test query is left.
         """
         settings = checked(settings)
+        self._refuse_imported(settings.model_ids)
         queries, barred = self._usable(settings, query_set_id)
         if not queries:
             raise ComparisonError(_no_queries(len(barred)))
@@ -88,6 +89,13 @@ class Preparation:
             set_id = self._store.comparisons.add_set(label[:200], settings, query_set_id)
         self._generation.background(self._prepare(set_id, {query.id for query in queries}, len(barred)))
         return set_id
+
+    def _refuse_imported(self, model_ids: Sequence[str]) -> None:
+        for model in map(self._store.models.get, model_ids):
+            if model.provider == IMPORTED:
+                raise ComparisonError(
+                    f"{model.name} came with imported votes: it can answer nothing. Choose another model."
+                )
 
     def label(self, model_ids: Sequence[str]) -> str:
         """Return the names of models as one says them.
@@ -217,7 +225,9 @@ def comparison(set_id: str, position: int, retrieval: Retrieval, completions: Se
 
 def maker_names(models: Iterable[Model]) -> frozenset[str]:
     """Return what models may be called in an answer: their names, and the ids that their endpoints give them."""
-    names = {name for model in models for name in (model.name, str(model.config.get("model_id") or ""))}
+    # What came with imported votes wrote no answer that is judged here, and may be called like a word.
+    own = [model for model in models if model.provider != IMPORTED]
+    names = {name for model in own for name in (model.name, str(model.config.get("model_id") or ""))}
     return frozenset(names - {""})
 
 

@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline import ulid
+from pipeline.errors import ComparisonError
+
+# Provider of models that came with votes from elsewhere: they answer nothing here. Also the kind of their queries.
+IMPORTED = "imported"
+# The text of an imported query that its file does not give; where the vote stands follows.
+NO_QUERY = "(no query given)"
 
 
 def new_id() -> str:
@@ -52,6 +58,20 @@ class Outcome(StrEnum):
     MODEL_B = "model_b"
     TIE = "tie"
     BOTH_BAD = "both_bad"
+
+
+def outcome_from_ranks(rank_a: int, rank_b: int) -> Outcome:
+    """Return the outcome that two ranks stand for: 1 is best, so the smaller rank wins; equal ranks are a tie.
+
+    Raises:
+        ComparisonError: a rank is not a whole number from 1 up.
+    """
+    for rank in (rank_a, rank_b):
+        if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
+            raise ComparisonError(f"{rank!r} is not a rank: ranks are whole numbers, and 1 is the best.")
+    if rank_a == rank_b:
+        return Outcome.TIE
+    return Outcome.MODEL_A if rank_a < rank_b else Outcome.MODEL_B
 
 
 class JobState(StrEnum):

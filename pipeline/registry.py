@@ -10,10 +10,11 @@ from pipeline.cleaning import clean
 from pipeline.errors import ModelError
 from pipeline.models import Answerer, SyncAnswerer
 from pipeline.models.extractive import ExtractiveAnswerer, ExtractiveWeights, base
+from pipeline.models.judges import ChatJudge, Judge, LexicalJudge
 from pipeline.models.openai_chat import ChatModel
 from pipeline.naming import free_name
 from pipeline.prompts import get_template
-from pipeline.records import Model, id_of
+from pipeline.records import IMPORTED, Model, id_of
 from pipeline.retrieval import LexicalIndex
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -52,6 +53,10 @@ class Registry:
         """Return all models, oldest first."""
         return self._store.models.all()
 
+    def answering(self) -> list[Model]:
+        """Return the models that can answer, oldest first: all but those that came with imported votes."""
+        return [model for model in self.all() if model.provider != IMPORTED]
+
     @property
     def endpoint(self) -> str:
         """The endpoint of chat models, or "" where none is configured."""
@@ -88,6 +93,18 @@ class Registry:
                 self._answerers[model_id] = self._make(self._store.models.get(model_id))
             return self._answerers[model_id]
 
+    def judge(self, model_id: str) -> Judge:
+        """Return what judges for a model: a chat model is asked, an embedded one counts words.
+
+        Raises:
+            ModelError: its endpoint is not configured.
+            NotFoundError: there is no such model.
+        """
+        answerer = self.answerer(model_id)
+        if isinstance(answerer, ChatModel):
+            return ChatJudge(answerer)
+        return LexicalJudge(self._index.terms, self._index.idf)
+
     def _chat_config(self, model_id: str, temperature: float | None) -> dict[str, object]:
         return {"model_id": model_id, "temperature": temperature, "endpoint": self.endpoint}
 
@@ -106,6 +123,11 @@ class Registry:
         if model.provider == "extractive":
             weights = ExtractiveWeights.from_config(model.config)
             return SyncAnswerer(ExtractiveAnswerer(weights, self._index.terms, self._index.idf))
+        if model.provider == IMPORTED:
+            raise ModelError(
+                f"{model.name} came with imported votes: only its results are here, so it can answer nothing. "
+                "Choose another model."
+            )
         if not self.endpoint:
             raise ModelError(
                 f"{model.name} needs an endpoint: set OPENAI_BASE_URL and OPENAI_API_KEY, start the app again."

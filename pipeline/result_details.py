@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
+from pipeline.annotation.templates import CONTEXT_RATING, TUTORIAL_CONTEXT_RATING
+from pipeline.cleaning import normal
 from pipeline.comparisons import ComparisonDesk
 from pipeline.errors import ComparisonError
-from pipeline.ranking import AdjustedRate, Slices, Traits, adjusted_win_rate, slices
+from pipeline.ranking import (
+    AdjustedRate,
+    OutcomeCounts,
+    Slices,
+    Traits,
+    WinRate,
+    adjusted_win_rate,
+    count_outcomes,
+    slices,
+    win_rate,
+)
 from pipeline.ranking.slices import MOST
 from pipeline.records import Vote
 from pipeline.revealed import Revealed
@@ -15,7 +29,21 @@ from pipeline.standings import distinct_names
 from pipeline.store import Store
 
 ANNOTATOR = "annotator"
+CONTEXTS = "context rating"
 METADATA = "metadata: "
+# What the contexts of a query were rated on Edit, by the mean of those who rated them: was it the retriever, or the generator?
+GOOD = 4
+RATED_GOOD, RATED_POOR, UNRATED = f"contexts rated {GOOD} or more", f"contexts rated below {GOOD}", "contexts not rated"
+_RATINGS = (CONTEXT_RATING, TUTORIAL_CONTEXT_RATING)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What the votes say of one criterion: those that have a verdict on it."""
+
+    name: str
+    counts: OutcomeCounts
+    rate: WinRate
 
 
 class ResultDetails:
@@ -37,6 +65,8 @@ class ResultDetails:
         """Return what the votes can be parted by: annotators, and metadata of the queries that several of them share."""
         people = {vote.annotator for vote in revealed.votes if vote.annotator}
         found = [ANNOTATOR] if len(people) > 1 else []
+        if set(self._context_parts(revealed).values()) - {UNRATED}:
+            found.append(CONTEXTS)
         metadata = self._metadata(revealed)
         for name in sorted({name for values in metadata.values() for name in values}):
             values = Counter(given.get(name, "") for given in metadata.values())
@@ -46,8 +76,8 @@ class ResultDetails:
                 found.append(METADATA + name)
         return found
 
-    def slices(self, revealed: Revealed, key: str) -> Slices:
-        """Return the verdict on each part of the votes.
+    def slices(self, revealed: Revealed, key: str, people: Mapping[str, str] | None = None) -> Slices:
+        """Return the verdict on each part of the votes; ``people`` are names by id, those of :meth:`names` where it is None.
 
         Raises:
             ComparisonError: these votes cannot be parted by ``key``.
@@ -55,17 +85,45 @@ class ResultDetails:
         if key not in self.keys(revealed):
             raise ComparisonError("The votes of this comparison cannot be parted like this. Choose something else.")
         if key == ANNOTATOR:
-            names = self.names()
+            names = self.names() if people is None else people
 
             def part(vote: Vote) -> str | None:
                 return names.get(vote.annotator) if vote.annotator else None
+        elif key == CONTEXTS:
+            part = partial(_part_of, self._context_parts(revealed))
         else:
             metadata, name = self._metadata(revealed), key.removeprefix(METADATA)
 
             def part(vote: Vote) -> str | None:
                 return str(metadata[vote.query_id].get(name, "")) or None
 
-        return slices(revealed.votes, revealed.first, revealed.second, part)
+        return slices(revealed.votes, revealed.first, revealed.second, part, revealed.in_order)
+
+    def criteria(self, revealed: Revealed) -> list[Criterion]:
+        """Return what the votes on the pair say of each criterion, in the order of the settings; those without a vote too."""
+        found = []
+        for name in revealed.settings.criteria:
+            votes = [
+                Vote(vote.query_id, *revealed.sides(vote), vote.criteria[name], vote.annotator_id)
+                for vote in revealed.stored
+                if name in vote.criteria
+            ]
+            pair = revealed.first, revealed.second
+            found.append(Criterion(name, count_outcomes(votes, *pair), win_rate(votes, *pair)))
+        return found
+
+    def _context_parts(self, revealed: Revealed) -> dict[str, str]:
+        """Return for each query of the votes how its contexts were rated, whatever list it was rated in."""
+        ratings: dict[str, list[int]] = {}
+        for text, given in self._store.responses.values_by_query().items():
+            rated = [value for values in given for name in _RATINGS if type(value := values.get(name)) is int]
+            if rated:
+                ratings.setdefault(normal(text), []).extend(rated)
+        found = {}
+        for query in self._store.queries.by_ids(list({vote.query_id for vote in revealed.votes})).values():
+            rated = ratings.get(normal(query.text))
+            found[query.id] = UNRATED if not rated else RATED_GOOD if sum(rated) >= GOOD * len(rated) else RATED_POOR
+        return found
 
     def _metadata(self, revealed: Revealed) -> dict[str, Mapping[str, str]]:
         queries = self._store.queries.by_ids(list({vote.query_id for vote in revealed.votes}))
@@ -78,4 +136,10 @@ class ResultDetails:
         return {
             (answer.query_id, names[answer.model_id]): Traits(len(answer.text.split()), len(set(answer.citations)))
             for answer in self._store.runs.by_ids(ids).values()
+            # Of imported votes the answers may not be known, which is not the same as an empty answer.
+            if answer.text or answer.run_id
         }
+
+
+def _part_of(parts: Mapping[str, str], vote: Vote) -> str | None:
+    return parts.get(vote.query_id)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 
 from pipeline.comparison_settings import ComparisonSettings, RevealPolicy
 from pipeline.errors import ComparisonError
@@ -13,8 +14,8 @@ from pipeline.preparation import Preparation
 from pipeline.records import Vote
 from pipeline.store import Store
 from pipeline.store.comparisons import Comparison, ComparisonSet
-from pipeline.store.members import AUTOMATIC
-from pipeline.store.votes import StoredVote
+from pipeline.store.members import AUTOMATIC, NOBODY
+from pipeline.store.votes import KEPT_LOGS, StoredVote
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,20 @@ class Revealed:
     pairs: tuple[tuple[str, str], ...]
     settings: ComparisonSettings
 
+    @property
+    def in_order(self) -> bool:
+        """Whether it is known in which order the votes were given: a file of votes may not tell, and may be sorted."""
+        return not self.summary.get("untimed")
+
+    @property
+    def timeline(self) -> tuple[Vote, ...]:
+        """The votes on the pair as they came, or none where that is not known."""
+        return self.votes if self.in_order else ()
+
+    def sides(self, vote: StoredVote) -> tuple[str, str]:
+        """Return the names of the models behind A and B."""
+        return self.models[vote.left_model_id], self.models[vote.right_model_id]
+
 
 class ResultsReader:
     """Reads votes and puts the names to them."""
@@ -44,6 +59,8 @@ class ResultsReader:
     def __init__(self, store: Store, preparation: Preparation) -> None:
         self._store = store
         self._preparation = preparation
+        self._counting = threading.Lock()
+        self._kept: OrderedDict[str, _Counted] = OrderedDict()
 
     def read(self, item: ComparisonSet, comparisons: Collection[Comparison], pair: tuple[str, str] | None) -> Revealed:
         """Return the votes on the comparisons of a set, and on one pair of its models (the first where it is None).
@@ -56,21 +73,34 @@ class ResultsReader:
         first, second = pair or pairs[0]
         if (first, second) not in pairs and (second, first) not in pairs:
             raise ComparisonError("This comparison does not hold that pair of models. Reload the page.")
-        shown = {comparison.id for comparison in comparisons if not comparison.identical}
-        repeated = _with_automatic_ties(self._store.votes.of_set(item.id), shown)
-        stored = tuple(chain.from_iterable(vote.pairwise() for vote in repeated))
-        wanted = [vote for vote in stored if {vote.left_model_id, vote.right_model_id} == {first, second}]
+        shown = frozenset(comparison.id for comparison in comparisons if not comparison.identical)
+        with self._counting:
+            stored, votes, automatic = self._count(item.id, names, shown).of_pair(first, second)
         return Revealed(
             first=names[first],
             second=names[second],
-            votes=tuple(_vote(vote, names) for vote in wanted),
-            automatic_ties=sum(vote.annotator_id == AUTOMATIC for vote in wanted),
+            votes=votes,
+            automatic_ties=automatic,
             stored=stored,
             summary=item.summary,
             models=names,
             pairs=pairs,
             settings=item.settings,
         )
+
+    def _count(self, set_id: str, names: Mapping[str, str], shown: frozenset[str]) -> _Counted:
+        """Return the votes of a set with names; those that were counted before are not counted again."""
+        log = self._store.votes.log(set_id)
+        key = (log.generation, tuple(names.items()), shown)
+        counted = self._kept.get(set_id)
+        if counted is None or counted.key != key or not counted.take(log.votes):
+            counted = _Counted(key, names, shown, log.votes)
+            counted.take(log.votes)
+        self._kept[set_id] = counted
+        self._kept.move_to_end(set_id)
+        while len(self._kept) > KEPT_LOGS:
+            self._kept.popitem(last=False)
+        return counted
 
     def _names(self, item: ComparisonSet) -> dict[str, str]:
         """Return the names of a set's models by id."""
@@ -90,21 +120,68 @@ class ResultsReader:
         return tuple((two, one) if one in lineages[two] else (one, two) for one, two in pairs)
 
 
-def _with_automatic_ties(votes: Sequence[StoredVote], shown: Collection[str]) -> tuple[StoredVote, ...]:
-    """Repeat the tie of an identical pair for each person who has judged all the pairs that are ``shown``.
+class _Counted:
+    """The votes of a set as pairwise verdicts with names, taken in one after the other.
 
-    Whoever only looked in would otherwise pull the win rate to 50 % by ties that outnumber their own votes.
+    The tie of an identical pair is repeated for each person who has judged all the pairs that are ``shown``: whoever only
+    looked in would otherwise pull the win rate to 50 % by ties that outnumber their own votes.
     """
-    judged: dict[str, set[str]] = {}
-    for vote in votes:
-        judged.setdefault(vote.annotator_id, set()).add(vote.comparison_id)
-    people = sum(judged[person] >= set(shown) for person in judged if person != AUTOMATIC)
-    counted = (repeat(vote, max(people, 1) if vote.annotator_id == AUTOMATIC else 1) for vote in votes)
-    return tuple(chain.from_iterable(counted))
+
+    def __init__(
+        self, key: Hashable, names: Mapping[str, str], shown: frozenset[str], votes: Sequence[StoredVote]
+    ) -> None:
+        self.key = key
+        self._names = names
+        self._shown = shown
+        self._judged: Counter[str] = Counter()
+        self._people = 0
+        for vote in votes:
+            self._judge(vote)
+        self._repeats = max(self._people, 1)
+        self._begun = False
+        self._taken = self._ties = 0
+        self._stored: list[StoredVote] = []
+        self._votes: dict[frozenset[str], list[Vote]] = {}
+        self._automatic: Counter[frozenset[str]] = Counter()
+
+    def take(self, votes: Sequence[StoredVote]) -> bool:
+        """Take in what comes after the votes that were taken; False where all has to be counted anew.
+
+        That is where another person has judged everything that is shown, so that ties of before count once more.
+        """
+        new = votes[self._taken :]
+        if self._begun:
+            for vote in new:
+                self._judge(vote)
+            if self._ties and max(self._people, 1) != self._repeats:
+                return False
+        for vote in new:
+            tie = vote.annotator_id == AUTOMATIC
+            self._ties += tie
+            for verdict in vote.pairwise() * (self._repeats if tie else 1):
+                pair = frozenset((verdict.left_model_id, verdict.right_model_id))
+                self._stored.append(verdict)
+                self._votes.setdefault(pair, []).append(_vote(verdict, self._names))
+                self._automatic[pair] += tie
+        self._begun, self._taken = True, len(votes)
+        self._repeats = max(self._people, 1)
+        return True
+
+    def of_pair(self, first: str, second: str) -> tuple[tuple[StoredVote, ...], tuple[Vote, ...], int]:
+        """Return all verdicts, the votes on a pair, and how many of these are automatic ties."""
+        pair = frozenset((first, second))
+        return tuple(self._stored), tuple(self._votes.get(pair, ())), self._automatic[pair]
+
+    def _judge(self, vote: StoredVote) -> None:
+        if vote.annotator_id == AUTOMATIC or vote.comparison_id not in self._shown:
+            return
+        # A count is enough: one vote of a person stands on a comparison.
+        self._judged[vote.annotator_id] += 1
+        self._people += self._judged[vote.annotator_id] == len(self._shown)
 
 
 def _vote(vote: StoredVote, names: Mapping[str, str]) -> Vote:
     sides = names[vote.left_model_id], names[vote.right_model_id]
     # An automatic tie counts as a vote, but nobody gave it.
-    person = "" if vote.annotator_id == AUTOMATIC else vote.annotator_id
+    person = "" if vote.annotator_id in NOBODY else vote.annotator_id
     return Vote(vote.query_id, *sides, vote.outcome, person, vote.seconds)

@@ -10,23 +10,29 @@ from filelock import FileLock
 from pipeline.background import Background
 from pipeline.backup import Backup, Report
 from pipeline.comparisons import ComparisonDesk
+from pipeline.corrections import CorrectionDesk
 from pipeline.datasets import DatasetDesk
 from pipeline.example import Example
 from pipeline.finetune.tuner import Tuner
 from pipeline.generation import Generation
 from pipeline.home import claim
+from pipeline.judging import JudgeDesk
 from pipeline.library import Library
+from pipeline.live import LiveDesk
 from pipeline.models.openai_chat import close_clients
 from pipeline.query_lists import QueryLists
 from pipeline.record_desk import RecordDesk
 from pipeline.registry import Registry
+from pipeline.report import ReportDesk
 from pipeline.result_details import ResultDetails
 from pipeline.retrieval import LexicalIndex, Retriever
 from pipeline.review import ReviewDesk
 from pipeline.settings import Settings
+from pipeline.shared_results import SharedResults
 from pipeline.standings import StandingsDesk
 from pipeline.store import Store, open_store
 from pipeline.tasks import AnnotationDesk
+from pipeline.vote_desk import VoteDesk
 
 log = logging.getLogger(__name__)
 # A Space is killed 10 s after it was told to stop. The rest of the stop takes up to 3 s.
@@ -50,8 +56,14 @@ class Services:
     review: ReviewDesk
     tuner: Tuner
     comparisons: ComparisonDesk
+    live: LiveDesk
     result_details: ResultDetails
     standings: StandingsDesk
+    reports: ReportDesk
+    shared_results: SharedResults
+    judge: JudgeDesk
+    corrections: CorrectionDesk
+    vote_files: VoteDesk
     background: Background
     backup: Backup
     claim: FileLock
@@ -97,6 +109,7 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     registry.ensure_defaults()
     datasets = DatasetDesk(store, generation)
     comparisons = ComparisonDesk(store, generation)
+    result_details = ResultDetails(store, comparisons)
     example = Example(store, library, registry, generation, datasets)
     return Services(
         settings=settings,
@@ -112,8 +125,14 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         query_lists=QueryLists(store),
         tuner=Tuner(store, index, generation),
         comparisons=comparisons,
-        result_details=ResultDetails(store, comparisons),
+        live=LiveDesk(store, generation, comparisons),
+        result_details=result_details,
         standings=StandingsDesk(store, comparisons),
+        reports=ReportDesk(store, comparisons, result_details),
+        shared_results=SharedResults(store, comparisons),
+        judge=JudgeDesk(store, comparisons, registry, generation, settings.concurrency),
+        corrections=CorrectionDesk(store, comparisons),
+        vote_files=VoteDesk(store, settings.max_upload_mb * 1_000_000),
         background=background,
         backup=Backup(store, settings),
         claim=held,

@@ -14,7 +14,7 @@ from pipeline.ranking import Leaderboard, TieModel, WinFractions, leaderboard, w
 from pipeline.records import Vote
 from pipeline.spreadsheets import to_csv
 from pipeline.store import Store
-from pipeline.store.members import AUTOMATIC
+from pipeline.store.members import AUTOMATIC, NOBODY
 from pipeline.store.votes import StoredVote
 from pipeline.vote_files import votes_csv
 
@@ -69,7 +69,7 @@ class StandingsDesk:
         opened, closed = self._sets(member_id)
         # Counted before the votes are read: a vote that comes in between is counted again next time, never left out.
         counts = self._store.votes.counts()
-        key = (tie_model, tuple((set_id, counts.get(set_id)) for set_id in opened))
+        key = (tie_model, _stamp(opened, counts))
         found = self._found(key)
         if found is None:
             with self._computing:
@@ -78,16 +78,25 @@ class StandingsDesk:
         values = (found.board, found.fractions, found.queries, found.votes, found.automatic)
         return Standings(*values, len(opened), closed)
 
+    def stamp(self, member_id: str) -> Hashable:
+        """Return a value that changes with the votes behind a person's standings, without computing any."""
+        return _stamp(self._sets(member_id)[0], self._store.votes.counts())
+
     def votes_csv(self, member_id: str) -> str:
         """Return the votes behind the standings as CSV.
 
         Raises:
             ComparisonError: no vote counts yet.
         """
-        stored = self._stored(self._sets(member_id)[0], member_id)
+        opened = self._sets(member_id)[0]
+        stored = self._stored(opened, member_id)
         if not stored:
             raise ComparisonError("No vote counts yet. Open the results of a comparison first.")
-        return votes_csv(stored, self._labels(), self._texts(stored))
+        sets = {
+            item.id: self._comparisons.name(item, member_id) for item in self._comparisons.sets() if item.id in opened
+        }
+        in_sets = {it.id: name for set_id, name in sets.items() for it in self._store.comparisons.in_set(set_id)}
+        return votes_csv(stored, self._labels(), self._texts(stored), in_sets)
 
     def _sets(self, member_id: str) -> tuple[list[str], int]:
         """Return the comparisons this person has opened, oldest first, and the number of those that they have not."""
@@ -130,6 +139,10 @@ class StandingsDesk:
     def _texts(self, stored: Sequence[StoredVote]) -> dict[str, str]:
         queries = self._store.queries.by_ids(list({vote.query_id for vote in stored}))
         return {query.id: query.text for query in queries.values()}
+
+
+def _stamp(opened: Sequence[str], counts: Mapping[str, tuple[int, int]]) -> Hashable:
+    return tuple((set_id, counts.get(set_id)) for set_id in opened)
 
 
 def distinct_names(items: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -178,6 +191,6 @@ def _number(value: float | None) -> str:
 
 def _vote(vote: StoredVote, labels: Mapping[str, str], texts: Mapping[str, str]) -> Vote:
     sides = labels[vote.left_model_id], labels[vote.right_model_id]
-    person = "" if vote.annotator_id == AUTOMATIC else vote.annotator_id
+    person = "" if vote.annotator_id in NOBODY else vote.annotator_id
     # The text is the cluster: a query that stands in two lists is one query, and the file of votes says the same.
     return Vote(texts[vote.query_id], *sides, vote.outcome, person, vote.seconds)

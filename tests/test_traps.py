@@ -5,15 +5,15 @@ import pytest
 from components import compare
 from pipeline import ranking
 from pipeline.annotation.templates import ANSWER, review_settings
-from pipeline.records import Outcome, ResponseStatus, Split, Vote
+from pipeline.records import Outcome, ResponseStatus, Split, Vote, outcome_from_ranks
 from tests.material import finished
 from tests.workspace import add_comparison, add_model, person
 
 
 def test_rank_1_is_best_so_the_smaller_rank_wins():
-    assert ranking.outcome_from_ranks(1, 2) is Outcome.MODEL_A
-    assert ranking.outcome_from_ranks(2, 1) is Outcome.MODEL_B
-    assert ranking.outcome_from_ranks(1, 1) is Outcome.TIE
+    assert outcome_from_ranks(1, 2) is Outcome.MODEL_A
+    assert outcome_from_ranks(2, 1) is Outcome.MODEL_B
+    assert outcome_from_ranks(1, 1) is Outcome.TIE
 
 
 def test_drafts_and_discards_never_count(services):
@@ -25,7 +25,8 @@ def test_drafts_and_discards_never_count(services):
     services.annotation.submit(ids[2], me, {ANSWER: "Submitted."})
     rows = services.tuner.data_card(dataset.id).rows
     assert [row.answer for row in rows] == ["Submitted."]
-    assert all(row.response.status is ResponseStatus.SUBMITTED for row in rows)
+    given = {response.id: response.status for response in services.store.responses.of_dataset(dataset.id)}
+    assert [given[row.response_id] for row in rows] == [ResponseStatus.SUBMITTED]
     assert "A draft." not in services.tuner.chat_jsonl(dataset.id)
 
 

@@ -79,7 +79,7 @@ class Example:
 
     def _review(self) -> Dataset:
         self.add()
-        model, query_list = self._registry.all()[0].id, self._store.queries.example_set()
+        model, query_list = self._registry.answering()[0].id, self._store.queries.example_set()
         tasks = self._generation.plan(query_list, Split.TRAIN)
         planned = self._generation.plan_run(model, query_list, Split.TRAIN, tasks)
         self._generation.background(self._generation.execute(planned)).result()

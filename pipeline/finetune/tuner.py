@@ -1,12 +1,14 @@
-"""From submitted responses to training files and tuned models."""
+"""From submitted responses, and corrections written in votes, to training files and tuned models."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.annotation.values import is_answered
+from pipeline.corrections import Correction
 from pipeline.errors import PipelineError, TrainingError
 from pipeline.export import Problem, chat_row, chat_tokens, to_chat_jsonl, validate_chat_jsonl
 from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
@@ -14,28 +16,36 @@ from pipeline.generation import Generation
 from pipeline.models.extractive import ExtractiveWeights
 from pipeline.naming import free_name
 from pipeline.prompts import Template, get_template, render_messages
-from pipeline.records import JobState, Model, Record, Response, ResponseStatus, Split, new_id
+from pipeline.records import Context, JobState, Model, Record, Response, ResponseStatus, Split, new_id
 from pipeline.retrieval import LexicalIndex
 from pipeline.store import Store
 from pipeline.store.rows import now
 from pipeline.store.training import INTERRUPTED, TrainingJob, TrainingRow
 
-Messages = list[dict[str, str]]
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of training data: a submitted answer to a train query, as chat messages."""
+    """One row of training data as chat messages: a submitted answer to a train query, or a correction out of a vote.
 
-    record: Record
-    response: Response
+    ``suggestion`` is the answer that was reviewed; a correction has none.
+    """
+
+    query_id: str
+    query: str
+    contexts: tuple[Context, ...]
     answer: str
-    messages: Messages
+    messages: Sequence[Mapping[str, str]]
+    suggestion: str | None = None
+    response_id: str | None = None
+    vote_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DataCard:
-    """What a dataset gives for training. Counts of responses that are left out say why they are."""
+    """What a dataset gives for training. Counts of responses that are left out say why they are.
+
+    ``corrections`` of the rows were written in votes, on ``barred`` test queries.
+    """
 
     rows: tuple[Row, ...]
     queries: int
@@ -44,6 +54,8 @@ class DataCard:
     drafts: int
     discarded: int
     test_rows: int
+    corrections: int
+    barred: int
     problems: tuple[Problem, ...]
 
 
@@ -56,8 +68,8 @@ class Tuner:
         self._generation = generation
         self._naming = threading.Lock()
 
-    def data_card(self, dataset_id: str) -> DataCard:
-        """Return a dataset's training rows with their counts and checks.
+    def data_card(self, dataset_id: str, corrections: Sequence[Correction] = ()) -> DataCard:
+        """Return a dataset's training rows, and those of corrections, with their counts and checks.
 
         Raises:
             TrainingError: the dataset was not made of a run.
@@ -74,25 +86,28 @@ class Tuner:
         train_side = [r for r in submitted if records[r.record_id].split is Split.TRAIN]
         # The question may have been made optional; who left it empty gave nothing to train on.
         answered = [r for r in train_side if is_answered(r.values.get(question))]
-        rows = tuple(_row(records[r.record_id], r, template, question) for r in answered)
+        reviewed = [_row(records[r.record_id], r, template, question) for r in answered]
+        rows = (*reviewed, *map(_corrected, corrections))
         return DataCard(
             rows=rows,
-            queries=len({row.record.query_id for row in rows}),
+            queries=len({row.query_id for row in rows}),
             tokens=sum(chat_tokens(row.messages) for row in rows),
-            unchanged=sum(row.answer.split() == row.record.completion.split() for row in rows),
+            unchanged=sum(row.answer.split() == row.suggestion.split() for row in rows if row.suggestion is not None),
             drafts=sum(response.status is ResponseStatus.DRAFT for response in responses),
             discarded=sum(response.status is ResponseStatus.DISCARDED for response in responses),
             test_rows=len(submitted) - len(train_side),
+            corrections=len(corrections),
+            barred=len({correction.query_id for correction in corrections if correction.is_test}),
             problems=tuple(validate_chat_jsonl(_jsonl(rows).splitlines())) if rows else (),
         )
 
-    def chat_jsonl(self, dataset_id: str) -> str:
+    def chat_jsonl(self, dataset_id: str, corrections: Sequence[Correction] = ()) -> str:
         """Return a dataset's training rows in OpenAI's chat format, one JSON object a line.
 
         Raises:
             TrainingError: nothing was submitted yet.
         """
-        rows = self.data_card(dataset_id).rows
+        rows = self.data_card(dataset_id, corrections).rows
         if not rows:
             raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
         return _jsonl(rows)
@@ -101,7 +116,7 @@ class Tuner:
         """Return the models that the embedded trainer can start from."""
         return [model for model in self._store.models.all() if model.provider == "extractive"]
 
-    def start(self, dataset_id: str, base_model_id: str) -> str:
+    def start(self, dataset_id: str, base_model_id: str, corrections: Sequence[Correction] = ()) -> str:
         """Store a job of the embedded trainer with its rows and run it in the background; return its id.
 
         Raises:
@@ -110,10 +125,10 @@ class Tuner:
         base = self._store.models.get(base_model_id)
         if base.provider != "extractive":
             raise TrainingError(f"The embedded trainer tunes the embedded answerer only, not {base.name}.")
-        rows = self.data_card(dataset_id).rows
+        rows = self.data_card(dataset_id, corrections).rows
         if not rows:
             raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
-        stored = [TrainingRow(row.response.id, row.record.query_id, row.messages) for row in rows]
+        stored = [TrainingRow(row.response_id, row.query_id, row.messages, row.vote_id) for row in rows]
         job_id = self._store.training.start("embedded", dataset_id, base.id, stored)
         self._generation.background(self._run(job_id, base, rows))
         return job_id
@@ -137,7 +152,7 @@ class Tuner:
                 self._store.training.finish(job_id, state, error=error)
 
     def _train(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
-        examples = [TrainingExample(row.record.query, row.record.contexts, row.answer) for row in rows]
+        examples = [TrainingExample(row.query, row.contexts, row.answer) for row in rows]
         weights = ExtractiveWeights.from_config(base.config)
         trained = train(examples, weights, self._index.terms, self._index.idf)
         # Two jobs that end at the same time must not take the same name.
@@ -159,7 +174,13 @@ class Tuner:
 def _row(record: Record, response: Response, template: Template, question: str) -> Row:
     messages = render_messages(template, record.query, record.contexts)
     answer = str(response.values[question])
-    return Row(record, response, answer, chat_row(messages, answer)["messages"])
+    told = (str(record.query_id), record.query, record.contexts, answer, chat_row(messages, answer)["messages"])
+    return Row(*told, suggestion=record.completion, response_id=response.id)
+
+
+def _corrected(correction: Correction) -> Row:
+    told = (correction.query_id, correction.query, correction.contexts, correction.answer, correction.messages)
+    return Row(*told, vote_id=correction.vote_id)
 
 
 def _jsonl(rows: tuple[Row, ...]) -> str:

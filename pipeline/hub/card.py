@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.hub.tables import TABLES, Column, Table, features
+from pipeline.hub.columns import Column, Table
+from pipeline.hub.tables import TABLES, features
 
 # Of the identifiers that the Hub accepts, the one that claims nothing: `other` would promise a LICENSE file and a name.
 NO_LICENCE = "unknown"
@@ -56,6 +57,12 @@ train/test border that a query is on is the column `split`. A table without rows
   results count that tie once for every annotator who judged the whole set.
 - **Counting.** The win rate is (wins + half of `tie` and `both_bad`) / votes. Votes on one query are not independent:
   compute intervals over queries. Where models are ranked, rank 1 is the best, and equal ranks are a tie.
+- **Rankings.** Where several answers were ranked together, `votes` has a row for each pair of them, so that the same counting
+  fits all votes: `rank_a` and `rank_b` are the places, and the rows of one ranking share `vote_id`, `reason` and `correction`.
+- **Corrections.** A better answer written in a vote is a row of `sft`, is preferred in `preferences` over each answer that was
+  not the only best one, and is wanted in `unpaired`. `vote_id` and `comparison_id` lead back to where it was written.
+- **Imported votes.** Rows whose `kind` is `imported` were collected elsewhere: their models answered there, from a prompt
+  that is not known, and nobody here can say how blind they were.
 - **Still blind?** Who reads this repository can see which model wrote which answer, and should not vote any more.
 - **Left out.** Drafts, votes and decisions that were taken back, and documents that were deleted. Contexts keep the passages
   of deleted documents, because answers rest on them.

@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -74,14 +74,27 @@ class ChatModel:
         Raises:
             ModelError: the endpoint gave no usable answer; the message says why and what to do, and holds no key.
         """
-        reply = await self._ask(render_messages(self.template, query, contexts), on_text)
+        said = await self.chat(render_messages(self.template, query, contexts), on_text)
+        cited = self.template.numbered and not said.refused
+        return replace(
+            said,
+            refused=said.refused or is_refusal(self.template, said.text),
+            citations=parse_citations(said.text, len(contexts)) if cited else (),
+        )
+
+    async def chat(self, messages: list[dict[str, str]], on_text: Callable[[str], None] | None = None) -> Answer:
+        """Return what the model replies to ``messages``, as it is; ``refused`` says that it declined to.
+
+        Raises:
+            ModelError: as for :meth:`answer`.
+        """
+        reply = await self._ask(messages, on_text)
         text = reply.visible.strip()
         if not text and not reply.refusal:
             raise ModelError(self._why_empty(reply))
         return Answer(
             text=text or reply.refusal.strip(),
-            refused=not text or is_refusal(self.template, text),
-            citations=parse_citations(text, len(contexts)) if self.template.numbered else (),
+            refused=not text,
             seconds=reply.seconds,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,

@@ -48,20 +48,6 @@ class Shares:
     losses: float
 
 
-def outcome_from_ranks(rank_a: int, rank_b: int) -> Outcome:
-    """Return the outcome that two ranks stand for: 1 is best, so the smaller rank wins; equal ranks are a tie.
-
-    Raises:
-        ComparisonError: a rank is not a whole number from 1 up.
-    """
-    for rank in (rank_a, rank_b):
-        if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-            raise ComparisonError(f"{rank!r} is not a rank: ranks are whole numbers, and 1 is the best.")
-    if rank_a == rank_b:
-        return Outcome.TIE
-    return Outcome.MODEL_A if rank_a < rank_b else Outcome.MODEL_B
-
-
 def check_votes(votes: Iterable[Vote]) -> Iterator[Vote]:
     """Yield the votes as they are.
 

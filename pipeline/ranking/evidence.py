@@ -86,7 +86,7 @@ def e_value(wins: int, losses: int) -> float:
     Étude critique de la notion de collectif; H. Robbins (1970), doi:10.1214/aoms/1177696786; A. Ramdas et al. (2023),
     Game-theoretic statistics and safe anytime-valid inference, doi:10.1214/23-STS894.
     """
-    return _exp(_log_e(wins, losses))
+    return _exp(log_e(wins, losses))
 
 
 def anytime_p(votes: Sequence[Vote], first: str, second: str, in_order: bool = True) -> AnytimeTest:
@@ -112,8 +112,8 @@ def anytime_p(votes: Sequence[Vote], first: str, second: str, in_order: bool = T
         steps, method = [(majority.wins, majority.losses)], MAJORITIES
     wins, losses = steps[-1] if steps else (0, 0)
     # Before the first vote the evidence is 1; where nothing has beaten that, nobody is favoured.
-    best_wins, best_losses = max([(0, 0), *steps], key=lambda step: _log_e(*step))
-    log_max = _log_e(best_wins, best_losses)
+    best_wins, best_losses = max([(0, 0), *steps], key=lambda step: log_e(*step))
+    log_max = log_e(best_wins, best_losses)
     favours = first if best_wins > best_losses else second if best_wins < best_losses else ""
     p_value = min(1.0, math.exp(-log_max))
     e_now, e_max = e_value(wins, losses), _exp(log_max)
@@ -132,7 +132,8 @@ def _first_decisive(votes: Sequence[Vote], first: str, second: str) -> Iterator[
             yield wins, losses
 
 
-def _log_e(wins: int, losses: int) -> float:
+def log_e(wins: int, losses: int) -> float:
+    """Return the natural logarithm of :func:`e_value`, which is finite for any numbers."""
     total = wins + losses
     if total < 2:
         return 0.0  # Exactly: rounding must not make evidence of a single query.

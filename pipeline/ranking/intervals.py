@@ -133,37 +133,65 @@ def left_share(votes: Sequence[Vote], confidence: float = 0.95) -> Share:
     return Share(left, total, left / total, low, high, binomial_p(left, right), confidence)
 
 
+class ClusterSums:
+    """Points and votes by query, as the sums that the interval is made of: a vote is added, and a rate read, in no time.
+
+    All sums are of whole numbers (points are half points), so that no spread is exactly 0.
+    """
+
+    def __init__(self, pair: tuple[str, str], worth: Mapping[Result, int]) -> None:
+        self._pair = pair
+        self._worth = worth
+        self._clusters: dict[str, tuple[int, int]] = {}
+        self._points = self._votes = 0
+        # Over the queries: sums of points², of points times votes, and of votes².
+        self._own = self._mixed = self._sizes = 0
+
+    def add(self, query_id: str, result: Result) -> None:
+        """Count a vote."""
+        points, number = self._clusters.get(query_id, (0, 0))
+        given = self._worth[result]
+        self._clusters[query_id] = points + given, number + 1
+        self._points += given
+        self._votes += 1
+        self._own += given * (2 * points + given)
+        self._mixed += points + given * (number + 1)
+        self._sizes += 2 * number + 1
+
+    def rate(self, confidence: float = 0.95) -> WinRate:
+        """Return the rate of the votes so far with its interval."""
+        points, total, queries = self._points, self._votes, len(self._clusters)
+        rate = points / (2 * total) if total else None
+        low = high = effective = quantile = None
+        note = "" if queries > 1 else ("One query gives no interval." if queries else "There are no votes.")
+        if queries > 1:
+            effective, note = self._effective_votes(queries)
+            quantile = float(stdtrit(queries - 1, 0.5 + confidence / 2))
+            low, high = wilson(rate, effective, quantile)
+        tie_worth = self._worth[Result.TIE] / 2
+        shown = (rate, low, high, confidence, queries, total, effective, quantile, tie_worth)
+        return WinRate(*self._pair, *shown, note=note)
+
+    def _effective_votes(self, queries: int) -> tuple[float, str]:
+        """Return n_e and a note."""
+        points, total = self._points, self._votes
+        # (sum k)^2 / sum k^2 equal queries would weigh as these do; far below their number, one or two queries decide.
+        uneven = 2 * total * total < queries * self._sizes
+        note = "A few queries have most of the votes, which makes the interval too narrow." if uneven else ""
+        # The sum over queries of (total own - points number)^2.
+        spread = total * total * self._own - 2 * total * points * self._mixed + points * points * self._sizes
+        if spread == 0:
+            return float(queries - 1), "All queries gave the same rate, so the interval rests on their number alone."
+        # r (1-r) = points (2 total - points) / (2 total)^2; v = Q/(Q-1) * 4 spread / (4 total^2)^2.
+        return points * (2 * total - points) * total * total * (queries - 1) / (queries * spread), note
+
+
 def _clustered(votes: Iterable[Vote], pair: tuple[str, str], worth: Mapping[Result, int], confidence: float) -> WinRate:
     _check_confidence(confidence)
-    clusters: dict[str, tuple[int, int]] = {}
+    sums = ClusterSums(pair, worth)
     for vote, result in pair_results(votes, *pair):
-        points, number = clusters.get(vote.query_id, (0, 0))
-        clusters[vote.query_id] = points + worth[result], number + 1
-    points = sum(cluster[0] for cluster in clusters.values())
-    total = sum(cluster[1] for cluster in clusters.values())
-    queries = len(clusters)
-    rate = points / (2 * total) if total else None
-    low = high = effective = quantile = None
-    note = "" if queries > 1 else ("One query gives no interval." if queries else "There are no votes.")
-    if queries > 1:
-        effective, note = _effective_votes(list(clusters.values()), points, total)
-        quantile = float(stdtrit(queries - 1, 0.5 + confidence / 2))
-        low, high = wilson(rate, effective, quantile)
-    tie_worth = worth[Result.TIE] / 2
-    return WinRate(*pair, rate, low, high, confidence, queries, total, effective, quantile, tie_worth, note=note)
-
-
-def _effective_votes(clusters: list[tuple[int, int]], points: int, total: int) -> tuple[float, str]:
-    """Return n_e and a note. ``points`` are half points, all numbers are whole, so that no spread is exactly 0."""
-    queries = len(clusters)
-    # (sum k)^2 / sum k^2 equal queries would weigh as these do; far below their number, one or two queries decide.
-    uneven = 2 * total * total < queries * sum(number * number for _, number in clusters)
-    note = "A few queries have most of the votes, which makes the interval too narrow." if uneven else ""
-    spread = sum((2 * total * own - 2 * points * number) ** 2 for own, number in clusters)
-    if spread == 0:
-        return float(queries - 1), "All queries gave the same rate, so the interval rests on their number alone."
-    # r (1-r) = points (2 total - points) / (2 total)^2; v = Q/(Q-1) * spread / (4 total^2)^2.
-    return 4 * points * (2 * total - points) * total * total * (queries - 1) / (queries * spread), note
+        sums.add(vote.query_id, result)
+    return sums.rate(confidence)
 
 
 def _check_confidence(confidence: float) -> None:

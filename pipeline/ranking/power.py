@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import bdtr
 
 from pipeline.ranking.counts import count_outcomes
-from pipeline.ranking.evidence import anytime_p, e_value, sign_test
+from pipeline.ranking.evidence import AnytimeTest, SignTest, anytime_p, e_value, sign_test
 from pipeline.records import Vote
 
 POWER = 0.8
@@ -71,15 +71,19 @@ def queries_needed(
     Raises:
         ComparisonError: as :func:`pipeline.ranking.counts.pair_results`.
     """
-    queries = count_outcomes(votes, first, second).queries
     made = anytime_p(votes, first, second, in_order) if rule is Rule.ANYTIME else sign_test(votes, first, second)
+    return needed_after(count_outcomes(votes, first, second).queries, made, rule)
+
+
+def needed_after(queries: int, made: AnytimeTest | SignTest, rule: Rule = Rule.ANYTIME) -> QueriesNeeded:
+    """Return what :func:`queries_needed` returns, where the test of the rule has been ``made`` already over so many queries."""
     ahead, behind = max(made.wins, made.losses), min(made.wins, made.losses)
     outlook, missing = _outlook(ahead, behind, made.p_value, rule)
     decisive = ahead + behind
     return QueriesNeeded(
         outlook=outlook,
         more=None if missing is None else math.ceil(missing * queries / decisive),
-        favourite="" if ahead == behind else first if made.wins == ahead else second,
+        favourite="" if ahead == behind else made.first if made.wins == ahead else made.second,
         decisive_share=decisive / queries if queries else None,
         favourite_share=ahead / decisive if decisive else None,
         rule=rule,

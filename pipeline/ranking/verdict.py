@@ -10,7 +10,7 @@ from enum import StrEnum
 from pipeline.ranking.counts import OutcomeCounts, count_outcomes
 from pipeline.ranking.evidence import AnytimeTest, SignTest, anytime_p, sign_test
 from pipeline.ranking.intervals import WinRate, win_rate
-from pipeline.ranking.power import ALPHA, Outlook, QueriesNeeded, queries_needed
+from pipeline.ranking.power import ALPHA, Outlook, QueriesNeeded, needed_after
 from pipeline.records import Vote
 
 RULE = (
@@ -62,7 +62,7 @@ def verdict(votes: Sequence[Vote], first: str, second: str, in_order: bool = Tru
     rate = win_rate(votes, first, second)
     anytime = anytime_p(votes, first, second, in_order)
     sign = sign_test(votes, first, second)
-    needed = queries_needed(votes, first, second, in_order=in_order)
+    needed = needed_after(counts.queries, anytime)
     leader = "" if rate.rate in (None, 0.5) else (first if rate.rate > 0.5 else second)
     level = _level(rate, anytime, leader)
     headline = _headline(level, leader, counts, rate, needed)

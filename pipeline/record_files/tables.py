@@ -55,7 +55,8 @@ def table_rows(text: str, name: str) -> tuple[Row, ...]:
         _check_count(found, name)
         over = [cell for cell in cells[len(names) :] if cell.strip()]
         if over and not problem:
-            problem = f"it has more cells ({len(cells)}) than there are columns ({len(names)}); put a text with “{delimiter}” into quotes"
+            over = f"it has more cells ({len(cells)}) than there are columns ({len(names)})"
+            problem = f"{over}; put a text with “{delimiter}” into quotes"
         values = {column: clean(unescaped(cell)) for column, cell in zip(names, cells, strict=False)}
         found.append(Row(f"row {number:,}", values, problem))
     return tuple(found)

@@ -11,7 +11,10 @@ from pipeline.store.datasets import DatasetStore
 from pipeline.store.documents import DocumentStore
 from pipeline.store.engine import Database, open_database
 from pipeline.store.exchange import ExchangeStore
+from pipeline.store.imports import ImportStore
 from pipeline.store.journal_files import JournalFileStore
+from pipeline.store.judgements import JudgementStore
+from pipeline.store.links import LinkStore
 from pipeline.store.members import MemberStore
 from pipeline.store.merging import Merging
 from pipeline.store.models import ModelStore
@@ -41,6 +44,9 @@ class Store:
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
         self.votes = VoteStore(database)
+        self.links = LinkStore(database)
+        self.judgements = JudgementStore(database)
+        self.imports = ImportStore(database)
         self.values = ValueStore(database)
         self.exchange = ExchangeStore(database)
         self.published = PublishedStore(database)
@@ -66,7 +72,7 @@ def open_store(file: Path, restore: Callable[[Store], bool] = lambda store: Fals
     store = Store(open_database(file))
     took_over = restore(store)
     store.members.ensure_automatic()
-    for part in (store.runs, store.training, store.comparisons):
+    for part in (store.runs, store.training, store.comparisons, store.judgements):
         # The store that had begun these is gone with its disk; otherwise other replicas may be at work on theirs.
         part.interrupt_all(None if took_over else store.replica)
     return store

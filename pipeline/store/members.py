@@ -15,6 +15,10 @@ from pipeline.store.schema import members
 
 # Votes that nobody gave: the ties of identical completions.
 AUTOMATIC = "automatic"
+# Whoever gave imported votes that a file names nobody for.
+UNNAMED = "unnamed"
+# Who is nobody: their votes count, but they are no annotators.
+NOBODY = frozenset((AUTOMATIC, UNNAMED))
 _GUEST = re.compile(r"Guest \d+")
 
 

@@ -6,11 +6,12 @@ People appear by their member id, as ``annotator_id``, and are given other names
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from pipeline.annotation.settings import QuestionKind
 from pipeline.annotation.templates import (
@@ -20,8 +21,9 @@ from pipeline.annotation.templates import (
     TUTORIAL_CONTEXT_RATING,
     TUTORIAL_QUERY_RATING,
 )
-from pipeline.records import Outcome, ResponseStatus
+from pipeline.records import IMPORTED, Outcome, ResponseStatus, outcome_from_ranks
 from pipeline.store.engine import Database
+from pipeline.store.outbox import rows_by_id
 from pipeline.store.schema import (
     adjudications,
     chunks,
@@ -126,23 +128,38 @@ class PublishedStore:
         """Return all comparisons with both completions."""
         query = _with_completions(
             select(comparisons, *_asked(), *_retrieved(), comparison_sets.c.name.label("comparison_set"))
-            .add_columns(comparison_sets.c.created_at)
+            .add_columns(comparison_sets.c.created_at, comparison_sets.c.settings)
             .select_from(comparisons.join(comparison_sets)),
             one=comparisons.c.completion_1_id,
             two=comparisons.c.completion_2_id,
         )
-        return [{**row, "completions": [_side(row, "one"), _side(row, "two")]} for row in self._rows(query)]
+        rows = self._rows(query)
+        more = self._sides([item for row in rows for item in row["more_completion_ids"] or ()])
+        return [_comparison(row, more) for row in rows]
 
-    def votes(self) -> list[Row]:
-        """Return the votes that stand, automatic ties included; ``model_a`` is what was shown on the left."""
-        query = _with_completions(
-            select(votes, comparisons.c.comparison_set_id, comparisons.c.query_id, *_asked(), *_retrieved())
-            .select_from(votes.join(comparisons))
-            .where(votes.c.undone_at.is_(None)),
-            a=votes.c.left_completion_id,
-            b=votes.c.right_completion_id,
+    def votes(self, set_ids: Collection[str] | None = None) -> list[Row]:
+        """Return the votes that stand, automatic ties included, of all comparison sets or of some.
+
+        A vote on a pair is one row, a ranking one for each pair in it, in order: the first has ``number`` 0.
+        ``model_a`` is what was shown on the left, or first.
+        """
+        asked = select(votes, comparisons.c.comparison_set_id, comparisons.c.query_id, comparison_sets.c.settings)
+        asked = asked.add_columns(*_asked(), *_retrieved()).select_from(votes.join(comparisons).join(comparison_sets))
+        asked = asked.where(votes.c.undone_at.is_(None))
+        if set_ids is not None:
+            asked = asked.where(comparison_sets.c.id.in_(set_ids))
+        rows = self._rows(
+            _with_completions(asked, a=votes.c.left_completion_id, b=votes.c.right_completion_id).order_by(votes.c.id)
         )
-        return [_vote(row) for row in self._rows(query)]
+        sides = self._sides([item for row in rows for item in row["shown"] or ()])
+        return [_vote(pair) for row in rows for pair in _pairwise(row, sides)]
+
+    def _sides(self, completion_ids: Sequence[str]) -> dict[str, Row]:
+        """Return what is told of completions beside a comparison, by their ids."""
+        if not completion_ids:
+            return {}
+        with self._db.read() as connection:
+            return _sides(connection, completion_ids)
 
     def _rows(self, query) -> list[Row]:
         """Return rows with times as times and contexts as published."""
@@ -191,6 +208,7 @@ def _with_completions(query, **references):
         completion, model = completions.alias(f"completion_{name}"), models.alias(f"model_of_{name}")
         columns = [completion.c[column].label(f"{column}_{name}") for column in ("id", "text", "refused", "citations")]
         columns += [model.c.name.label(f"model_{name}"), model.c.template.label(f"prompt_template_{name}")]
+        columns += [model.c.id.label(f"model_id_{name}")]
         query = query.join(completion, reference == completion.c.id).join(model, completion.c.model_id == model.c.id)
         query = query.add_columns(*columns)
     return query
@@ -227,8 +245,11 @@ def _context(row: Mapping[str, Any]) -> Row:
 def _completion(row: Row) -> Row:
     # An endpoint's address stays in the workspace: it may name a machine of the team's own network.
     model_id = row["config"].get("model_id")
-    answer = None if row["error"] else row["text"]
-    return {**row, "endpoint_model": model_id, "answer": answer, "error": row["error"] or None}
+    # Of an imported vote the answer may not be known, and the prompt never is.
+    unknown = row["error"] or (row["provider"] == IMPORTED and not row["text"])
+    answer, template = None if unknown else row["text"], row["prompt_template"] or None
+    told = {"endpoint_model": model_id, "answer": answer, "error": row["error"] or None}
+    return {**row, **told, "prompt_template": template}
 
 
 def _record(row: Row, given: list[Row]) -> Row:
@@ -284,8 +305,48 @@ def _side(row: Row, name: str) -> Row:
     return {"completion_id": row[f"id_{name}"], "answer": row[f"text_{name}"], **side}
 
 
+def _comparison(row: Row, more: Mapping[str, Row]) -> Row:
+    further = [_side(more[item], "x") for item in row["more_completion_ids"] or ()]
+    return {**row, "kind": _kind(row), "completions": [_side(row, "one"), _side(row, "two"), *further]}
+
+
+def _kind(row: Row) -> str:
+    """Return where the comparisons of a set come from; the first version's sets have no settings."""
+    return (row["settings"] or {}).get("kind", "prepared")
+
+
+def _sides(connection: Connection, completion_ids: Sequence[str]) -> dict[str, Row]:
+    found = rows_by_id(connection, completions, list(dict.fromkeys(completion_ids)))
+    named = rows_by_id(connection, models, list({str(row["model_id"]) for row in found.values()}))
+    sides = {}
+    for item, row in found.items():
+        model = named[str(row["model_id"])]
+        told = {key: row[key] for key in ("id", "text", "refused", "citations")}
+        told |= {"model": model["name"], "prompt_template": model["template"], "model_id": model["id"]}
+        sides[item] = {f"{key}_x": value for key, value in told.items()}
+    return sides
+
+
+def _pairwise(row: Row, sides: Mapping[str, Row]) -> Iterator[Row]:
+    """Yield a vote as verdicts on pairs; of a ranking the one that was shown first is A."""
+    if not row["ranks"]:
+        yield {**row, "vote_id": row["id"], "number": 0, "rank_a": None, "rank_b": None}
+        return
+    for number, (i, j) in enumerate(combinations(range(len(row["ranks"])), 2)):
+        ranks = row["ranks"][i], row["ranks"][j]
+        pair = {
+            key.replace("_x", f"_{side}"): value
+            for side, place in (("a", i), ("b", j))
+            for key, value in sides[row["shown"][place]].items()
+        }
+        told = {"outcome": outcome_from_ranks(*ranks).value, "rank_a": ranks[0], "rank_b": ranks[1], "number": number}
+        yield {**row, **pair, **told, "vote_id": row["id"], "id": f"{row['id']}-{i + 1}-{j + 1}"}
+
+
 def _vote(row: Row) -> Row:
     outcome = Outcome(row["outcome"])
     winner = {Outcome.MODEL_A: row["model_a"], Outcome.MODEL_B: row["model_b"]}.get(outcome)
     texts = {name: row[name] or None for name in ("reason", "correction")}
-    return {**row, **texts, "answer_a": row["text_a"], "answer_b": row["text_b"], "winner": winner}
+    criteria = [{"name": name, "outcome": value} for name, value in (row["criteria"] or {}).items()]
+    answers = {"answer_a": row["text_a"], "answer_b": row["text_b"]}
+    return {**row, **texts, **answers, "winner": winner, "criteria": criteria, "kind": _kind(row)}

@@ -15,7 +15,7 @@ from pipeline.records import Response, ResponseStatus, id_of
 from pipeline.store.engine import Database
 from pipeline.store.local_schema import reservations
 from pipeline.store.rows import change, found, history_line, now, put
-from pipeline.store.schema import records, response_history, responses
+from pipeline.store.schema import queries, records, response_history, responses
 
 # How long a record is kept for whoever works on it, from their last sign of life.
 RESERVED_SECONDS = 300.0
@@ -55,9 +55,26 @@ class ResponseStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
+    def version(self) -> tuple[int, ...]:
+        """Return numbers that change with the responses to any record."""
+        return self._db.version(responses, records)
+
     def of_dataset(self, dataset_id: str) -> list[Response]:
         """Return all responses to a dataset's records, of everybody, oldest first."""
         return self._responses(records.c.dataset_id == dataset_id)
+
+    def values_by_query(self) -> dict[str, list[Mapping[str, object]]]:
+        """Return the values of all submitted responses to records that have a query, by the query's text."""
+        query = (
+            select(queries.c.text, responses.c["values"])
+            .select_from(responses.join(records).join(queries, records.c.query_id == queries.c.id))
+            .where(responses.c.status == ResponseStatus.SUBMITTED.value)
+        )
+        found: dict[str, list[Mapping[str, object]]] = {}
+        with self._db.read() as connection:
+            for text, values in connection.execute(query):
+                found.setdefault(text, []).append(values)
+        return found
 
     def of_record(self, record_id: str) -> list[Response]:
         """Return everybody's responses to a record, oldest first."""

@@ -10,6 +10,7 @@ from sqlalchemy import case, func, select
 from pipeline.cleaning import clean
 from pipeline.records import Answer, Completion, JobState, Run, Split, new_id
 from pipeline.store.engine import Database
+from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import completions, runs
 
@@ -85,7 +86,8 @@ class RunStore:
 
     def by_ids(self, ids: Sequence[str]) -> dict[str, Completion]:
         """Return completions by id."""
-        return {completion.id: completion for completion in self._completions(completions.c.id.in_(ids))}
+        with self._db.read() as connection:
+            return {row_id: _completion(row) for row_id, row in rows_by_id(connection, completions, list(ids)).items()}
 
     def answered(self, model_id: str, retrieval_ids: Sequence[str]) -> dict[str, Completion]:
         """Return the newest good completion of a model for each of these retrievals, by retrieval id."""
@@ -100,7 +102,7 @@ class RunStore:
         query = select(completions).where(condition).order_by(completions.c.id)
         with self._db.read() as connection:
             rows = connection.execute(query).mappings()
-            return [Completion(**{**row, "citations": tuple(row["citations"])}) for row in rows]
+            return [_completion(row) for row in rows]
 
     def _runs(self, condition, limit: int = 1) -> list[Run]:
         good = func.coalesce(func.sum(case((completions.c.error == "", 1), else_=0)), 0)
@@ -137,6 +139,10 @@ def completion_of(answer: Answer, run_id: str | None, model_id: str, query_id: s
 def answer_of(completion: Completion) -> Answer:
     """Return a stored completion as an answer that was given again; its tokens were paid for the first time only."""
     return Answer(completion.text, completion.refused, completion.citations, completion.seconds)
+
+
+def _completion(row) -> Completion:
+    return Completion(**{**row, "citations": tuple(row["citations"])})
 
 
 def _run(row) -> Run:

@@ -72,7 +72,8 @@ query_sets = Table(
     metadata,
     id_column(),
     Column("name", String(200), nullable=False),
-    # "list" was given as a list, "example" is the list of the bundled example; "asked" gathers the queries of Ask.
+    # "list" was given as a list, "example" is the list of the bundled example; "asked" gathers the queries of Ask, "live"
+    # those of visitors, "imported" those of votes from elsewhere.
     Column("kind", String(20), nullable=False),
     time_column("created_at"),
 )
@@ -278,9 +279,11 @@ training_rows = Table(
     id_column(),
     reference("job_id", "training_jobs"),
     Column("position", Integer, nullable=False),
-    reference("response_id", "responses"),
+    # One of the two: the response that was submitted, or the vote that a better answer was written with.
+    reference("response_id", "responses", nullable=True),
     reference("query_id", "queries"),
     Column("messages", JSON, nullable=False),
+    reference("vote_id", "votes", nullable=True),
 )
 
 # Values of the whole workspace, for instance what pseudonyms are made with.

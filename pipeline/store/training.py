@@ -17,11 +17,12 @@ INTERRUPTED = "The app was stopped while this job ran. Start it again."
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One row of training data with its lineage: the response it came from, and the messages as they were."""
+    """One row of training data with its lineage: the response or the vote it came from, and the messages as they were."""
 
-    response_id: str
+    response_id: str | None
     query_id: str
     messages: Sequence[Mapping[str, str]]
+    vote_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class TrainingStore:
         query = select(training_rows).where(training_rows.c.job_id == job_id).order_by(training_rows.c.position)
         with self._db.read() as connection:
             rows = connection.execute(query).mappings()
-            return [TrainingRow(row["response_id"], row["query_id"], row["messages"]) for row in rows]
+            return [TrainingRow(row["response_id"], row["query_id"], row["messages"], row["vote_id"]) for row in rows]
 
 
 def _row(job_id: str, position: int, row: TrainingRow) -> dict[str, object]:
@@ -109,4 +110,5 @@ def _row(job_id: str, position: int, row: TrainingRow) -> dict[str, object]:
         "response_id": row.response_id,
         "query_id": row.query_id,
         "messages": [dict(message) for message in row.messages],
+        "vote_id": row.vote_id,
     }

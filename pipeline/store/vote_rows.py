@@ -25,13 +25,6 @@ class Cast:
     criteria: Mapping[str, Outcome] = field(default_factory=dict)
 
 
-def outcome_of(left_rank: int, right_rank: int) -> Outcome:
-    """Return the verdict on two places of a ranking; 1 is the best rank."""
-    if left_rank == right_rank:
-        return Outcome.TIE
-    return Outcome.MODEL_A if left_rank < right_rank else Outcome.MODEL_B
-
-
 def vote_row(comparison_id: str, annotator_id: str, cast: Cast) -> dict[str, object]:
     """Return a vote as a row."""
     return {

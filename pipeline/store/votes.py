@@ -11,12 +11,12 @@ from itertools import combinations
 from sqlalchemy import Connection, func, or_, select
 
 from pipeline.errors import ComparisonError
-from pipeline.records import Outcome, id_of
+from pipeline.records import Outcome, id_of, outcome_from_ranks
 from pipeline.store.comparisons import Comparison, comparison_of, is_revealed
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, found, now, put
 from pipeline.store.schema import comparisons, completions, sides, votes
-from pipeline.store.vote_rows import Cast, outcome_of, vote_row
+from pipeline.store.vote_rows import Cast, vote_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StoredVote:
         return [replace(self, **self._between(i, j)) for i, j in combinations(range(len(self.ranks)), 2)]
 
     def _between(self, i: int, j: int) -> dict[str, object]:
-        outcome = outcome_of(self.ranks[i], self.ranks[j])
+        outcome = outcome_from_ranks(self.ranks[i], self.ranks[j])
         return {"left_model_id": self.shown[i], "right_model_id": self.shown[j], "outcome": outcome}
 
 

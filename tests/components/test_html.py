@@ -23,9 +23,6 @@ from pipeline.records import (
     JobState,
     Model,
     Query,
-    Record,
-    Response,
-    ResponseStatus,
     Retrieval,
     Run,
     Split,
@@ -229,9 +226,8 @@ def a_failed_row(text):
 
 
 def a_tune_row(text):
-    record = Record("r", "d", 0, {}, query_id="q", query=text, contexts=(context(text),), completion=text)
-    response = Response("p", "r", "a", ResponseStatus.SUBMITTED, {"answer": text})
-    return TuneRow(record, response, text, [{"role": text, "content": text}, {"role": "user", "content": text}])
+    messages = [{"role": text, "content": text}, {"role": "user", "content": text}]
+    return TuneRow("q", text, (context(text),), text, messages, suggestion=text, response_id="p")
 
 
 def a_job(text):

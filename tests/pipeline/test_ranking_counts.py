@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ComparisonError
-from pipeline.ranking import OutcomeCounts, count_outcomes, outcome_from_ranks, shares
-from pipeline.records import Outcome, Vote
+from pipeline.ranking import OutcomeCounts, count_outcomes, shares
+from pipeline.records import Outcome, Vote, outcome_from_ranks
 
 WINNERS = {"a": Outcome.MODEL_A, "b": Outcome.MODEL_B, "tie": Outcome.TIE, "both_bad": Outcome.BOTH_BAD}
 

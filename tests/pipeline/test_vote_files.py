@@ -47,6 +47,7 @@ def test_a_vote_is_a_row_with_names_and_utc_times():
     assert list(row.values()) == [
         *("What is it?", "first", "second", "model_a", "annotator-1", "2.3"),
         *("Shorter.", "A better answer.", "2023-11-14T22:13:20+00:00"),
+        *("v1", "c1", "", "", ""),
     ]
 
 

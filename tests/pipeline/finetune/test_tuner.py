@@ -69,7 +69,7 @@ def test_only_submitted_answers_to_train_queries_become_rows(services, dataset, 
     for record in records[5:]:
         services.annotation.submit(record.id, ada, {ANSWER: "A test answer."})
     card = services.tuner.data_card(mixed)
-    assert [row.record.query for row in card.rows] == list(TRAIN[:2])
+    assert [row.query for row in card.rows] == list(TRAIN[:2])
     assert [row.answer for row in card.rows] == ["At seven.", records[1].completion]
     counts = (card.queries, card.unchanged, card.drafts, card.discarded, card.test_rows)
     assert counts == (2, 1, 2, 1, 3)

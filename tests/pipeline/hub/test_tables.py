@@ -230,6 +230,7 @@ def test_the_tables_are_those_of_the_design_and_a_bare_load_gives_completions(lo
         "votes",
         "sft",
         "preferences",
+        "unpaired",
     }
     assert {table.name for table in TABLES} == set(loaded["full"]["names"]) == names
     assert loaded["full"]["default"]["rows"] == rows_of(loaded, "completions")

@@ -1,0 +1,32 @@
+"""A chart as a PNG file: drawn by the server as SVG, turned into a PNG by the browser, which needs no further program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+
+from components._errors import shows_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Components of a picture; ``name`` is that of the file."""
+
+    button: gr.Button
+    drawing: gr.Textbox
+    name: str
+
+
+def build(label: str, elem_id: str, name: str) -> Picture:
+    """Lay out the button of a picture."""
+    return Picture(gr.Button(label, elem_id=elem_id), gr.Textbox(visible="hidden", elem_id=f"{elem_id}-svg"), name)
+
+
+def wire(picture: Picture, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:
+    """Let the button hand out what ``handler`` draws."""
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    drawn = picture.button.click(shows_errors(handler), list(inputs), picture.drawing, **quiet)
+    save = f"(drawing) => window.pairloopPicture(drawing, '{picture.name}')"
+    drawn.success(None, picture.drawing, None, js=save, api_visibility="private")

@@ -1,0 +1,475 @@
+"""Votes from elsewhere: forms that are known, what is refused and how, and that what goes out comes in again."""
+
+import csv
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+
+from pipeline import ranking
+from pipeline.comparison_settings import ComparisonSettings, Kind, VoteForm
+from pipeline.errors import ComparisonError, ModelError
+from pipeline.ranking import leaderboard
+from pipeline.records import NO_QUERY, Outcome, Split, Vote
+from pipeline.store.members import UNNAMED
+from pipeline.vote_files import arena_jsonl, votes_csv, votes_jsonl
+from pipeline.vote_import.conversion import convert
+from pipeline.vote_import.mapping import VoteMapping, propose, ranks_in, values_of
+from pipeline.vote_import.meanings import NEARER_FIRST, NEARER_SECOND
+from tests.ranked import MODELS, add_league
+from tests.workspace import add_model, person
+
+A, B, TIE, BAD = Outcome.MODEL_A, Outcome.MODEL_B, Outcome.TIE, Outcome.BOTH_BAD
+
+
+@pytest.fixture
+def me(services):
+    return person(services, "Ada")
+
+
+def put(folder: Path, name: str, rows: list[dict]) -> Path:
+    path = folder / name
+    if path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".parquet":
+        pandas.DataFrame(rows).to_parquet(path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    else:
+        path.write_text(json.dumps(rows), "utf-8")
+    return path
+
+
+def bring(services, path, **changes):
+    desk = services.vote_files
+    mapping = desk.propose(path)
+    mapping = VoteMapping(**{name: changes.get(name, getattr(mapping, name)) for name in VoteMapping.__slots__})
+    return desk.bring(path, mapping).set_id
+
+
+def counts(services, set_id, me, first, second):
+    revealed = services.comparisons.results(set_id, me)
+    ids = {name: model_id for model_id, name in revealed.models.items()}
+    votes = services.comparisons.results(set_id, me, (ids[first], ids[second])).votes
+    found = ranking.count_outcomes(votes, first, second)
+    return found.wins, found.losses, found.ties, found.both_bad
+
+
+ARENA = [
+    {
+        "question_id": f"q{n}",
+        "model_a": "vicuna-13b" if n % 2 else "koala-13b",
+        "model_b": "koala-13b" if n % 2 else "vicuna-13b",
+        "winner": ("model_a", "model_b", "tie", "tie (bothbad)", "model_a")[n % 5],
+        "judge": f"arena_user_{n % 4}",
+        "conversation_a": [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": f"Yes {n}"}],
+        "conversation_b": [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": f"No {n}"}],
+        "turn": 1,
+        "language": "English" if n % 3 else "German",
+        "tstamp": 1_682_351_591.1322 + n,
+    }
+    for n in range(30)
+]
+
+
+class TestForms:
+    @pytest.mark.parametrize("name", ["battles.json", "battles.jsonl", "battles.parquet"])
+    def test_battles_of_lmarena(self, services, me, tmp_path, name):
+        path = put(tmp_path, name, ARENA)
+        set_id = bring(services, path)
+        frame = pandas.DataFrame(ARENA)
+        won = {"model_a": frame.model_a, "model_b": frame.model_b}
+        winner = frame.winner.map({k: k for k in won}).combine(
+            frame.index.to_series(), lambda k, n: won[k][n] if k in won else ""
+        )
+        expected = (
+            int((winner == "vicuna-13b").sum()),
+            int((winner == "koala-13b").sum()),
+            int((frame.winner == "tie").sum()),
+            int((frame.winner == "tie (bothbad)").sum()),
+        )
+        assert counts(services, set_id, me, "vicuna-13b", "koala-13b") == expected and sum(expected) == 30
+        revealed = services.comparisons.results(set_id, me)
+        queries = services.store.queries.by_ids([vote.query_id for vote in revealed.stored])
+        assert {query.text for query in queries.values()} == {f"What is {n}?" for n in range(30)}
+        assert Counter(query.metadata["language"] for query in queries.values()) == {"English": 20, "German": 10}
+        assert [vote.created_at for vote in revealed.stored] == sorted(row["tstamp"] for row in ARENA)
+        item = services.store.comparisons.in_set(set_id)[0]
+        texts = {answer.text for answer in services.store.runs.by_ids(item.completion_ids).values()}
+        assert texts == {"Yes 0", "No 0"}
+
+    def test_one_column_for_each_outcome(self, services, me, tmp_path):
+        names = ("winner_model_a", "winner_model_b", "winner_tie")
+        rows = [
+            {"id": n, "model_a": "x1", "model_b": "y1", "prompt": json.dumps([f"Hello {n}", None]), "response_a": '["Hi"]',
+             "response_b": '["Ho"]', **{name: int(n % 3 == place) for place, name in enumerate(names)}}
+            for n in range(9)
+        ]  # fmt: skip
+        set_id = bring(services, put(tmp_path, "kaggle.csv", rows))
+        assert counts(services, set_id, me, "x1", "y1") == (3, 3, 3, 0)
+        rows[4]["winner_tie"] = 1
+        path = put(tmp_path, "twice.csv", rows)
+        (problem,) = services.vote_files.prepare(path, services.vote_files.propose(path)).problems
+        assert str(problem).startswith(
+            "row 6: exactly one of winner_model_a, winner_model_b, winner_tie must be 1; 2 are"
+        )
+
+    def test_annotations_of_alpaca_eval_are_counted_as_alpaca_eval_counts_them(self, services, me, tmp_path):
+        preferences = [1, 2, 1.5, 0, 1.0, 1.93, 1.02, 2.0, 1.4999, 2]
+        rows = [
+            {"instruction": f"Do {n}.", "output_1": f"One {n}", "generator_1": "gpt4_1106", "output_2": f"Two {n}",
+             "generator_2": "tulu-2", "annotator": "weighted_alpaca_eval_gpt4_turbo", "preference": preference}
+            for n, preference in enumerate(preferences)
+        ]  # fmt: skip
+        path = put(tmp_path, "annotations.json", rows)
+        set_id = bring(services, path)
+        # alpaca_eval.metrics: a win of the second is a preference over 1.5, of the first one under it; 0 and 1.5 are draws.
+        kept = [1.5 if p == 0 else p for p in preferences]
+        expected = (sum(p < 1.5 for p in kept), sum(p > 1.5 for p in kept), sum(p == 1.5 for p in kept), 0)
+        assert counts(services, set_id, me, "gpt4_1106", "tulu-2") == expected
+        values = {
+            value.text: value.meaning
+            for value in values_of(services.vote_files.read(path), propose(services.vote_files.read(path)))
+        }
+        assert values[NEARER_FIRST] is A and values[NEARER_SECOND] is B
+
+    def test_numbers_in_another_column_mean_nothing_by_themselves(self, services, tmp_path):
+        path = put(tmp_path, "votes.csv", [{"model_a": "x", "model_b": "y", "winner": n} for n in (0, 1, 2)])
+        desk = services.vote_files
+        prepared = desk.prepare(path, desk.propose(path))
+        assert not prepared.votes and "row 2: winner '0' is not a known verdict" in str(prepared.problems[0])
+
+    def test_rankings_of_three_out_of_argilla(self, services, me, tmp_path):
+        def record(n, *responses):
+            fields = {"prompt": f"Say {n}", **{f"response-{k}": f"{k} says {n}" for k in (1, 2, 3)}}
+            metadata = {
+                f"response-{k}-model": name for k, name in zip((1, 2, 3), ("base", "short", "long"), strict=True)
+            }
+            given = [
+                {"user_id": who, "status": status, "values": {"ranking": {"value": [
+                    {"value": f"response-{k}", "rank": rank} for k, rank in zip((1, 2, 3), ranks, strict=True)]},
+                    "better": {"value": f"A better answer to {n}."}}}
+                for who, status, ranks in responses
+            ]  # fmt: skip
+            return {"fields": fields, "metadata": metadata, "responses": given}
+
+        submitted = [record(0, ("u1", "submitted", (1, 2, 2)), ("u2", "submitted", (3, 1, 2)))]
+        records = [*submitted, record(1, ("u1", "submitted", (1, 1, 1)), ("u2", "draft", (1, 2, 3)))]
+        path = put(tmp_path, "records.json", records)
+        mapping = services.vote_files.propose(path)
+        assert mapping.column("query") == "prompt" and mapping.column("correction") == "better.responses"
+        assert mapping.options == {f"response-{k}": f"metadata.response-{k}-model" for k in (1, 2, 3)}
+        set_id = bring(services, path)
+        assert services.store.comparisons.set(set_id).settings.form is VoteForm.RANKING
+        assert counts(services, set_id, me, "base", "short") == (1, 1, 1, 0)
+        assert counts(services, set_id, me, "short", "long") == (1, 0, 2, 0)
+        votes = services.store.votes.of_set(set_id)
+        assert sorted(vote.ranks for vote in votes) == [(1, 1, 1), (1, 2, 2), (3, 1, 2)]
+        assert votes[0].correction == "A better answer to 0."
+        flipped = bring(services, path, largest_is_best=True)
+        assert counts(services, flipped, me, "base", "short") == (1, 1, 1, 0)
+        assert counts(services, flipped, me, "short", "long") == (0, 1, 2, 0)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            [{"value": "x", "rank": 2}, {"value": "y", "rank": 1}],
+            {"value": ["x", "y"], "rank": [2, 1]},
+            ["y", "x"],
+            '[{"value": "x", "rank": 2}, {"value": "y", "rank": 1}]',
+        ],
+    )
+    def test_a_ranking_is_read_in_every_form(self, value):
+        assert ranks_in(value) == {"x": 2, "y": 1}
+
+    @pytest.mark.parametrize(
+        "value", [None, "", "x", ["x", "x"], [{"value": "x", "rank": "1"}], {"value": ["x"], "rank": []}, 3]
+    )
+    def test_what_is_no_ranking_is_none(self, value):
+        assert ranks_in(value) == {}
+
+    def test_a_winner_may_be_named(self, services, me, tmp_path):
+        rows = [{"model_a": "x", "model_b": "y", "winner": who} for who in ("x", "y", "x", "tie")]
+        set_id = bring(services, put(tmp_path, "named.csv", rows))
+        assert counts(services, set_id, me, "x", "y") == (2, 1, 1, 0)
+
+    def test_models_can_be_typed_where_the_file_has_no_column_of_them(self, services, me, tmp_path):
+        path = put(tmp_path, "two.csv", [{"winner": who} for who in ("a", "b", "a")])
+        columns = {"model_a": "Old", "model_b": "New", "outcome": "winner"}
+        set_id = bring(services, path, columns=columns)
+        assert counts(services, set_id, me, "Old", "New") == (2, 1, 0, 0)
+
+
+class TestRefusals:
+    ROWS = [{"model_a": "x", "model_b": "y", "winner": w} for w in ["model_a"] * 15 + ["model_c", "model_b", "model_c"]]
+
+    def test_an_unknown_outcome_is_refused_by_name_and_row_and_nothing_is_stored(self, services, tmp_path):
+        path = put(tmp_path, "votes.csv", self.ROWS)
+        before = services.store.outbox.newest()
+        with pytest.raises(ComparisonError, match=r"^row 17: winner 'model_c' is not a known verdict") as refused:
+            bring(services, path)
+        assert "row 19: winner 'model_c'" in str(refused.value)
+        assert services.store.outbox.newest() == before and services.comparisons.sets() == []
+
+    @pytest.mark.parametrize(("meaning", "expected"), [(B, (15, 3, 0, 0)), (TIE, (15, 1, 2, 0)), ("", (15, 1, 0, 0))])
+    def test_it_gets_the_meaning_that_somebody_gives_it(self, services, me, tmp_path, meaning, expected):
+        path = put(tmp_path, "votes.csv", self.ROWS)
+        set_id = bring(services, path, meanings={"model_a": A, "model_b": B, "model_c": meaning})
+        assert counts(services, set_id, me, "x", "y") == expected
+
+    def test_such_rows_are_left_out_only_where_somebody_says_so(self, services, me, tmp_path):
+        path = put(tmp_path, "votes.csv", self.ROWS)
+        desk = services.vote_files
+        mapping = desk.propose(path)
+        brought = desk.bring(path, VoteMapping(mapping.columns, meanings=mapping.meanings, leave_out=True))
+        assert (brought.votes, brought.left_out) == (16, 2)
+
+    @pytest.mark.parametrize(
+        ("row", "reason"),
+        [
+            ({"model_b": "x"}, "it compares 'x' with itself"),
+            ({"model_a": " "}, "it names no model in 'model_a'"),
+            ({"model_a": "x" * 121}, "121 characters"),
+            ({"winner": ""}, r"winner '\(empty\)' is not a known verdict"),
+            ({"seconds": "soon"}, "seconds 'soon' is not a number of seconds"),
+            ({"seconds": "-1"}, "seconds '-1' is not a number"),
+            ({"time": "yesterday"}, "time 'yesterday' is not a time"),
+            ({"time": "1e300"}, "is not a time"),
+        ],
+    )
+    def test_rows_that_cannot_be_read_say_why(self, services, tmp_path, row, reason):
+        good = {"model_a": "x", "model_b": "y", "winner": "tie", "seconds": "2", "time": "2024-01-02T03:04:05"}
+        path = put(tmp_path, "votes.csv", [good, good | row])
+        with pytest.raises(ComparisonError, match=f"row 3: .*{reason}"):
+            bring(services, path)
+
+    @pytest.mark.parametrize(
+        ("columns", "reason"),
+        [
+            ({"model_a": "model_a", "model_b": "model_b"}, "Choose the column of the verdict"),
+            ({"model_a": "model_a", "outcome": "winner"}, "Choose the column of Model B"),
+            ({"model_a": "model_a", "model_b": "model_a", "outcome": "winner"}, "the same"),
+            (
+                {"model_a": "model_a", "model_b": "model_b", "outcome": "winner", "won_tie": "winner"},
+                "one of the three",
+            ),
+            ({"ranking": "winner"}, "holds none such"),
+        ],
+    )
+    def test_a_mapping_that_cannot_be_used_says_what_to_choose(self, services, tmp_path, columns, reason):
+        with pytest.raises(ComparisonError, match=reason):
+            bring(services, put(tmp_path, "votes.csv", self.ROWS), columns=columns)
+
+    def test_a_file_that_is_too_large_or_of_another_kind_is_refused(self, services, tmp_path):
+        (tmp_path / "votes.xlsx").write_bytes(b"PK")
+        with pytest.raises(ComparisonError, match="not a file of votes"):
+            services.vote_files.read(tmp_path / "votes.xlsx")
+        services.vote_files._most_bytes = 10
+        with pytest.raises(ComparisonError, match="larger than"):
+            services.vote_files.read(put(tmp_path, "votes.csv", self.ROWS))
+
+
+class TestWhatComesOfIt:
+    def test_it_is_one_comparison_open_to_everybody_and_to_nobodys_vote(self, services, me, tmp_path):
+        set_id = bring(services, put(tmp_path, "battles.json", ARENA))
+        item = services.store.comparisons.set(set_id)
+        assert (item.settings.kind, item.state, item.name) == (Kind.IMPORTED, "open", "battles")
+        assert services.comparisons.is_revealed(set_id, me) and services.comparisons.next_pair(set_id, me) is None
+        assert services.comparisons.progress(set_id, me) == (0, 30)
+        assert services.query_lists.all() == []
+        names = services.store.members.names()
+        assert {f"arena_user_{n}" for n in range(4)} <= set(names.values())
+
+    def test_its_models_answer_nothing_and_are_not_offered(self, services, tmp_path):
+        bring(services, put(tmp_path, "battles.json", ARENA))
+        imported = [model for model in services.registry.all() if model.provider == "imported"]
+        assert {model.name for model in imported} == {"vicuna-13b", "koala-13b"}
+        assert [model.name for model in services.registry.answering()] == ["extractive-base"]
+        assert [model.name for model in services.tuner.bases()] == ["extractive-base"]
+        with pytest.raises(ModelError, match="came with imported votes"):
+            services.registry.answerer(imported[0].id)
+        queries = services.store.queries.add_set("List", [("What?", Split.TEST, {})])
+        with pytest.raises(ComparisonError, match="came with imported votes"):
+            services.comparisons.create(ComparisonSettings(tuple(model.id for model in imported)), queries)
+
+    def test_the_same_file_comes_in_once_and_another_one_adds_to_the_same_models(self, services, me, tmp_path):
+        path = put(tmp_path, "battles.json", ARENA)
+        assert bring(services, path) == bring(services, path)
+        bring(services, put(tmp_path, "more.json", ARENA[:10]))
+        imported = [model for model in services.registry.all() if model.provider == "imported"]
+        assert len(imported) == 2 and len(services.comparisons.sets()) == 2
+        assert services.standings.standings(me).votes == 40
+
+    def test_a_model_of_the_workspace_is_another_one(self, services, tmp_path):
+        own = add_model(services, "vicuna-13b")
+        bring(services, put(tmp_path, "battles.json", ARENA))
+        names = {model.name: model.id for model in services.registry.all()}
+        assert names["vicuna-13b"] == own.id and "vicuna-13b (imported)" in names
+
+    def test_a_file_without_queries_and_annotators_says_so(self, services, me, tmp_path):
+        path = put(tmp_path, "votes.csv", [{"model_a": "x", "model_b": "y", "winner": "tie"}] * 4)
+        desk = services.vote_files
+        notes = " ".join(desk.prepare(path, desk.propose(path)).notes)
+        assert "without a query" in notes and "without an annotator" in notes and "no answers" in notes
+        revealed = services.comparisons.results(bring(services, path), me)
+        found = ranking.count_outcomes(revealed.votes, revealed.first, revealed.second)
+        assert (found.votes, found.queries, found.annotators) == (4, 4, 0)
+        assert {vote.annotator_id for vote in revealed.stored} == {UNNAMED}
+        texts = services.store.queries.by_ids([vote.query_id for vote in revealed.stored])
+        assert all(query.text.startswith(NO_QUERY) and query.split is Split.TRAIN for query in texts.values())
+        adjusted = services.result_details.adjusted(services.comparisons.sets()[0].id, revealed)
+        assert adjusted.rate is None and adjusted.left_out == 4
+
+    def test_somebody_who_judged_the_same_answers_twice_is_counted_twice(self, services, me, tmp_path):
+        row = {"question": "Q?", "model_a": "x", "model_b": "y", "judge": "bo"}
+        rows = [row | {"winner": winner} for winner in ("model_a", "model_a", "model_b")]
+        rows.append({**row, "model_a": "y", "model_b": "x", "winner": "model_a", "judge": "cy"})
+        set_id = bring(services, put(tmp_path, "votes.csv", rows))
+        assert counts(services, set_id, me, "x", "y") == (2, 2, 0, 0)
+        items = services.store.comparisons.in_set(set_id)
+        assert len(items) == 3 and len({item.query_id for item in items}) == 1
+
+    def test_a_query_that_is_held_out_here_stays_so(self, services, tmp_path):
+        services.store.queries.add_set("List", [("What is 3?", Split.TEST, {})])
+        bring(services, put(tmp_path, "battles.json", ARENA))
+        (item,) = services.comparisons.sets()
+        tests = services.store.queries.in_set(item.query_set_id, Split.TEST)
+        assert [query.text for query in tests] == ["What is 3?"]
+
+    def test_all_of_it_comes_in_or_nothing(self, services, tmp_path):
+        path = put(tmp_path, "battles.json", ARENA)
+        before = (services.store.outbox.newest(), len(services.registry.all()))
+        database = services.store.database
+        with database.write() as connection:
+            refuse = "CREATE TRIGGER no_room BEFORE INSERT ON votes WHEN (SELECT count(*) FROM votes) = 20 BEGIN "
+            connection.exec_driver_sql(refuse + "SELECT RAISE(ABORT, 'no room'); END")
+        with pytest.raises(IntegrityError, match="no room"):
+            bring(services, path)
+        assert (services.store.outbox.newest(), len(services.registry.all())) == before
+        assert services.comparisons.sets() == []
+        with database.write() as connection:
+            connection.exec_driver_sql("DROP TRIGGER no_room")
+        assert bring(services, path)
+
+
+class TestThereAndBack:
+    @pytest.mark.parametrize("form", ["csv", "jsonl", "arena"])
+    def test_what_is_exported_is_imported_with_the_same_counts(self, services, tmp_path, form):
+        people = [person(services, name) for name in ("Ada", "Bo", "Cy")]
+        for set_id in add_league(services, people):
+            services.comparisons.reveal(set_id, people[0])
+        before = services.standings.standings(people[0])
+        stored = services.standings._stored(services.standings._sets(people[0])[0], people[0])
+        names = {model.id: model.name for model in services.registry.all()}
+        texts = services.standings._texts(stored)
+        write = {"csv": votes_csv, "jsonl": votes_jsonl, "arena": arena_jsonl}[form]
+        path = tmp_path / f"votes.{'csv' if form == 'csv' else 'jsonl'}"
+        path.write_text(write(stored, names, texts), "utf-8", newline="")
+        set_id = bring(services, path)
+        # The names are taken in this workspace, by other models.
+        votes = [
+            Vote(texts_of(services, vote), *sides(services, vote), vote.outcome, vote.annotator_id)
+            for vote in services.comparisons.results(set_id, people[0]).stored
+        ]
+        for first, second in ((0, 1), (0, 2), (1, 2)):
+            one, two = MODELS[first], MODELS[second]
+            was = [
+                Vote(texts[v.query_id], names[v.left_model_id], names[v.right_model_id], v.outcome, v.annotator_id)
+                for v in stored
+            ]
+            assert ranking.count_outcomes(votes, one, two) == ranking.count_outcomes(was, one, two)
+        assert leaderboard(votes).ratings == before.board.ratings
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20),
+                st.sampled_from(["m-1", "m-2", "m-3"]),
+                st.sampled_from(["m-1", "m-2", "m-3"]),
+                st.sampled_from(list(Outcome)),
+            ).filter(lambda row: row[1] != row[2] and row[0].strip()),
+            min_size=1,
+            max_size=25,
+        )
+    )
+    def test_no_verdict_changes_on_its_way_through_a_csv_file(self, tmp_path, rows):
+        from pipeline.record_files.reading import read_bytes
+        from pipeline.spreadsheets import to_csv
+
+        text = to_csv(("query", "model_a", "model_b", "outcome"), [(q, a, b, o.value) for q, a, b, o in rows])
+        source = read_bytes(text.encode(), "votes.csv")
+        found = convert(source, propose(source))
+        assert not found.problems
+        assert [(vote.models, vote.outcome) for vote in found.votes] == [((a, b), o) for _, a, b, o in rows]
+
+
+def sides(services, vote):
+    names = {model.id: model.name.removesuffix(" (imported)") for model in services.registry.all()}
+    return names[vote.left_model_id], names[vote.right_model_id]
+
+
+def texts_of(services, vote):
+    return services.store.queries.by_ids([vote.query_id])[vote.query_id].text
+
+
+class TestExports:
+    def test_a_ranking_is_written_pair_by_pair_with_its_ranks(self, services, me, tmp_path):
+        records = [
+            {"fields": {"prompt": "Q", "one": "1", "two": "2", "three": "3"}, "metadata": {},
+             "responses": [{"user_id": "u", "status": "submitted", "values": {"order": {"value": [
+                 {"value": name, "rank": rank} for name, rank in (("one", 2), ("two", 1), ("three", 2))]}}}]}
+        ]  # fmt: skip
+        set_id = bring(services, put(tmp_path, "records.json", records))
+        revealed = services.comparisons.results(set_id, me)
+        texts = {vote.query_id: "Q" for vote in revealed.stored}
+        names = {vote.comparison_id: "A set" for vote in revealed.stored}
+        rows = list(csv.DictReader(io.StringIO(votes_csv(revealed.stored, revealed.models, texts, names), newline="")))
+        assert (
+            len(rows) == 3 and len({row["vote_id"] for row in rows}) == 1 and {row["set"] for row in rows} == {"A set"}
+        )
+        told = {(row["model_a"], row["model_b"]): (row["rank_a"], row["rank_b"], row["outcome"]) for row in rows}
+        assert told == {
+            ("one", "two"): ("2", "1", "model_b"),
+            ("one", "three"): ("2", "2", "tie"),
+            ("two", "three"): ("1", "2", "model_a"),
+        }
+        lines = [json.loads(line) for line in votes_jsonl(revealed.stored, revealed.models, texts).splitlines()]
+        assert [(line["rank_a"], line["rank_b"]) for line in lines] == [(2, 1), (2, 2), (1, 2)]
+
+
+@pytest.mark.shared_data
+class TestRealFiles:
+    def test_the_votes_of_llmfao_come_in_as_they_are(self, services, me, shared_data):
+        path = shared_data / "preferences_llmfao" / "votes.jsonl"
+        set_id = bring(services, path)
+        revealed = services.comparisons.results(set_id, me)
+        assert len(revealed.stored) == 8931 and len(revealed.models) == 59
+        assert Counter(vote.outcome.value for vote in revealed.stored) == {
+            "model_a": 2911,
+            "model_b": 2549,
+            "tie": 3471,
+        }
+        texts = {vote.query_id for vote in revealed.stored}
+        assert len(texts) == 13 and len({vote.annotator_id for vote in revealed.stored}) == 124
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        said = Counter((line["model_a"], line["model_b"], line["winner"]) for line in lines)
+        short = {A: "a", B: "b", TIE: "tie"}
+        names = revealed.models
+        assert said == Counter(
+            (names[v.left_model_id], names[v.right_model_id], short[v.outcome]) for v in revealed.stored
+        )
+
+    @pytest.mark.parametrize(("name", "votes"), [("simple", 16), ("food", 30)])
+    def test_the_small_sets_come_in_as_they_are(self, services, me, shared_data, name, votes):
+        set_id = bring(services, shared_data / "preferences_small" / f"{name}_votes.jsonl")
+        assert len(services.comparisons.results(set_id, me).stored) == votes
