@@ -39,7 +39,7 @@ def test_what_was_acknowledged_survives_a_kill_at_any_moment_and_a_stop_ends_cle
             check(prepared, rounds)
             app.start()
         # A page that was open all the time goes on without a reload.
-        assert page.call("vote_tie", set_id, pair_id, None, "", "")[0] not in ("", pair_id)
+        assert page.call("vote_tie", set_id, pair_id, None, "", "", "")[0] not in ("", pair_id)
         assert page.call("undo_vote", set_id)[0] == pair_id
         tab = Visitor(app.url).open("/gradio_api/heartbeat/open-tab")
         assert b"ALIVE" in tab.readline()

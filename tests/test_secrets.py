@@ -95,7 +95,7 @@ def paste(visitor, chat):
     visitor.annotate("draft", record=ended["card"]["id"], values={"answer": f"{both}, a draft that stays"})
     set_id = visitor.call("load_comparisons", None)[0]["value"]
     pair = visitor.call("show_next", set_id)[0]
-    visitor.call("vote_a", set_id, pair, None, both, f"{both}, corrected")
+    visitor.call("vote_a", set_id, pair, None, both, f"{both}, corrected", "")
     assert "Zebra" in ask(visitor, f"Do zebras use {KEY}? {both}", chat)
 
 

@@ -85,7 +85,7 @@ class Voter(Worker):
         pair_id = visitor.call("show_next", set_id)[0]
         while pair_id:
             button = self._dice.choice(list(VOTES))
-            following = visitor.call(button, set_id, pair_id, None, f"because of {pair_id}", "")[0]
+            following = visitor.call(button, set_id, pair_id, None, f"because of {pair_id}", "", "")[0]
             self.done.append((pair_id, button))
             pair_id = self.breathe(following)
 

@@ -102,6 +102,7 @@ def test_a_newcomer_walks_the_loop(app, open_person, picture):
     ada.sees("#results-numbers", "95 % interval")
     ada.sees("#results-checks", "decisive vote")
     ada.picture(picture("5-results"))
+    ada.unfold("results-share")
     with ada.page.expect_download() as download:
         ada.press("results-votes")
     rows = list(csv.DictReader(download.value.path().read_text(encoding="utf-8").splitlines()))

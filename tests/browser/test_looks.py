@@ -25,7 +25,9 @@ SMALL_TEXT = """() => {
     while (walker.nextNode()) {
         const part = walker.currentNode.parentElement;
         const box = part.getBoundingClientRect();
-        if (!walker.currentNode.data.trim() || box.width < 2 || getComputedStyle(part).visibility === 'hidden') continue;
+        // Gradio keeps the seconds of an event in the page that runs unseen.
+        const seen = part.checkVisibility({opacityProperty: true, visibilityProperty: true});
+        if (!walker.currentNode.data.trim() || box.width < 2 || !seen) continue;
         if (parseFloat(getComputedStyle(part).fontSize) < 14) {
             found.add(`${part.tagName}: ${walker.currentNode.data.slice(0, 40)}`);
         }

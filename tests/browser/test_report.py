@@ -1,29 +1,39 @@
 """The report, links to it, and results that change while somebody looks, in a real Chromium."""
 
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import expect
 
 from components._session import COOKIE
+from tests.browser.person import settles
 from tests.browser.test_looks import SMALL_TEXT, violations
 from tests.ranked import MODELS, QUERIES, add_league
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import open_workspace, person
 
 pytestmark = pytest.mark.browser
 ADA, LATE = "c" * 64, "d" * 64
 
 
-@pytest.fixture
-def running(tmp_path):
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
     """Three comparisons that two people have judged; Ada has opened one, and one more person has still to vote."""
-    services = open_workspace(tmp_path / "home")
+    folder = tmp_path_factory.mktemp("judged") / "home"
+    services = open_workspace(folder)
     ada = services.store.members.by_token(ADA)
     sets = add_league(services, [ada, person(services, "Bo")])
     services.comparisons.reveal(sets[0], ada)
     services.close()
-    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as process:
+    return folder
+
+
+@pytest.fixture
+def running(judged, tmp_path):
+    """An app over a copy of it."""
+    shutil.copytree(judged, tmp_path / "home")
+    with QuickApp(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as process:
         yield process
 
 
@@ -143,6 +153,9 @@ def look_at(page) -> list[str]:
         page.emulate_media(color_scheme=look)
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 844})
+            settles(page)
+            # Colours go over into others in a moment.
+            page.wait_for_timeout(400)
             if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
                 problems.append(f"{wide} px wide in a window of {width}")
             problems += [f"{look}, {width}: small text {text}" for text in page.evaluate(SMALL_TEXT)]
