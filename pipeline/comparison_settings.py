@@ -103,7 +103,7 @@ def checked(settings: ComparisonSettings) -> ComparisonSettings:
     if len(models) < 2:
         raise ComparisonError("Choose at least two models.")
     if len(set(models)) < len(models):
-        raise ComparisonError("Choose different models.")
+        raise ComparisonError("One model is chosen twice: choose different models.")
     if len(models) > MAX_MODELS and settings.kind is not Kind.IMPORTED:
         raise ComparisonError(f"A comparison takes at most {MAX_MODELS} models.")
     if settings.kind is Kind.LIVE and len(models) != 2:

@@ -197,17 +197,25 @@ class ComparisonDesk:
     def names_after(self, comparison_id: str, annotator_id: str) -> tuple[str, ...]:
         """Return who wrote the answers, in the order of the screen, where that is shown after each vote; else ().
 
+        A card of a ranking that holds the one text of several models has all their names.
+
         Raises:
             ComparisonError: this person has not voted on it.
         """
         item = self._store.comparisons.get(comparison_id)
-        if self._store.comparisons.set(item.comparison_set_id).settings.reveal is not RevealPolicy.VOTE:
+        settings = self._store.comparisons.set(item.comparison_set_id).settings
+        if settings.reveal is not RevealPolicy.VOTE:
             return ()
         if comparison_id not in self._store.votes.judged_by(item.comparison_set_id, annotator_id):
             raise ComparisonError("The names are shown after your vote.")
         shown = self._store.votes.drawn(comparison_id, annotator_id)
         answers = self._store.runs.by_ids(shown)
-        return tuple(self._store.models.get(answers[answer].model_id).name for answer in shown)
+        names = [self._store.models.get(answers[answer].model_id).name for answer in shown]
+        cards = self._alike(shown) if settings.form is VoteForm.RANKING else list(range(len(shown)))
+        by_card: dict[int, list[str]] = {card: [] for card in sorted(set(cards))}
+        for name, card in zip(names, cards, strict=True):
+            by_card[card].append(name)
+        return tuple(" and ".join(some) for some in by_card.values())
 
     def progress(self, set_id: str, annotator_id: str) -> tuple[int, int]:
         """Return (what this person has judged, what there is to judge)."""
@@ -237,8 +245,9 @@ class ComparisonDesk:
         """Return the ids of those queries whose answers by this model this person may not see beside its name.
 
         These are the queries that they are judging blind, and test queries that this model has answered in no comparison
-        whose results they have opened: whoever has read a model's answer cannot judge it blind. It is the text that
-        counts, in whatever list it stands.
+        whose results they have opened: whoever has read a model's answer cannot judge it blind. Results that never show
+        the names open nothing: an answer beside a name would tell which model is "Model 1". It is the text that counts, in
+        whatever list it stands.
         """
         texts = self._withheld_texts(model_id, member_id)
         return frozenset(query.id for query in queries if normal(query.text) in texts)
@@ -354,12 +363,20 @@ class ComparisonDesk:
         opened: set[str] = set()
         for item in self.sets():
             if item.state in ("preparing", "open"):
-                texts = {normal(query.text) for query in self._store.queries.in_set(item.query_set_id, Split.TEST)}
+                texts = self._texts_of(item, member_id)
                 if not self.is_revealed(item.id, member_id):
                     blind |= texts
-                elif model_id in item.model_ids:
+                elif model_id in item.model_ids and item.settings.reveal is not RevealPolicy.NEVER:
                     opened |= texts
-        return blind | ({normal(text) for text in self._store.queries.test_texts()} - opened)
+        return blind | ({normal(text) for text in self._store.queries.test_texts(live=False)} - opened)
+
+    def _texts_of(self, item: ComparisonSet, member_id: str) -> set[str]:
+        """Return the test queries of a set as normal texts; of a live one those that this person asked themselves."""
+        found = self._store.queries.in_set(item.query_set_id, Split.TEST)
+        if item.settings.kind is Kind.LIVE:
+            mine = {comparison.query_id for comparison in self._shown_to(item, member_id)}
+            found = [query for query in found if query.id in mine]
+        return {normal(query.text) for query in found}
 
 
 def _both_ways(pair: Collection[str]) -> tuple[tuple[str, str], tuple[str, str]]:

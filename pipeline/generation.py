@@ -110,7 +110,7 @@ class Generation:
         yield Asked(query, retrieval, asked.model_name, completion.text, completion)
 
     def add_query(self, query_set_id: str, text: str, split: Split) -> Query:
-        """Store one more query in a set.
+        """Store one more query in a set, or return the one that was asked there in the same words.
 
         Raises:
             QueryFileError: the query is empty or too long.

@@ -25,7 +25,7 @@ from pipeline.ranking.judge import (
 from pipeline.records import Vote
 from pipeline.revealed import Revealed
 from pipeline.store.judgements import Judgement
-from pipeline.store.members import AUTOMATIC
+from pipeline.store.members import AUTOMATIC, NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,14 @@ def report_of(revealed: Revealed, questions: Questions, said: Sequence[Judgement
 
 def people_votes(revealed: Revealed) -> list[Placed]:
     """Return what people said, on all pairs of models, with the comparisons that they said it of."""
-    names = revealed.models
-    sides = ((names[vote.left_model_id], names[vote.right_model_id], vote) for vote in revealed.stored)
+    # Whom a file does not name is no one person: what is said about annotators leaves such votes out.
+    sides = (
+        (*revealed.sides(vote), "" if vote.annotator_id in NOBODY else vote.annotator_id, vote)
+        for vote in revealed.stored
+    )
     return [
-        (vote.comparison_id, Vote(vote.query_id, left, right, vote.outcome, vote.annotator_id))
-        for left, right, vote in sides
+        (vote.comparison_id, Vote(vote.query_id, left, right, vote.outcome, person))
+        for left, right, person, vote in sides
         if vote.annotator_id != AUTOMATIC
     ]
 

@@ -37,8 +37,9 @@ class LiveDesk:
         """
         settings = checked(replace(settings, kind=Kind.LIVE, include_trained=False))
         with self._creating:
+            # One that was cut off before it was open takes no queries, and never will.
             same = (item for item in self._store.comparisons.sets() if item.settings == settings)
-            if (twin := next(same, None)) is not None:
+            if (twin := next((item for item in same if item.state == "open"), None)) is not None:
                 return twin.id
             list_id = self._store.queries.add_set(NAME, [], kind="live")
             label = f"{self._preparation.label(settings.model_ids)}, {NAME.lower()}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from pipeline.cleaning import normal
-from pipeline.comparison_settings import ComparisonSettings, VoteForm, checked
+from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm, checked
 from pipeline.errors import ComparisonError, PipelineError
 from pipeline.generation import Generation, Task
 from pipeline.makers import names_its_maker
@@ -78,6 +78,7 @@ class Preparation:
             ComparisonError: the settings cannot be used, or no test query is left.
         """
         settings = checked(settings)
+        _refuse_names_between_pairs(settings)
         self._refuse_imported(settings.model_ids)
         queries, barred = self._usable(settings, query_set_id)
         if not queries:
@@ -248,6 +249,15 @@ def _comparisons(
 
 def _without_order(settings: ComparisonSettings) -> ComparisonSettings:
     return replace(settings, model_ids=tuple(sorted(settings.model_ids)))
+
+
+def _refuse_names_between_pairs(settings: ComparisonSettings) -> None:
+    # The answer that was named after the first pair of a query stands in the next one too.
+    if settings.reveal is RevealPolicy.VOTE and settings.form is VoteForm.PAIRS and len(settings.model_ids) > 2:
+        raise ComparisonError(
+            "With more than two models, names after each vote would tell who wrote an answer of the next pair. "
+            "Have all answers put in order, or show the names when somebody opens the results."
+        )
 
 
 def _no_queries(barred: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -30,7 +30,8 @@ from pipeline.result_details import Criterion, ResultDetails
 from pipeline.revealed import Revealed
 from pipeline.spreadsheets import to_csv
 from pipeline.store import Store
-from pipeline.store.members import AUTOMATIC
+from pipeline.store.members import AUTOMATIC, NOBODY
+from pipeline.store.votes import StoredVote
 from pipeline.vote_files import pseudonyms
 
 # Links to results are open to whoever has them: what was computed is kept while no vote comes.
@@ -96,6 +97,9 @@ class ReportDesk:
 
         It asks nobody whom it is for: see :meth:`ComparisonDesk.results_of`.
         """
+        models = len(self._store.comparisons.set(set_id).model_ids)
+        # Whatever number an address has, there is one report for each pair to make and to keep.
+        number = number if 0 <= number < models * (models - 1) // 2 else 0
         # Counted before the votes are read: one that comes in between is counted again next time, never left out.
         stamp = (self._store.votes.counts().get(set_id), self._store.responses.version())
         key = (set_id, number, *stamp)
@@ -111,7 +115,6 @@ class ReportDesk:
     def _make(self, set_id: str, number: int) -> Report:
         item = self._store.comparisons.set(set_id)
         pairs = self._comparisons.results_of(set_id).pairs
-        number = number if 0 <= number < len(pairs) else 0
         revealed = self._comparisons.results_of(set_id, pairs[number])
         named = item.settings.reveal is not RevealPolicy.NEVER
         every = [_vote(revealed, vote) for vote in revealed.stored]
@@ -124,7 +127,7 @@ class ReportDesk:
             made_at=time.time(),
             version=app_version(),
             number=number,
-            pairs=_pairs(every, [(revealed.models[one], revealed.models[two]) for one, two in pairs]),
+            pairs=_pairs(revealed, every),
             verdict=verdict(revealed.votes, revealed.first, revealed.second, revealed.in_order),
             votes=revealed.votes,
             automatic_ties=revealed.automatic_ties,
@@ -187,18 +190,21 @@ def _text(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def _pairs(votes: Sequence[Vote], names: Sequence[tuple[str, str]]) -> tuple[PairResult, ...]:
+def _pairs(revealed: Revealed, votes: Sequence[Vote]) -> tuple[PairResult, ...]:
     parted: dict[frozenset[str], list[Vote]] = {}
     for vote in votes:
         parted.setdefault(frozenset((vote.model_a, vote.model_b)), []).append(vote)
+    ties = (revealed.sides(vote) for vote in revealed.stored if vote.annotator_id == AUTOMATIC)
+    automatic = Counter(map(frozenset, ties))
     found = []
-    for pair in names:
+    for one, two in revealed.pairs:
+        pair = revealed.models[one], revealed.models[two]
         some = parted.get(frozenset(pair), [])
-        automatic = sum(not vote.annotator for vote in some)
-        found.append(PairResult(*pair, automatic, verdict(some, *pair) if len(names) <= MOST_PAIRS else None))
+        told = verdict(some, *pair, revealed.in_order) if len(revealed.pairs) <= MOST_PAIRS else None
+        found.append(PairResult(*pair, automatic[frozenset(pair)], told))
     return tuple(found)
 
 
-def _vote(revealed: Revealed, vote) -> Vote:
-    person = "" if vote.annotator_id == AUTOMATIC else vote.annotator_id
+def _vote(revealed: Revealed, vote: StoredVote) -> Vote:
+    person = "" if vote.annotator_id in NOBODY else vote.annotator_id
     return Vote(vote.query_id, *revealed.sides(vote), vote.outcome, person, vote.seconds)

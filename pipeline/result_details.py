@@ -130,15 +130,17 @@ class ResultDetails:
         return {query.id: query.metadata for query in queries.values()}
 
     def _traits(self, set_id: str, names: Mapping[str, str]) -> dict[tuple[str, str], Traits]:
-        """Return words and citations of the answers by (query, model)."""
+        """Return words and citations of the answers by (query, model), where they are known."""
         items = self._store.comparisons.in_set(set_id)
         ids = [answer for item in items for answer in item.completion_ids]
-        return {
-            (answer.query_id, names[answer.model_id]): Traits(len(answer.text.split()), len(set(answer.citations)))
-            for answer in self._store.runs.by_ids(ids).values()
+        found: dict[tuple[str, str], set[Traits]] = {}
+        for answer in self._store.runs.by_ids(ids).values():
             # Of imported votes the answers may not be known, which is not the same as an empty answer.
-            if answer.text or answer.run_id
-        }
+            if answer.text or answer.run_id:
+                traits = Traits(len(answer.text.split()), len(set(answer.citations)))
+                found.setdefault((answer.query_id, names[answer.model_id]), set()).add(traits)
+        # Where a model answered a query in several ways, a vote does not say which of them it is on.
+        return {key: several.pop() for key, several in found.items() if len(several) == 1}
 
 
 def _part_of(parts: Mapping[str, str], vote: Vote) -> str | None:

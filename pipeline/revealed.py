@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Hashable, Mapping, Sequence
@@ -105,7 +105,11 @@ class ResultsReader:
     def _names(self, item: ComparisonSet) -> dict[str, str]:
         """Return the names of a set's models by id."""
         if item.settings.reveal is RevealPolicy.NEVER:
-            shuffled = sorted(item.model_ids, key=lambda model: hashlib.sha256(f"{item.id}{model}".encode()).digest())
+            # By a secret: the ids of sets and models are in every browser, and must not tell which model is "Model 1".
+            salt = self._store.values.pseudonym_salt().encode()
+            shuffled = sorted(
+                item.model_ids, key=lambda model: hmac.digest(salt, f"{item.id}{model}".encode(), "sha256")
+            )
             return {model: f"Model {number}" for number, model in enumerate(shuffled, 1)}
         names = {model.id: model.name for model in self._store.models.all()}
         return {model: names[model] for model in item.model_ids}
@@ -153,8 +157,10 @@ class _Counted:
         if self._begun:
             for vote in new:
                 self._judge(vote)
-            if self._ties and max(self._people, 1) != self._repeats:
-                return False
+            if max(self._people, 1) != self._repeats:
+                if self._ties:
+                    return False
+                self._repeats = max(self._people, 1)
         for vote in new:
             tie = vote.annotator_id == AUTOMATIC
             self._ties += tie
@@ -164,7 +170,6 @@ class _Counted:
                 self._votes.setdefault(pair, []).append(_vote(verdict, self._names))
                 self._automatic[pair] += tie
         self._begun, self._taken = True, len(votes)
-        self._repeats = max(self._people, 1)
         return True
 
     def of_pair(self, first: str, second: str) -> tuple[tuple[StoredVote, ...], tuple[Vote, ...], int]:

@@ -107,6 +107,9 @@ class StandingsDesk:
             for item in self._comparisons.sets()
             if item.state == "open" and item.settings.reveal is not RevealPolicy.NEVER
         ]
+        # Two replicas that took in one file of votes before they met have it twice: its votes count once.
+        first = {item.query_set_id: item.id for item in sorted(ready, key=lambda item: item.id, reverse=True)}
+        ready = [it for it in ready if it.settings.kind is not Kind.IMPORTED or first[it.query_set_id] == it.id]
         opened = sorted(item.id for item in ready if item.id in revealed or item.settings.kind is Kind.IMPORTED)
         return opened, len(ready) - len(opened)
 

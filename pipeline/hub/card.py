@@ -51,8 +51,9 @@ train/test border that a query is on is the column `split`. A table without rows
 - **Train and test.** Reviews are made on train queries, comparisons on test queries. `sft` and `preferences` hold rows of
   both, so that nothing is lost: keep `split == "train"` for a model that is to be compared on the same test queries.
 - **Comparisons.** Both models answered over the same stored contexts. Votes were blind: nothing that was sent to an
-  annotator named a model, and the sides were drawn and balanced, so that for one person and one pair of models the counts
-  of left and right never differ by more than one. `model_a` is what was on the left.
+  annotator named a model, and the sides were drawn and balanced: among the pairs of two models that one person judged
+  without having learnt any name, the counts of left and right differ by at most one. Where names were shown after each vote,
+  chance alone decided. `model_a` is what was on the left.
 - **Ties.** Identical answers were shown to nobody and count as a tie, once, with the annotator `automatic`. Pairloop's own
   results count that tie once for every annotator who judged the whole set.
 - **Counting.** The win rate is (wins + half of `tie` and `both_bad`) / votes. Votes on one query are not independent:

@@ -64,7 +64,20 @@ def problem_of(table: Table, change: Change) -> str:
     if row.get("id") != change.row_id:
         return "its id is not the row's"
     wrong = [name for name, (nullable, fits) in checks.items() if not _fits(row.get(name), nullable, fits)]
+    if not wrong and table is votes and not _is_whole(row):
+        wrong = ["ranks"]
     return f"holds something else than it should in {', '.join(wrong)}" if wrong else ""
+
+
+def _is_whole(vote: Mapping[str, object]) -> bool:
+    """Say whether a vote is on a pair, or a ranking that begins with that pair and has a rank for each answer."""
+    shown, ranks = vote.get("shown"), vote.get("ranks")
+    if shown is None or ranks is None:
+        return shown is ranks
+    return len(set(shown)) == len(shown) == len(ranks) and shown[:2] == [
+        vote["left_completion_id"],
+        vote["right_completion_id"],
+    ]
 
 
 def _fits(value: object, nullable: bool, fits: Check) -> bool:

@@ -98,11 +98,6 @@ class ComparisonStore:
         with self._db.write() as connection:
             _put(connection, items)
 
-    def change_settings(self, set_id: str, settings: ComparisonSettings) -> None:
-        """Store other settings of a set."""
-        with self._db.write() as connection:
-            change(connection, comparison_sets, set_id, settings=to_plain(settings))
-
     def fail_set(self, set_id: str, state: str, error: str) -> None:
         """Store why a set could not be prepared."""
         with self._db.write() as connection:

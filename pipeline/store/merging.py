@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Column, Connection, Table, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -20,11 +21,29 @@ from pipeline.store.engine import Database, writer_of
 from pipeline.store.journal_files import JournalFile, remember
 from pipeline.store.local_schema import changes, parked_changes
 from pipeline.store.outbox import BATCH, Place, mark, note
-from pipeline.store.schema import TRAVELLING, chunks, documents, retrievals, sides
+from pipeline.store.schema import (
+    TRAVELLING,
+    chunks,
+    comparison_sets,
+    comparisons,
+    completions,
+    documents,
+    models,
+    retrievals,
+    sides,
+    votes,
+)
 
 ROWS = 1_000
 # What was drawn or stored once is never replaced: somebody may be looking at it, and votes say themselves what was shown.
 WRITE_ONCE = (sides, retrievals, *LOWEST_WINS)
+# Columns of JSON that point at rows: the database does not see to it that these are there.
+LISTS: Mapping[Column, Table] = {
+    comparison_sets.c.settings: models,
+    comparisons.c.more_completion_ids: completions,
+    sides.c.shown: completions,
+    votes.c.shown: completions,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +235,23 @@ def _sort_out(
 def _missing_parents(connection: Connection, table: Table, incoming: Sequence[Change]) -> dict[str, str]:
     missing: dict[str, str] = {}
     for column in table.columns:
-        for key in column.foreign_keys:
-            target = key.column.table
-            wanted = {str(change.row[column.name]) for change in incoming if change.row.get(column.name) is not None}
-            there = _ids(connection, target, sorted(wanted))
+        targets = [key.column.table for key in column.foreign_keys]
+        for target in [*targets, LISTS[column]] if column in LISTS else targets:
+            parents = {change.row_id: _pointed_at(change.row.get(column.name)) for change in incoming}
+            there = _ids(connection, target, sorted(set().union(*parents.values())))
             if target is table:
                 there |= _whole_lines(incoming, column.name, there)
-            for change in incoming:
-                parent = change.row.get(column.name)
-                if parent is not None and parent not in there:
-                    missing[change.row_id] = f"waits for {target.name} {parent}"
+            for row_id, wanted in parents.items():
+                if lacking := sorted(wanted - there):
+                    missing[row_id] = f"waits for {target.name} {lacking[0]}"
     return missing
+
+
+def _pointed_at(value: Any) -> set[str]:
+    """Return the ids that a column holds: one, those of a list, or the models of settings."""
+    if isinstance(value, Mapping):
+        value = value["model_ids"]
+    return set() if value is None else set(value) if isinstance(value, list) else {str(value)}
 
 
 def _whole_lines(incoming: Sequence[Change], parent_column: str, there: set[str]) -> set[str]:

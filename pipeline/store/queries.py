@@ -45,9 +45,14 @@ class QueryStore:
             return _append(connection, set_id, text, Split.TRAIN)
 
     def add_to(self, set_id: str, text: str, split: Split) -> Query:
-        """Store one more query at the end of a set."""
+        """Store one more query at the end of a set; what was asked there before, in the same words, is the same query.
+
+        Votes on one query are not independent, whoever asked it.
+        """
+        same = (queries.c.query_set_id == set_id) & (queries.c.text == text) & (queries.c.split == split.value)
         with self._db.write() as connection:
-            return _append(connection, set_id, text, split)
+            row = connection.execute(select(queries).where(same).order_by(queries.c.id)).mappings().first()
+            return _query(row) if row is not None else _append(connection, set_id, text, split)
 
     def example_set(self) -> str | None:
         """Return the id of the list of the bundled example, or None while it is not in the workspace."""
@@ -75,10 +80,13 @@ class QueryStore:
         with self._db.read() as connection:
             return [_query(row) for row in connection.execute(query).mappings()]
 
-    def test_texts(self) -> list[str]:
-        """Return the text of every test query of every list."""
+    def test_texts(self, live: bool = True) -> list[str]:
+        """Return the text of every test query of every list; without ``live``, not those that visitors typed."""
+        query = select(queries.c.text).where(queries.c.split == Split.TEST.value)
+        if not live:
+            query = query.select_from(queries.join(query_sets)).where(query_sets.c.kind != "live")
         with self._db.read() as connection:
-            return list(connection.scalars(select(queries.c.text).where(queries.c.split == Split.TEST.value)))
+            return list(connection.scalars(query))
 
     def by_ids(self, ids: Sequence[str]) -> dict[str, Query]:
         """Return queries by id."""

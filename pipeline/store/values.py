@@ -22,6 +22,10 @@ class ValueStore:
     def pseudonym_salt(self) -> str:
         """Return what the pseudonyms of this workspace are made with; made at first sight, the same ever after."""
         query = select(workspace_values.c.value).where(workspace_values.c.id == SALT)
+        with self._db.read() as connection:
+            salt = connection.scalar(query)
+        if salt is not None:
+            return salt
         with self._db.write() as connection:
             salt = connection.scalar(query)
             if salt is None:

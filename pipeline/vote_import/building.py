@@ -67,7 +67,7 @@ class _Building:
     def rows(self) -> ImportedRows:
         """Return all rows."""
         # Ids sort as the votes came: what is computed vote by vote sees them in that order.
-        timed = sorted(self._votes, key=lambda vote: self._now if vote.at is None else vote.at)
+        timed = sorted(self._votes, key=self._when)
         votes = [self._vote(vote) for vote in timed]
         self._describe()
         return ImportedRows(
@@ -82,6 +82,16 @@ class _Building:
             comparisons=list(self._comparisons.values()),
             votes=votes,
         )
+
+    def _when(self, vote: ImportedVote) -> tuple[float, str]:
+        """Return what votes are put in order by.
+
+        A file may give days only, and may be sorted by who won: votes of one moment come in an order that tells nothing of
+        their verdicts, or the anytime-valid p would take the sorting for a run of wins.
+        """
+        if vote.at is None:
+            return self._now, ""
+        return vote.at, id_of("order of imported votes", self._list_id, vote.place)
 
     def _set(self, votes: int) -> dict[str, object]:
         ids = tuple(self._models.values())

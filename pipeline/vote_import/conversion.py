@@ -254,7 +254,7 @@ def _seconds(cells: Mapping[str, object], column: str) -> float | None:
     if is_empty(cell):
         return None
     number = _as_number(cell)
-    if number is None or number < 0:
+    if number is None or not 0 <= number < LATEST:
         raise ComparisonError(f"{column} {as_text(cell)[:80]!r} is not a number of seconds.")
     return number
 
@@ -278,7 +278,10 @@ def _as_number(cell: object) -> float | None:
         return None
     if isinstance(cell, str) and not re.fullmatch(r"\s*[+-]?\d{1,20}(\.\d{1,20})?([eE][+-]?\d{1,3})?\s*", cell):
         return None
-    number = float(cell)
+    try:
+        number = float(cell)
+    except OverflowError:
+        return None
     return number if math.isfinite(number) else None
 
 

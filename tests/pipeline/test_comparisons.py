@@ -1,11 +1,12 @@
 """Blind comparison: sides, votes, undo, reveal, and what bars a query."""
 
+import hashlib
 import threading
 from collections import Counter
 
 import pytest
 
-from pipeline.comparison_settings import ComparisonSettings
+from pipeline.comparison_settings import ComparisonSettings, RevealPolicy
 from pipeline.errors import ComparisonError
 from pipeline.records import Outcome, Split
 from pipeline.store.members import AUTOMATIC
@@ -260,3 +261,25 @@ def test_answers_are_withheld_elsewhere_from_those_who_still_judge_them(services
     services.comparisons.reveal(set_id, services.store.members.by_token("a" * 64))
     assert "kept for Compare" not in handlers.show_run(run_id, ada).rows
     assert "kept for Compare" in handlers.show_run(run_id, bo).rows
+
+
+def test_where_names_are_never_shown_ids_do_not_tell_who_is_model_1(services, pair):
+    """Ids of sets and models reach every browser: no hash of them may give the numbers."""
+    told = 0
+    for _ in range(20):
+        set_id = add_comparison(services, pair, TEXTS[:1], reveal=RevealPolicy.NEVER)
+        names = services.comparisons.results_of(set_id).models
+        assert names == services.comparisons.results_of(set_id).models
+        guess = sorted(names, key=lambda model: hashlib.sha256(f"{set_id}{model}".encode()).digest())  # noqa: B023
+        told += list(names) == guess
+    assert 0 < told < 20
+
+
+def test_results_without_names_open_no_answer_beside_a_name(services, pair):
+    set_id = add_comparison(services, pair, TEXTS[:1], reveal=RevealPolicy.NEVER)
+    item, me = services.store.comparisons.set(set_id), person(services, "Ada")
+    queries = services.store.queries.in_set(item.query_set_id)
+    services.comparisons.reveal(set_id, me)
+    assert services.comparisons.withheld(queries, pair[0].id, me) == {query.id for query in queries}
+    with pytest.raises(ComparisonError, match="kept for Compare"):
+        services.comparisons.refuse_withheld_query(queries[0].text, pair[0].id, me)

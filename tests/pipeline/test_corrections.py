@@ -39,9 +39,13 @@ def ada(services):
 @pytest.fixture
 def judged(services, ada):
     """Five pairs: the first wins, the second wins, a tie, both bad, and the first again with its own text as correction."""
+    return judge(services, ada)
+
+
+def judge(services, ada, **rules):
     models = add_model(services, "one"), add_model(services, "two")
     texts = [(f"First {n}.", f"Second {n}.") for n in range(5)]
-    set_id = add_comparison(services, models, texts, QUERIES)
+    set_id = add_comparison(services, models, texts, QUERIES, **rules)
     place = {item.id: item.position for item in services.store.comparisons.in_set(set_id)}
     while pair := services.comparisons.next_pair(set_id, ada):
         n, first = place[pair.comparison_id], pair.text_a.startswith("First")
@@ -72,10 +76,9 @@ def test_only_those_who_opened_the_results_may_train_on_the_votes(services, ada,
         services.corrections.corrections([judged], bo)
 
 
-def test_where_names_are_never_shown_nothing_is_handed_out(services, ada, judged):
+def test_where_names_are_never_shown_nothing_is_handed_out(services, ada):
+    judged = judge(services, ada, reveal=RevealPolicy.NEVER)
     services.comparisons.reveal(judged, ada)
-    item = services.store.comparisons.set(judged)
-    services.store.comparisons.change_settings(judged, ComparisonSettings(item.model_ids, reveal=RevealPolicy.NEVER))
     assert services.corrections.sets(ada) == []
     with pytest.raises(TrainingError):
         services.corrections.preferences_jsonl([judged], ada)

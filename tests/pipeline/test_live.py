@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from pipeline import ranking
 from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
 from pipeline.errors import ComparisonError, QueryFileError
 from pipeline.records import Outcome
@@ -117,3 +118,26 @@ def test_a_live_query_is_withheld_on_ask_until_the_results_are_opened(services, 
     with pytest.raises(ComparisonError, match="Test query"):
         services.comparisons.refuse_withheld_query(QUERY.upper(), models[0], me)
     assert all(item.name != "Live queries" for item in services.query_lists.all())
+    # Nobody else judges it, so nobody else is kept from asking it.
+    services.comparisons.refuse_withheld_query(QUERY, models[0], person(services, "Bo"))
+
+
+def test_one_that_was_cut_off_before_it_was_open_is_not_taken_for_it(services, models):
+    settings = ComparisonSettings(models)
+    broken = services.live.create(settings)
+    services.store.comparisons.fail_set(broken, "interrupted", "The app was stopped.")
+    again = services.live.create(settings)
+    assert again != broken and services.live.create(settings) == again
+    assert services.store.comparisons.set(again).state == "open"
+
+
+def test_what_several_people_ask_in_the_same_words_is_one_query(services, live, server):
+    server.answer = lambda messages: "An answer of the endpoint's own."
+    for name in ("Ada", "Bo", "Cem"):
+        me = person(services, name)
+        assert services.live.ask(live, me, f" {QUERY} ")
+        pair = services.comparisons.next_pair(live, me)
+        services.comparisons.vote(pair.comparison_id, me, Outcome.MODEL_A)
+    found = services.comparisons.results_of(live)
+    counts = ranking.count_outcomes(found.votes, found.first, found.second)
+    assert (counts.votes, counts.queries, counts.annotators) == (3, 1, 3)

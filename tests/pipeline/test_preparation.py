@@ -1,9 +1,11 @@
 """How a comparison comes into being: both models over the same contexts, what may go wrong, and that it happens once."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline import ranking
-from pipeline.comparison_settings import ComparisonSettings
+from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
 from pipeline.errors import ComparisonError
 from pipeline.records import JobState, Outcome
 from tests.material import TEST, Home, add_manual, add_queries, finished
@@ -170,3 +172,15 @@ def test_identical_answers_are_a_tie_of_each_person_who_votes_on_all_others(serv
     assert {vote.query_id: 2 for vote in results.votes} == {
         query: sum(vote.query_id == query for vote in results.votes) for query in {v.query_id for v in results.votes}
     }
+
+
+def test_names_between_the_pairs_of_a_query_are_refused(home):
+    services = home.services
+    models = [*both(services), add_model(services, "third").id]
+    settings = ComparisonSettings(tuple(models), reveal=RevealPolicy.VOTE)
+    list_id = add_queries(services)
+    with pytest.raises(ComparisonError, match="would tell who wrote an answer of the next pair"):
+        services.comparisons.create(settings, list_id)
+    # Neither in a ranking nor with two models is an answer shown again.
+    for fits in (replace(settings, form=VoteForm.RANKING), replace(settings, model_ids=tuple(models[:2]))):
+        assert ended(services, services.comparisons.create(fits, list_id)).state == "open"

@@ -147,6 +147,16 @@ def test_names_after_each_vote_make_it_final_and_orders_not_to_be_foreseen(servi
     assert any(orders[n] == orders[n + 1] == orders[n + 2] for n in range(len(orders) - 2))
 
 
+def test_after_a_ranking_each_card_has_the_names_of_all_who_wrote_it(services, models):
+    texts = [("The same.", "The same.", "Another.")]
+    set_id = add_comparison(services, models, texts, form=VoteForm.RANKING, reveal=RevealPolicy.VOTE)
+    me = person(services, "Ada")
+    pair = services.comparisons.next_pair(set_id, me)
+    services.comparisons.rank(pair.comparison_id, me, [1, 2])
+    told = dict(zip(pair.texts, services.comparisons.names_after(pair.comparison_id, me), strict=True))
+    assert set(told["The same."].split(" and ")) == {"one", "two"} and told["Another."] == "three"
+
+
 def test_what_a_person_knows_does_not_tell_what_comes_next(services, models):
     """After results are opened, nobody can count on the balance to know the first side of another comparison."""
     texts = [text[:2] for text in TEXTS[:1]]

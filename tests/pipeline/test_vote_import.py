@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from pipeline import ranking
 from pipeline.comparison_settings import ComparisonSettings, Kind, VoteForm
 from pipeline.errors import ComparisonError, ModelError
+from pipeline.judge_report import people_votes
 from pipeline.ranking import leaderboard
 from pipeline.records import NO_QUERY, Outcome, Split, Vote
 from pipeline.store.members import UNNAMED
@@ -23,7 +24,7 @@ from pipeline.vote_import.conversion import convert
 from pipeline.vote_import.mapping import VoteMapping, propose, ranks_in, values_of
 from pipeline.vote_import.meanings import NEARER_FIRST, NEARER_SECOND
 from tests.ranked import MODELS, add_league
-from tests.workspace import add_model, person
+from tests.workspace import add_model, open_workspace, person
 
 A, B, TIE, BAD = Outcome.MODEL_A, Outcome.MODEL_B, Outcome.TIE, Outcome.BOTH_BAD
 
@@ -473,3 +474,91 @@ class TestRealFiles:
     def test_the_small_sets_come_in_as_they_are(self, services, me, shared_data, name, votes):
         set_id = bring(services, shared_data / "preferences_small" / f"{name}_votes.jsonl")
         assert len(services.comparisons.results(set_id, me).stored) == votes
+
+
+def test_days_in_the_place_of_times_do_not_make_a_sorted_file_a_run_of_wins(services, tmp_path, me):
+    verdicts = ["model_a"] * 60 + ["model_b"] * 60
+    rows = [
+        {"query": f"Query {n}?", "model_a": "x", "model_b": "y", "winner": winner, "voted_at": f"2024-01-0{1 + n % 2}"}
+        for n, winner in enumerate(verdicts)
+    ]
+    found = services.comparisons.results(bring(services, put(tmp_path, "days.csv", rows)), me)
+    # The days are kept in order; within a day the order tells nothing of who won.
+    days = [int(vote.query_id in _asked_on_odd_rows(services, found)) for vote in found.votes]
+    assert days == sorted(days)
+    assert ranking.anytime_p(found.votes, found.first, found.second).p_value > 0.05
+    assert ranking.anytime_p(sorted(found.votes, key=lambda vote: vote.outcome), "x", "y").p_value < 1e-6
+
+
+def _asked_on_odd_rows(services, found):
+    queries = services.store.queries.by_ids([vote.query_id for vote in found.votes]).values()
+    return {query.id for query in queries if int(query.text.split()[1][:-1]) % 2}
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_the_table_of_pairs_in_the_report_says_what_the_verdict_says(services, tmp_path, timed):
+    verdicts = ["model_a"] * 17 + ["tie"] * 6 + ["model_b"] * 11
+    rows = [
+        {
+            "query": f"Query {n}?",
+            "model_a": "x",
+            "model_b": "y",
+            "winner": winner,
+            **({"tstamp": 1e9 + n} if timed else {}),
+        }
+        for n, winner in enumerate(verdicts)
+    ]
+    report = services.reports.report(bring(services, put(tmp_path, "sorted.csv", rows)))
+    assert report.verdict.anytime.in_order is timed and report.verdict.counts.annotators == 0
+    assert [pair.verdict for pair in report.pairs] == [report.verdict]
+
+
+def test_whoever_is_not_named_is_no_annotator_that_a_judge_is_held_against(services, tmp_path, me):
+    rows = [
+        {"query": "One query?", "model_a": "x", "model_b": "y", "answer_a": "Yes.", "answer_b": "No.", "winner": winner}
+        for winner in ("model_a", "model_a", "model_b")
+    ]
+    found = services.comparisons.results(bring(services, put(tmp_path, "nobody.csv", rows)), me)
+    people = people_votes(found)
+    assert [vote.annotator for _, vote in people] == ["", "", ""]
+    assert ranking.dissent([vote for _, vote in people]) == ()
+
+
+def test_a_query_that_a_model_answered_in_two_ways_has_no_length_to_adjust_for(services, tmp_path, me):
+    rows = [
+        {
+            "query": f"Query {n}?",
+            "model_a": "x",
+            "model_b": "y",
+            "answer_a": text,
+            "answer_b": "No.",
+            "winner": "model_a",
+        }
+        for n, text in [(0, "Short."), (0, "A good deal longer."), (1, "Short.")]
+    ]
+    set_id = bring(services, put(tmp_path, "twice.csv", rows))
+    adjusted = services.result_details.adjusted(set_id, services.comparisons.results(set_id, me))
+    assert (adjusted.votes, adjusted.left_out) == (1, 2)
+
+
+@pytest.mark.parametrize("seconds", [10**400, 1e300, -1])
+def test_seconds_that_are_none_are_refused_by_row(services, tmp_path, seconds):
+    path = tmp_path / "long.jsonl"
+    row = {"query": "One?", "model_a": "x", "model_b": "y", "winner": "model_a", "seconds": seconds}
+    path.write_text(json.dumps(row) + "\n", "utf-8")
+    prepared = services.vote_files.prepare(path, services.vote_files.propose(path))
+    assert prepared.votes == () and "is not a number of seconds" in str(prepared.problems[0])
+
+
+def test_a_file_that_two_replicas_took_in_before_they_met_counts_once_in_the_standings(services, tmp_path, me):
+    rows = [{"query": f"Query {n}?", "model_a": "x", "model_b": "y", "winner": "model_a"} for n in range(4)]
+    path = put(tmp_path, "votes.csv", rows)
+    other = open_workspace(tmp_path / "other")
+    try:
+        sets = {bring(services, path), bring(other, path)}
+        services.store.merging.merge(other.store.outbox.batch("repo", 10_000), "repo")
+    finally:
+        other.close()
+    assert {item.id for item in services.comparisons.sets()} == sets and len(sets) == 2
+    found = services.standings.standings(me)
+    assert (found.votes, found.opened, found.closed) == (4, 1, 0)

@@ -8,6 +8,7 @@ from pipeline.preparation import Preparation
 from pipeline.records import Outcome
 from pipeline.revealed import ResultsReader
 from pipeline.store.comparisons import ComparisonStore
+from pipeline.store.members import AUTOMATIC
 from pipeline.store.rows import put
 from pipeline.store.schema import votes
 from pipeline.store.vote_rows import Cast, vote_row
@@ -82,3 +83,21 @@ def test_only_new_votes_are_read(services, set_id):
     services.comparisons.undo(set_id, ada)
     third = services.store.votes.log(set_id)
     assert third.generation > second.generation and third.votes == first.votes
+
+
+def test_a_tie_that_comes_with_the_last_vote_of_a_second_person_counts_for_both(services):
+    models = add_model(services, "one"), add_model(services, "two")
+    set_id = add_comparison(services, models, [("a", "b"), ("same", "same")])
+    first, identical = services.store.comparisons.in_set(set_id)
+    # As from a replica whose ties arrive after votes: the tie of the identical pair is not there at first.
+    with services.store.database.write() as connection:
+        connection.execute(votes.delete().where(votes.c.comparison_id == identical.id))
+    people = [person(services, name) for name in ("Ada", "Bo")]
+    with services.store.database.write() as connection:
+        put(connection, votes, [vote_row(first.id, people[0], Cast(first.completion_ids, Outcome.MODEL_A))])
+    services.comparisons.results_of(set_id)
+    with services.store.database.write() as connection:
+        put(connection, votes, [vote_row(first.id, people[1], Cast(first.completion_ids, Outcome.MODEL_A))])
+        put(connection, votes, [vote_row(identical.id, AUTOMATIC, Cast(identical.completion_ids))])
+    assert services.comparisons.results_of(set_id) == read_anew(services, set_id)
+    assert services.comparisons.results_of(set_id).automatic_ties == 2

@@ -111,7 +111,7 @@ def test_each_wrong_row_is_named_with_its_reason():
     prepared = taken("user text,tone,price\nok,warm,1\n,warm,1\nx,hot,1\ny,cold,dear\nz,cold,1,2\n")
     assert [item.place for item in prepared.records] == ["row 2"]
     assert [(problem.place, word in problem.reason) for problem, word in zip(
-        prepared.problems, ("empty", "hot", "dear", "4 cells"), strict=True
+        prepared.problems, ("empty", "hot", "dear", "cells (4)"), strict=True
     )] == [("row 3", True), ("row 4", True), ("row 5", True), ("row 6", True)]  # fmt: skip
 
 
