@@ -283,7 +283,9 @@ def effects(before: DatasetSettings, after: DatasetSettings) -> list[str]:
 def _given(question: Question, use: Use) -> str:
     answered = use.answered.get(question.name, 0)
     if answered:
-        return f"{_responses(answered)} {'answers' if answered == 1 else 'answer'}"
+        # Drafts and discards count, so this number may be larger than that of the responses elsewhere.
+        more = ", drafts or discarded ones among them," if answered > use.submitted.get(question.name, 0) else ""
+        return f"{_responses(answered)}{more} {'answers' if answered == 1 else 'answer'}"
     decided = use.decided.get(question.name, 0)
     if decided:
         return f"{decided:,} decision{'' if decided == 1 else 's'} {'answers' if decided == 1 else 'answer'}"

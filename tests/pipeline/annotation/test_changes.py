@@ -143,7 +143,7 @@ REFUSED = {
     "an answered question removed": (without("stars"), "“Stars” cannot be removed or renamed: 2 responses answer it"),
     "a question that only a draft answers renamed": (
         with_question(LABELS.__class__("labels", QuestionKind.TEXT)),
-        "“Labels” cannot become text: 2 responses answer it as multi-label",
+        "“Labels” cannot become text: 2 responses, drafts or discarded ones among them, answer it as multi-label",
     ),
     "an answered label removed": (with_question(options(LABEL, *"bc")), "option 'a' of “Label” cannot be removed"),
     "a suggested label removed": (with_question(options(LABEL, *"ab")), "option 'c' of “Label” cannot be removed"),
