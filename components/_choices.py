@@ -18,6 +18,17 @@ def build_dropdown(label: str, elem_id: str, scale: int | None = None) -> gr.Dro
     return box
 
 
+def remember(box: gr.Dropdown, key: str) -> str:
+    """Let this browser tab remember what is chosen; return the script with which a listener asks for it after a reload.
+
+    What it remembers comes from the page, as any choice does: the handlers check it.
+    """
+    key = f"pairloop-{key}"
+    keep = f"(chosen) => {{ try {{ if (chosen) sessionStorage.setItem('{key}', chosen); }} catch {{ }} }}"
+    box.change(None, box, None, js=keep, api_visibility="private", show_progress="hidden")
+    return f"(chosen) => {{ try {{ return chosen || sessionStorage.getItem('{key}'); }} catch {{ return chosen; }} }}"
+
+
 def kept(choices: Sequence[tuple[str, str]], chosen: str | None) -> str | None:
     """Return ``chosen`` while it is among the (label, value) choices, else the first value, or None without any."""
     values = [value for _, value in choices]

@@ -21,7 +21,10 @@ class Picture:
 
 def build(label: str, elem_id: str, name: str) -> Picture:
     """Lay out the button of a picture."""
-    return Picture(gr.Button(label, elem_id=elem_id), gr.Textbox(visible="hidden", elem_id=f"{elem_id}-svg"), name)
+    button = gr.Button(label, elem_id=elem_id)
+    # Hidden by the style: a column that is shown again would show a hidden text box with it.
+    drawing = gr.Textbox(show_label=False, elem_id=f"{elem_id}-svg", elem_classes=["pl-kept"])
+    return Picture(button, drawing, name)
 
 
 def wire(picture: Picture, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:

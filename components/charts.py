@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -57,10 +58,16 @@ def parts(counts: OutcomeCounts, colour_of: Mapping[str, str]) -> tuple[Part, ..
     return tuple(Part(*part, "#ffffff" if part[-1] in _WHITE_ON else "#111111") for part in found)
 
 
+def _plain(text: str) -> str:
+    """Return a name for plotly, which reads tags, entities and %{...} in texts."""
+    return escape(text, quote=False).replace("%{", "%&#123;")
+
+
 def outcomes(counts: OutcomeCounts, colour_of: Mapping[str, str]) -> go.Figure:
     """Return the stacked bar of one pair: wins of the first, ties, both bad, wins of the second."""
     figure = go.Figure()
-    for name, count, share, colour, ink in parts(counts, colour_of):
+    for part, count, share, colour, ink in parts(counts, colour_of):
+        name = _plain(part)
         label = f"{count} · {share:.2f} %" if share >= 9 else (str(count) if share >= 3 else "")
         figure.add_bar(
             x=[share],
@@ -94,7 +101,7 @@ def loss(losses: Sequence[float], model: str, colour: str) -> go.Figure:
     """Return the training loss per step."""
     figure = go.Figure(go.Scatter(x=list(range(len(losses))), y=list(losses), mode="lines", line={"color": colour}))
     figure.update_layout(
-        title={"text": f"Training loss of {model}", "font": {"size": 15}},
+        title={"text": f"Training loss of {_plain(model)}", "font": {"size": 15}},
         height=240,
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
         xaxis={"title": "step", "fixedrange": True, "tickformat": "d", "nticks": min(len(losses), 12)},

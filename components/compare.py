@@ -14,7 +14,7 @@ import gradio as gr
 
 from components import _html, new_comparison
 from components import results as results_screen
-from components._choices import build_dropdown, dropdown
+from components._choices import build_dropdown, dropdown, remember
 from components._errors import shows_errors
 from components._session import person
 from components.compare_screens import Given, Screen, finished, not_open, nothing, pair_screen, read_ballot
@@ -208,7 +208,7 @@ class CompareHandlers:
         me = person(self._services, request)
         vote = self._desk.undo(set_id, me)
         pair = self._desk.next_pair(set_id, me)
-        if pair is None:
+        if pair is None or pair.comparison_id != vote.comparison_id:
             return self.show_next(set_id, request)
         return pair_screen(pair, vote, self._desk.places(vote))
 
@@ -290,7 +290,8 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab:
     screen, new = tab.screen(), tab.new.inputs()
     cast = [tab.chosen, tab.pair_id, tab.shown_at, tab.reason, tab.correction, tab.ballot]
     quiet = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
-    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
+    before = remember(tab.chosen, "compared")
+    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, js=before, **quiet)
     opened.success(shows_errors(handlers.come_back), [tab.chosen, tab.pair_id], screen, **quiet)
     tab.chosen.input(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
     tab.timer.tick(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
@@ -313,6 +314,8 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab:
         # Gradio's "input" of a text misses what is pasted.
         changed = component.change if component is tab.new.criteria else component.input
         changed(shows_errors(handlers.new.preview_new), new, tab.new.preview, **quiet)
+    parts = [tab.new.query_list, tab.new.more, tab.new.form, tab.new.include]
+    tab.new.kind.input(shows_errors(handlers.new.fit), tab.new.kind, parts, **quiet)
     after = [tab.chosen, tab.new.root, *boxes, tab.new.preview]
     created = tab.new.create.click(shows_errors(handlers.create_comparison), new, after, api_visibility="private")
     created.success(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)

@@ -143,5 +143,6 @@ def finished(settings: ComparisonSettings, done: int, total: int, revealed: bool
         text = "The models gave the same answer to every query. These count as ties; the results say so."
         return nothing("Nothing to judge", text, shown, results=True)
     final = settings.reveal is RevealPolicy.VOTE
-    text = "You have judged every pair." + ("" if final else " Undo is possible until you open the results.")
+    what = "ranking" if settings.form is VoteForm.RANKING else "pair"
+    text = f"You have judged every {what}." + ("" if final else " Undo is possible until you open the results.")
     return nothing("All judged", text, shown, results=True)._replace(undo=undo)

@@ -26,7 +26,7 @@ FORMS = (
 REVEALS = (
     ("when somebody opens the results", RevealPolicy.END.value),
     ("after each vote", RevealPolicy.VOTE.value),
-    ("never", RevealPolicy.NEVER.value),
+    ("never (the published tables still name them)", RevealPolicy.NEVER.value),
 )
 
 
@@ -70,6 +70,12 @@ class Chosen(NamedTuple):
     read_seconds: float | None = 0.0
     include: bool = False
 
+    def fitting(self) -> Chosen:
+        """Return the choice without what a live comparison does not have; it may have been made before the kind was."""
+        if self.kind != Kind.LIVE:
+            return self
+        return self._replace(more=None, form=VoteForm.PAIRS.value, include=False)
+
     def settings(self) -> ComparisonSettings:
         """Return the settings of the comparison.
 
@@ -111,12 +117,14 @@ class NewComparisonHandlers:
         self, model_1: str | None, model_2: str | None, list_id: str | None, more: list[str] | None = None
     ) -> NewChoices:
         """Return the models and lists for a new comparison: the newest model beside its parent, the newest list."""
-        models = [model for model in self._services.registry.all() if model.provider != "imported"]
+        models = self._services.registry.answering()
         newest = models[-1]
         names = [(model.name, model.id) for model in models]
         lists = [(f"{item.name} ({item.size})", item.id) for item in self._services.query_lists.all()]
         # Within a request an update is no component yet and has no value to read.
-        first, second = kept(names, model_1 or newest.id), kept(names, model_2 or newest.parent_id)
+        first = kept(names, model_1 or newest.id)
+        # The same model twice would be no comparison: without a parent, any other one.
+        second = kept([name for name in names if name[1] != first] or names, model_2 or newest.parent_id)
         chosen = kept(lists, list_id)
         further = [model for model in more or [] if model in dict(map(reversed, names))]
         boxes = dropdown(names, first), dropdown(names, second), dropdown(lists, chosen)
@@ -126,11 +134,22 @@ class NewComparisonHandlers:
             self.preview_new(first, second, chosen, further),
         )
 
+    def fit(self, kind: str) -> tuple[gr.Dropdown, gr.Dropdown, gr.Radio, gr.Checkbox]:
+        """Show only what goes with the kind: a live comparison has two models and no list."""
+        listed = kind != Kind.LIVE
+        return (
+            gr.Dropdown(visible=listed),
+            gr.Dropdown(visible=listed),
+            gr.Radio(visible=listed),
+            gr.Checkbox(visible=listed),
+        )
+
     def preview_new(self, *values: object) -> str:
         """Return what the comparison would hold; ``values`` are those of :class:`Chosen`."""
         chosen = Chosen(*values)
         if not (chosen.model_1 and chosen.model_2):
             return _html.note("A comparison needs two models and a list of queries.")
+        chosen = chosen.fitting()
         try:
             settings = chosen.settings()
         except ComparisonError as error:
@@ -145,7 +164,7 @@ class NewComparisonHandlers:
 
     def create(self, *values: object) -> str:
         """Begin a comparison, whose answers are made in the background; return its id."""
-        chosen = Chosen(*values)
+        chosen = Chosen(*values).fitting()
         if not (chosen.model_1 and chosen.model_2):
             raise ComparisonError("Choose two models and a list of queries first.")
         settings = chosen.settings()

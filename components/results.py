@@ -19,13 +19,15 @@ from components import (
     results_slices,
     vote_import,
 )
-from components._choices import build_dropdown, dropdown
+from components._choices import build_dropdown, dropdown, remember
 from components._errors import shows_errors
 from components._session import person
 from components.results_numbers import about, criteria, headline, numbers, prepared
 from components.results_share import chosen, colours, number_of, revealed_pair
 from pipeline import ranking
+from pipeline.comparison_settings import ComparisonSettings, Kind, RevealPolicy, VoteForm
 from pipeline.ranking import Verdict
+from pipeline.ranking.verdict import plural
 from pipeline.revealed import Revealed
 from pipeline.services import Services
 
@@ -203,7 +205,6 @@ class ResultsHandlers:
             yield _UNCHANGED
             return
         counts, shown = self._counts(seen.set_id), _UNCHANGED
-        revealed = None
         if counts != seen.chart:
             revealed = revealed_pair(self._services, seen.set_id, pair, person(self._services, request))
             verdict = ranking.verdict(revealed.votes, revealed.first, revealed.second, revealed.in_order)
@@ -269,14 +270,8 @@ class ResultsHandlers:
         return colours(self._services, list(revealed.models.values()))
 
     def _gate(self, set_id: str, me: str) -> Screen:
-        done, total = self._desk.progress(set_id, me)
-        if done < total:
-            title = f"You have {total - done} of {total} pairs left to judge"
-            text = "The results tell which model wrote which answer. Opening them ends your voting on this comparison."
-        else:
-            title = "You have judged every pair" if total else "Every answer was identical"
-            text = "Opening the results makes your votes final: undo ends."
-        return _closed(_html.empty(title, text), True)
+        settings = self._services.store.comparisons.set(set_id).settings
+        return _closed(_html.empty(*_gate_words(settings, *self._desk.progress(set_id, me))), True)
 
 
 _UNCHANGED = Live(*[gr.skip()] * 8, models=tuple([gr.skip()] * 4))
@@ -319,7 +314,8 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
         tab.share.new, tab.share.links,
     ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
+    before = remember(tab.chosen, "results")
+    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, js=before, **quiet)
     opened.success(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
     tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
     tab.pair.input(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
@@ -353,6 +349,21 @@ def _flat(refresh):
             yield (*live[:-1], *live.models)
 
     return tick
+
+
+def _gate_words(settings: ComparisonSettings, done: int, total: int) -> tuple[str, str]:
+    """Return how far somebody is with their votes, and what opening the results means for them."""
+    told = "The results tell which model wrote which answer. "
+    if settings.reveal is RevealPolicy.NEVER:
+        told = "The models are numbered in the results; which is which is never shown. "
+    ends = f"{told}Opening them ends your voting on this comparison."
+    if settings.kind is Kind.LIVE:
+        return f"You have judged {plural(done, 'pair')} so far", ends
+    what = "ranking" if settings.form is VoteForm.RANKING else "pair"
+    if done < total:
+        return f"You have {total - done} of {plural(total, what)} left to judge", ends
+    title = f"You have judged every {what}" if total else "Every answer was identical"
+    return title, "Opening the results makes your votes final: undo ends."
 
 
 def _closed(text: str, can_open: bool) -> Screen:

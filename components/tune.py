@@ -103,6 +103,8 @@ class TuneHandlers:
         """Return the data card of a dataset and of the corrections of the comparisons that are chosen beside it."""
         if not dataset_id:
             text = "Submit reviewed answers on Edit. They become the rows of a training file here."
+            if chosen:
+                text += " Corrections are trained on beside them; their files can be downloaded without."
             off = gr.Button(interactive=False), gr.Button(interactive=False)
             return Data(_html.empty("No dataset yet", text), "", *off)
         card = self._tuner.data_card(dataset_id, self._corrections(chosen, request))

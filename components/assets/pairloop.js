@@ -220,6 +220,8 @@
     const screen = event.target.closest(ENDS) && Object.keys(FIELDS).find((name) => event.target.closest(`#${name}-screen`));
     if (!screen || !shownOn(screen)) return;
     const {dataset} = document.getElementById(`${screen}-screen`);
+    // While there is to be read no vote is sent (vote.js), and nothing ends.
+    if ('reading' in dataset) return;
     if ('resting' in dataset) {
       dataset.early = '';
       event.preventDefault();

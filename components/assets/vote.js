@@ -102,8 +102,11 @@
     if (screen()) delete screen().dataset.reading;
     if (note) note.textContent = '';
   };
+  // The pair whose vote is on its way.
+  let sent = '';
   document.addEventListener('click', (event) => {
-    if (!event.target.closest('#vote-a, #vote-b, #vote-tie, #vote-bad, #vote-rank') || !screen() || !('reading' in screen().dataset)) return;
+    if (!event.target.closest('#vote-a, #vote-b, #vote-tie, #vote-bad, #vote-rank') || !screen()) return;
+    if (!('reading' in screen().dataset)) { sent = before; return; }
     event.preventDefault();
     event.stopImmediatePropagation();
     document.getElementById('vote-read')?.classList.add('pl-warn');
@@ -112,8 +115,15 @@
   let before = '';
   new MutationObserver(() => {
     const shown = heading() ? heading().dataset.shows : '';
+    // A vote that was refused is none.
+    if (sent && document.querySelector('.toast-body.error')) sent = '';
     if (shown === before) return;
     // A pair that was judged leaves nothing behind; one that only left the screen keeps its choices.
+    if (sent && sent === before) {
+      delete ballots[sent];
+      remember();
+    }
+    sent = '';
     before = shown;
     if (!shown) return;
     const wait = Number(heading().dataset.read || 0);

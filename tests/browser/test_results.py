@@ -51,6 +51,11 @@ def test_results_of_one_comparison_and_of_all_models(running, open_person):
     ada.choose("results-slice-by", "By topic")
     ada.sees("#results-slices", "2 parts were looked at")
 
+    # Seen a second time, the part shows what it showed before: nothing that is kept for the page's script.
+    ada.go("Compare")
+    ada.go("Results")
+    expect(ada.page.locator("#results-heat-png-svg:visible")).to_have_count(0)
+
     before = ada.find("#results-leaderboard").inner_text()
     ada.settles()
     ada.find("#results-ties").get_by_text("an outcome of their own").click()

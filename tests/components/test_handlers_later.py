@@ -10,6 +10,7 @@ import pytest
 from components import compare, header, results, results_checks, tune
 from components import settings as settings_tab
 from pipeline.annotation.templates import ANSWER
+from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
 from pipeline.errors import ComparisonError, ModelError, NotFoundError, PipelineError, RecordError, TrainingError
 from pipeline.export import validate_chat_jsonl
 from pipeline.records import JobState, Outcome, Split, Vote
@@ -40,6 +41,7 @@ class TestTune:
     def test_without_a_dataset_and_without_rows_it_says_where_to_begin(self, services, handlers, empty):
         nothing = tune.TuneHandlers(empty).show_data(None)
         assert "No dataset yet" in nothing.card and not nothing.train.interactive
+        assert "files can be downloaded without" in tune.TuneHandlers(empty).show_data(None, ["chosen"]).card
         none_yet = handlers.show_data(services.datasets.all()[0].id)
         assert "No rows yet" in none_yet.card and not none_yet.download.interactive
 
@@ -165,6 +167,20 @@ class TestCompare:
         shown = handlers.show_next(value(created.chosen), ADA)
         assert services.comparisons.sets()[0].state == "open" and "secret" not in repr(shown)
 
+    def test_a_new_comparison_begins_with_two_different_models(self, services, handlers):
+        newer = add_model(services, "newer")
+        for chosen in ((None, None), (services.registry.all()[0].id, None)):
+            new = handlers.new.load_new(*chosen, None)
+            assert {value(new.model_1), value(new.model_2)} == {newer.id, services.registry.all()[0].id}
+
+    def test_a_live_comparison_asks_for_no_list_and_leaves_out_what_was_chosen_before(self, services, handlers):
+        models = [add_model(services, name).id for name in ("secret-one", "secret-two", "secret-three")]
+        assert [part.visible for part in handlers.new.fit("live")] == [False] * 4
+        assert [part.visible for part in handlers.new.fit("prepared")] == [True] * 4
+        set_id = handlers.new.create(models[0], models[1], None, models[2:], "live", "ranking", "vote", "", 0, True)
+        settings = services.store.comparisons.set(set_id).settings
+        assert (settings.kind, settings.model_ids, settings.include_trained) == ("live", tuple(models[:2]), False)
+
     def test_a_comparison_that_cannot_be_is_refused_with_what_to_do(self, services, handlers):
         base, list_id = services.registry.all()[0].id, services.query_lists.all()[0].id
         assert "needs two models" in handlers.new.preview_new(base, None, list_id)
@@ -230,6 +246,16 @@ class TestResults:
         for act in _downloads(handlers.share):
             with pytest.raises(ComparisonError, match="Open the results first"):
                 act(set_id, ADA)
+
+    def test_what_opening_means_is_said_as_it_is_for_every_form(self, handlers, services):
+        models = [add_model(services, name) for name in ("first-one", "second-one")]
+        never = add_comparison(services, models, TEXTS, reveal=RevealPolicy.NEVER)
+        assert "which is which is never shown" in handlers.show_results(never, ADA).gate_text
+        ranked = add_comparison(services, models, TEXTS, form=VoteForm.RANKING)
+        assert "4 of 4 rankings left to judge" in handlers.show_results(ranked, ADA).gate_text
+        live = services.live.create(ComparisonSettings(tuple(model.id for model in models)))
+        told = handlers.show_results(live, ADA).gate_text
+        assert "You have judged 0 pairs so far" in told and "identical" not in told
 
     def test_opening_shows_who_wins_with_all_counts_and_ends_the_voting(self, handlers, services, set_id):
         self.judge(services, set_id)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from components import drawings, leaderboard, results, results_checks, results_slices
+from components import charts, drawings, leaderboard, results, results_checks, results_slices
 from pipeline import ranking
 from pipeline.errors import ComparisonError, PipelineError
 from pipeline.ranking import TieModel
@@ -33,6 +33,17 @@ def services(harbour):
 @pytest.fixture
 def sets(services):
     return add_league(services, [member(services), person(services, "Bo"), person(services, "Cy")])
+
+
+def test_names_are_text_in_the_interactive_bar_too():
+    """Plotly reads tags and %{...} in the texts that it draws."""
+    one, two = "<a href='x'>one</a>", "%{x} & two"
+    votes = [Vote("q1", one, two, A, "a"), Vote("q2", one, two, B, "a")]
+    counts = ranking.count_outcomes(votes, one, two)
+    figure = charts.outcomes(counts, charts.colours((one, two)))
+    for trace in figure.data:
+        assert "<a" not in trace.name + trace.hovertemplate and "%{" not in trace.name + trace.hovertemplate
+    assert figure.data[0].name.startswith("&lt;a href='x'&gt;one&lt;/a&gt; better: 1")
 
 
 class TestChecks:
