@@ -27,7 +27,8 @@
       if (dataset && dataset === loading) return;
       // Somebody chose another dataset than that of the address.
       if (state.dataset && dataset !== state.dataset) fromAddress.record = null;
-      const {record} = fromAddress;
+      // The card is gone where Gradio has just drawn the tab anew: the record that was on it comes back, not the next free one.
+      const record = fromAddress.record || (dataset && dataset === state.dataset ? idOf(state.card) : '');
       if (dataset !== state.dataset) {
         dismiss('undo');
         Object.assign(state, {queue: 'pending', filter: {}, listed: false, undo: ''});
@@ -189,7 +190,11 @@
   new MutationObserver(() => {
     if (!host() || host().firstElementChild || state.dataset === null || state.redrawing) return;
     state.redrawing = true;
-    load({record: idOf(state.card), frame: true}).finally(() => { state.redrawing = false; });
+    // It may happen while the record of the address is on its way, which this overtakes.
+    load({record: idOf(state.card) || fromAddress.record || '', frame: true}).finally(() => {
+      state.redrawing = false;
+      if (state.card) { fromAddress.record = null; loading = null; }
+    });
   }).observe(document.documentElement, {childList: true, subtree: true});
 
   window.pairloopEdit = {open, wanted};

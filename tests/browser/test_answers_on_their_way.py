@@ -250,7 +250,8 @@ def test_guidelines_that_change_while_the_page_is_open_are_shown_with_the_next_r
     assert ada.find("#edit-guidelines").get_attribute("data-unread") is not None
 
 
-def test_the_record_of_the_address_is_shown_however_late_it_comes(at):
+@pytest.mark.parametrize("redrawn", [False, True], ids=["once", "redrawn"])
+def test_the_record_of_the_address_is_shown_however_late_it_comes(at, redrawn):
     ada = at(MANY)
     first = record_of(ada)
     ada.press("edit-next")
@@ -263,6 +264,9 @@ def test_the_record_of_the_address_is_shown_however_late_it_comes(at):
         ada.page.reload()
     # On a slow machine Gradio tells of the dataset once more while the first answer is on its way.
     ada.page.evaluate("dataset => window.pairloopEdit.open(dataset)", dataset)
+    if redrawn:
+        # Or it draws the tab anew in that moment, empty.
+        ada.page.evaluate("document.getElementById('edit-host').replaceChildren(); document.body.append('')")
     ada.sees("#edit-record", "of 60")
     ada.page.wait_for_timeout(2_500)
     assert record_of(ada) == record
