@@ -7,6 +7,7 @@ answers arrive as texts, and the choice of models for a new comparison is loaded
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,6 +90,25 @@ class Created(NamedTuple):
     preview: str
 
 
+def _voter(name: str, outcome: Outcome | None, about: str) -> Callable[..., Screen]:
+    """Return the handler of a button that votes; None is a ranking. Gradio names a listener after its handler."""
+
+    def vote(
+        self: CompareHandlers,
+        set_id: str,
+        pair_id: str,
+        shown_at: float | None,
+        reason: str,
+        correction: str,
+        ballot: str,
+        request: gr.Request,
+    ) -> Screen:
+        return self._vote(outcome, Given(set_id, pair_id, shown_at, reason, correction, ballot), request)
+
+    vote.__name__, vote.__doc__ = name, about
+    return vote
+
+
 class CompareHandlers:
     """Blind votes of one person at a time."""
 
@@ -136,70 +156,11 @@ class CompareHandlers:
             screen = screen._replace(told=told)
         return (*screen, "")
 
-    def vote_a(
-        self,
-        set_id: str,
-        pair_id: str,
-        shown_at: float | None,
-        reason: str,
-        correction: str,
-        ballot: str,
-        request: gr.Request,
-    ) -> Screen:
-        """Vote: A is better."""
-        return self._vote(Outcome.MODEL_A, Given(set_id, pair_id, shown_at, reason, correction, ballot), request)
-
-    def vote_b(
-        self,
-        set_id: str,
-        pair_id: str,
-        shown_at: float | None,
-        reason: str,
-        correction: str,
-        ballot: str,
-        request: gr.Request,
-    ) -> Screen:
-        """Vote: B is better."""
-        return self._vote(Outcome.MODEL_B, Given(set_id, pair_id, shown_at, reason, correction, ballot), request)
-
-    def vote_tie(
-        self,
-        set_id: str,
-        pair_id: str,
-        shown_at: float | None,
-        reason: str,
-        correction: str,
-        ballot: str,
-        request: gr.Request,
-    ) -> Screen:
-        """Vote: equally good."""
-        return self._vote(Outcome.TIE, Given(set_id, pair_id, shown_at, reason, correction, ballot), request)
-
-    def vote_both_bad(
-        self,
-        set_id: str,
-        pair_id: str,
-        shown_at: float | None,
-        reason: str,
-        correction: str,
-        ballot: str,
-        request: gr.Request,
-    ) -> Screen:
-        """Vote: both are bad."""
-        return self._vote(Outcome.BOTH_BAD, Given(set_id, pair_id, shown_at, reason, correction, ballot), request)
-
-    def vote_rank(
-        self,
-        set_id: str,
-        pair_id: str,
-        shown_at: float | None,
-        reason: str,
-        correction: str,
-        ballot: str,
-        request: gr.Request,
-    ) -> Screen:
-        """Give the answers the places that were chosen."""
-        return self._vote(None, Given(set_id, pair_id, shown_at, reason, correction, ballot), request)
+    vote_a = _voter("vote_a", Outcome.MODEL_A, "Vote: A is better.")
+    vote_b = _voter("vote_b", Outcome.MODEL_B, "Vote: B is better.")
+    vote_tie = _voter("vote_tie", Outcome.TIE, "Vote: equally good.")
+    vote_both_bad = _voter("vote_both_bad", Outcome.BOTH_BAD, "Vote: both are bad.")
+    vote_rank = _voter("vote_rank", None, "Give the answers the places that were chosen.")
 
     def undo_vote(self, set_id: str | None, request: gr.Request) -> Screen:
         """Take back the newest vote and show its answers again, with what was written and chosen."""

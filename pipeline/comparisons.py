@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from pipeline.cleaning import clean, normal
 from pipeline.comparison_settings import ComparisonSettings, Kind, RevealPolicy, VoteForm
@@ -54,16 +54,6 @@ class BlindPair:
     def text_b(self) -> str:
         """The answer on the right."""
         return self.texts[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """What a person says of the answers on their screen, beside the verdict. ``criteria`` are verdicts by name."""
-
-    reason: str = ""
-    correction: str = ""
-    seconds: float | None = None
-    criteria: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 class ComparisonDesk:
@@ -141,8 +131,8 @@ class ComparisonDesk:
         item, settings, shown = self._on_screen(comparison_id, annotator_id)
         if settings.form is VoteForm.RANKING:
             raise ComparisonError("These answers are ranked: give each of them a place.")
-        ballot = _checked(Ballot(reason, correction, seconds, criteria or {}), settings)
-        return self._store.votes.add(item, annotator_id, _cast(shown, Outcome(outcome), (), ballot))
+        cast = Cast(shown, Outcome(outcome), reason, correction, seconds, criteria=criteria or {})
+        return self._store.votes.add(item, annotator_id, _checked(cast, settings))
 
     def rank(
         self,
@@ -166,12 +156,9 @@ class ComparisonDesk:
             raise ComparisonError("Give every answer a place, from 1 for the best; answers that are equal share one.")
         # Answers with one text are one card, and share its place.
         places = tuple(ranks[group] for group in groups)
-        dense = {rank: 1 + sum(other < rank for other in places) for rank in places}
-        all_ranks = tuple(dense[rank] for rank in places)
-        ballot = _checked(Ballot(reason, correction, seconds), settings)
-        return self._store.votes.add(
-            item, annotator_id, _cast(shown, outcome_from_ranks(*all_ranks[:2]), all_ranks, ballot)
-        )
+        all_ranks = tuple(1 + sum(other < place for other in places) for place in places)
+        cast = Cast(shown, outcome_from_ranks(*all_ranks[:2]), reason, correction, seconds, all_ranks)
+        return self._store.votes.add(item, annotator_id, _checked(cast, settings))
 
     def undo(self, set_id: str, annotator_id: str) -> StoredVote:
         """Take back this person's newest vote; it is shown again, in the order as before.
@@ -384,26 +371,22 @@ def _both_ways(pair: Collection[str]) -> tuple[tuple[str, str], tuple[str, str]]
     return (one, two), (two, one)
 
 
-def _checked(ballot: Ballot, settings: ComparisonSettings) -> Ballot:
-    """Return a ballot as it is stored.
+def _checked(cast: Cast, settings: ComparisonSettings) -> Cast:
+    """Return a vote as it is stored.
 
     Raises:
         ComparisonError: a text is too long, a criterion is unknown, or the answers were not there long enough.
     """
-    if max(len(ballot.reason), len(ballot.correction)) > MAX_TEXT_CHARACTERS:
+    if max(len(cast.reason), len(cast.correction)) > MAX_TEXT_CHARACTERS:
         raise ComparisonError(f"A reason or an answer takes at most {MAX_TEXT_CHARACTERS:,} characters.")
-    unknown = sorted(ballot.criteria.keys() - set(settings.criteria))
+    unknown = sorted(cast.criteria.keys() - set(settings.criteria))
     if unknown:
         raise ComparisonError(f"This comparison has no criterion {unknown[0][:80]!r}. Reload the page.")
-    if settings.min_read_seconds and (ballot.seconds is None or ballot.seconds < settings.min_read_seconds):
+    if settings.min_read_seconds and (cast.seconds is None or cast.seconds < settings.min_read_seconds):
         raise ComparisonError(
             f"Read the answers first: a vote counts from {settings.min_read_seconds:g} seconds after they came."
         )
-    timed = None if ballot.seconds is None else min(max(ballot.seconds, 0.0), MAX_VOTE_SECONDS)
-    criteria = {name: Outcome(outcome) for name, outcome in ballot.criteria.items()}
-    texts = clean(ballot.reason).strip(), clean(ballot.correction).strip()
-    return replace(ballot, reason=texts[0], correction=texts[1], seconds=timed, criteria=criteria)
-
-
-def _cast(shown: tuple[str, ...], outcome: Outcome, ranks: tuple[int, ...], ballot: Ballot) -> Cast:
-    return Cast(shown, outcome, ballot.reason, ballot.correction, ballot.seconds, ranks, ballot.criteria)
+    timed = None if cast.seconds is None else min(max(cast.seconds, 0.0), MAX_VOTE_SECONDS)
+    criteria = {name: Outcome(outcome) for name, outcome in cast.criteria.items()}
+    texts = clean(cast.reason).strip(), clean(cast.correction).strip()
+    return replace(cast, reason=texts[0], correction=texts[1], seconds=timed, criteria=criteria)

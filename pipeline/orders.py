@@ -6,7 +6,6 @@ import random
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
 
-# 720 orders of six answers are compared in a millisecond or two.
 _CHANCE = random.SystemRandom()
 
 
@@ -30,6 +29,7 @@ def balanced_order(models: Sequence[str], earlier: Mapping[tuple[str, str], int]
         ]
         return max(apart), sum(apart)
 
+    # Six answers have 720 orders.
     scored = [(imbalance(order), order) for order in permutations(range(len(models)))]
     least = min(score for score, _ in scored)
     return _CHANCE.choice([order for score, order in scored if score == least])

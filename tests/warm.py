@@ -115,20 +115,22 @@ def run(main, environment: dict[str, str], log: str) -> None:
     for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
         os.dup2(file, number)
     sys.argv = ["app.py"]
-    status = 0
+    status = 1
     try:
         main()
+        status = 0
     except SystemExit as stop:
         status = stop.code or 0
         if isinstance(status, str):
             print(status, file=sys.stderr)
             status = 1
-    except BaseException:  # noqa: BLE001 - as Python itself does at the end of a program
-        traceback.print_exc()
-        status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    finally:
+        # Any other error is told as Python tells it, and never rises into the loop of the process that this one was forked from.
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
