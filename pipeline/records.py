@@ -181,11 +181,18 @@ class Model:
     parent_id: str | None = None
     job_id: str | None = None
     created_at: float = 0.0
+    # The version that this one was made of by changing something, and since when it is not offered any more.
+    replaces_id: str | None = None
+    retired_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model returned for one query. Citations are numbers of contexts, 1 is the first."""
+    """What a model returned for one query. Citations are numbers of contexts, 1 is the first.
+
+    ``seconds`` is the time of the request that succeeded, ``first_text_seconds`` until its first text, ``attempts`` how many
+    requests it took. Tokens and ``cost`` (US dollars) are None where the endpoint or the registry does not tell them.
+    """
 
     text: str
     refused: bool = False
@@ -193,11 +200,14 @@ class Answer:
     seconds: float = 0.0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    first_text_seconds: float | None = None
+    attempts: int = 1
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer as it is stored, or the error that stands in its place."""
+    """An answer as it is stored, or the error that stands in its place, which is grouped under ``cause``."""
 
     id: str
     run_id: str | None
@@ -212,6 +222,10 @@ class Completion:
     completion_tokens: int | None = None
     error: str = ""
     created_at: float = 0.0
+    cause: str | None = None
+    attempts: int | None = None
+    first_text_seconds: float | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from pipeline.store.schema import (
     judge_runs,
     judgements,
     queries,
+    query_proposals,
     records,
     response_history,
     responses,
@@ -30,6 +31,7 @@ from pipeline.store.schema import (
     runs,
     sides,
     suggestions,
+    training_events,
     training_jobs,
     training_rows,
     votes,
@@ -52,6 +54,9 @@ LARGEST, LATEST = 2**63, 253_402_300_800
 STATES = {
     comparison_sets.c.state: ("preparing", "open", "failed", "interrupted"),
     datasets.c.state: ("draft", "published"),
+    query_proposals.c.state: ("proposed", "accepted", "rejected"),
+    training_rows.c.kind: ("sft", "preference"),
+    training_events.c.kind: ("state", "log", "loss"),
 }
 
 
@@ -164,6 +169,8 @@ SHAPES: dict[Column, Check] = {
     responses.c.values: _maps_to(object),
     completions.c.citations: lambda value: isinstance(value, list) and all(isinstance(n, int) for n in value),
     training_rows.c.messages: lambda value: isinstance(value, list) and all(map(_maps_to(str), value)),
+    training_jobs.c.settings: _maps_to(object),
+    training_jobs.c.plan: _maps_to(object),
     comparison_sets.c.summary: _maps_to(int),
     comparison_sets.c.settings: _is_comparison_settings,
     comparisons.c.more_completion_ids: _is_ids,

@@ -133,6 +133,9 @@ def completion_of(answer: Answer, run_id: str | None, model_id: str, query_id: s
         seconds=answer.seconds,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
+        attempts=answer.attempts,
+        first_text_seconds=answer.first_text_seconds,
+        cost=answer.cost,
     )
 
 

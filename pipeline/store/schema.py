@@ -18,6 +18,7 @@ from pipeline.store.comparison_schema import (
     sides,
     votes,
 )
+from pipeline.store.tuning_schema import training_events, training_jobs, training_rows
 
 __all__ = (
     "comparison_sets",
@@ -28,6 +29,9 @@ __all__ = (
     "result_links",
     "reveals",
     "sides",
+    "training_events",
+    "training_jobs",
+    "training_rows",
     "votes",
 )
 
@@ -112,6 +116,26 @@ models = Table(
     reference("parent_id", "models", nullable=True),
     Column("job_id", String(64), nullable=True),
     time_column("created_at"),
+    # The version that this one was made of by changing something; a model itself never changes.
+    reference("replaces_id", "models", nullable=True),
+    # Since when it is not offered any more; what it answered stays.
+    time_column("retired_at", nullable=True),
+)
+
+# What the model is told around contexts and query. Never changed: a change is another version of the same name.
+prompt_templates = Table(
+    "prompt_templates",
+    metadata,
+    id_column(),
+    Column("name", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("title", String(120), nullable=False),
+    Column("system", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("refusal", Text, nullable=False),
+    # Whether the contexts are numbered, so that they can be cited.
+    Column("numbered", Boolean, nullable=False),
+    time_column("created_at"),
 )
 
 runs = Table(
@@ -147,6 +171,30 @@ completions = Table(
     Column("completion_tokens", Integer, nullable=True),
     Column("error", Text, nullable=False),
     time_column("created_at"),
+    # Under which errors are grouped: a word of pipeline.models.causes.
+    Column("cause", String(40), nullable=True),
+    Column("attempts", Integer, nullable=True),
+    Column("first_text_seconds", Float, nullable=True),
+    # In US dollars, at the price that the model had when it answered.
+    Column("cost", Float, nullable=True),
+)
+
+# Queries made of passages, by a model or of headings: people decide which of them are asked.
+query_proposals = Table(
+    "query_proposals",
+    metadata,
+    id_column(),
+    reference("chunk_id", "chunks"),
+    Column("text", Text, nullable=False),
+    # The model that proposed it; none where it was made of a heading.
+    reference("model_id", "models", nullable=True),
+    Column("state", String(20), nullable=False),
+    # What a person made of it, who decided, and the query that it became.
+    Column("edited", Text, nullable=True),
+    reference("member_id", "members", nullable=True),
+    reference("query_id", "queries", nullable=True),
+    time_column("created_at"),
+    time_column("decided_at", nullable=True),
 )
 
 datasets = Table(
@@ -255,35 +303,6 @@ adjudications = Table(
     time_column("created_at"),
     time_column("updated_at"),
     time_column("withdrawn_at", nullable=True),
-)
-
-training_jobs = Table(
-    "training_jobs",
-    metadata,
-    id_column(),
-    Column("trainer", String(40), nullable=False),
-    reference("dataset_id", "datasets"),
-    reference("base_model_id", "models"),
-    Column("state", String(20), nullable=False),
-    Column("metrics", JSON, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("model_id", String(64), nullable=True),
-    time_column("created_at"),
-    time_column("finished_at", nullable=True),
-)
-
-# The rows as they were when the job began: a response may be edited later, the lineage of a model may not.
-training_rows = Table(
-    "training_rows",
-    metadata,
-    id_column(),
-    reference("job_id", "training_jobs"),
-    Column("position", Integer, nullable=False),
-    # One of the two: the response that was submitted, or the vote that a better answer was written with.
-    reference("response_id", "responses", nullable=True),
-    reference("query_id", "queries"),
-    Column("messages", JSON, nullable=False),
-    reference("vote_id", "votes", nullable=True),
 )
 
 # Values of the whole workspace, for instance what pseudonyms are made with.

@@ -17,21 +17,30 @@ INTERRUPTED = "The app was stopped while this job ran. Start it again."
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One row of training data with its lineage: the response or the vote it came from, and the messages as they were."""
+    """One row of training data with its lineage: the response or the vote it came from, and the messages as they were.
+
+    The messages end with the answer to learn; a row of kind ``preference`` also has the answer that was ``rejected``.
+    """
 
     response_id: str | None
     query_id: str
     messages: Sequence[Mapping[str, str]]
     vote_id: str | None = None
+    kind: str = "sft"
+    rejected: str | None = None
+    overridden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """A training job. ``metrics`` holds what the trainer reported, the loss per step among it."""
+    """A training job. ``metrics`` holds what the trainer reported, the loss per step among it.
+
+    ``external_id`` is what the provider calls the job; ``settings`` is what was chosen, ``plan`` what it was said to take.
+    """
 
     id: str
     trainer: str
-    dataset_id: str
+    dataset_id: str | None
     base_model_id: str
     state: JobState
     metrics: Mapping[str, object]
@@ -39,6 +48,9 @@ class TrainingJob:
     model_id: str | None
     created_at: float
     finished_at: float | None
+    external_id: str | None = None
+    settings: Mapping[str, object] | None = None
+    plan: Mapping[str, object] | None = None
 
 
 class TrainingStore:
@@ -99,7 +111,7 @@ class TrainingStore:
         query = select(training_rows).where(training_rows.c.job_id == job_id).order_by(training_rows.c.position)
         with self._db.read() as connection:
             rows = connection.execute(query).mappings()
-            return [TrainingRow(row["response_id"], row["query_id"], row["messages"], row["vote_id"]) for row in rows]
+            return [_training_row(row) for row in rows]
 
 
 def _row(job_id: str, position: int, row: TrainingRow) -> dict[str, object]:
@@ -111,4 +123,12 @@ def _row(job_id: str, position: int, row: TrainingRow) -> dict[str, object]:
         "query_id": row.query_id,
         "messages": [dict(message) for message in row.messages],
         "vote_id": row.vote_id,
+        "kind": row.kind,
+        "rejected": row.rejected,
+        "overridden": row.overridden,
     }
+
+
+def _training_row(row) -> TrainingRow:
+    told = (row["response_id"], row["query_id"], row["messages"], row["vote_id"])
+    return TrainingRow(*told, row["kind"] or "sft", row["rejected"], bool(row["overridden"]))
