@@ -239,6 +239,17 @@ class ComparisonDesk:
         texts = self._withheld_texts(model_id, member_id)
         return frozenset(query.id for query in queries if normal(query.text) in texts)
 
+    def judged_blind(self, queries: Mapping[str, str], member_id: str) -> frozenset[str]:
+        """Return the ids of those queries, given as texts by id, that this person may still judge blind somewhere.
+
+        Whoever reads what others say of the answers to one of them, also in a comparison that is opened, can tell which
+        answer is whose where it is not.
+        """
+        waiting = [item for item in self.sets() if item.state in ("preparing", "open")]
+        waiting = [item for item in waiting if not self.is_revealed(item.id, member_id)]
+        texts = set().union(*(self._texts_of(item, member_id) for item in waiting))
+        return frozenset(query_id for query_id, text in queries.items() if normal(text) in texts) if texts else frozenset()
+
     def refuse_withheld_query(self, text: str, model_id: str, member_id: str) -> None:
         """Refuse to let a model answer a query in the open whose answer :meth:`withheld` would withhold.
 

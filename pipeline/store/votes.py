@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from pipeline.errors import ComparisonError
 from pipeline.records import Outcome, id_of, outcome_from_ranks
@@ -122,19 +122,8 @@ class VoteStore:
 
     def open_draws(self, set_id: str, annotator_id: str) -> list[str]:
         """Return the comparisons whose sides are drawn for this person and that wait for the vote, oldest first."""
-        standing = select(votes.c.id).where(
-            votes.c.comparison_id == sides.c.comparison_id,
-            votes.c.annotator_id == sides.c.annotator_id,
-            votes.c.undone_at.is_(None),
-        )
-        query = (
-            select(sides.c.comparison_id)
-            .select_from(sides.join(comparisons))
-            .where(comparisons.c.comparison_set_id == set_id, sides.c.annotator_id == annotator_id, ~standing.exists())
-            .order_by(sides.c.drawn_at, sides.c.id)
-        )
         with self._db.read() as connection:
-            return list(connection.scalars(query))
+            return list(connection.scalars(_OPEN_DRAWS, {"set_id": set_id, "annotator": annotator_id}))
 
     def add(self, comparison: Comparison, annotator_id: str, cast: Cast) -> bool:
         """Store a vote; False if one of this person stands already.
@@ -203,21 +192,13 @@ class VoteStore:
 
     def judged_by(self, set_id: str, annotator_id: str) -> set[str]:
         """Return the comparisons of a set that this person has a standing vote on."""
-        mine = (comparisons.c.comparison_set_id == set_id) & (votes.c.annotator_id == annotator_id)
-        query = select(votes.c.comparison_id).select_from(votes.join(comparisons))
         with self._db.read() as connection:
-            return set(connection.scalars(query.where(mine, votes.c.undone_at.is_(None))))
+            return set(connection.scalars(_JUDGED, {"set_id": set_id, "annotator": annotator_id}))
 
     def per_comparison(self, set_id: str) -> Counter[str]:
         """Return the number of standing votes on each comparison of a set."""
-        query = (
-            select(votes.c.comparison_id, func.count())
-            .select_from(votes.join(comparisons))
-            .where(comparisons.c.comparison_set_id == set_id, votes.c.undone_at.is_(None))
-            .group_by(votes.c.comparison_id)
-        )
         with self._db.read() as connection:
-            return Counter({row[0]: row[1] for row in connection.execute(query)})
+            return Counter({row[0]: row[1] for row in connection.execute(_PER_COMPARISON, {"set_id": set_id})})
 
     def wins(self, set_id: str) -> Counter[tuple[str, str]]:
         """Return how often one model won against another in the standing votes on the pairs of a set."""
@@ -282,25 +263,70 @@ def _earlier(
     connection: Connection, annotator_id: str, models: Collection[str], apart_from: Collection[str]
 ) -> Counter[tuple[str, str]]:
     """Count how often this person saw one of ``models`` before another, over all sets but some."""
+    asked = {"annotator": annotator_id, "apart_from": sorted(apart_from)}
+    counts: Counter[tuple[str, str]] = Counter()
+    for one, two, in_order, number in connection.execute(_PAIRS_SEEN, {**asked, "models": sorted(set(models))}):
+        counts[(one, two) if in_order else (two, one)] += number
+    rankings = list(connection.scalars(_RANKINGS_SEEN, asked))
+    model_of = _models_of(connection, {item for shown in rankings for item in shown})
+    for shown in rankings:
+        seen = [model_of[item] for item in shown if model_of[item] in models]
+        counts.update(combinations(seen, 2))
+    return counts
+
+
+def _pairs_seen():
     one, two = completions.alias("one"), completions.alias("two")
-    among = one.c.model_id.in_(models) & two.c.model_id.in_(models)
-    query = (
-        select(sides, comparisons.c.completion_1_id, comparisons.c.completion_2_id)
+    in_order = sides.c.left_completion_id == comparisons.c.completion_1_id
+    return (
+        select(one.c.model_id, two.c.model_id, in_order, func.count())
         .select_from(
             sides.join(comparisons)
             .join(one, comparisons.c.completion_1_id == one.c.id)
             .join(two, comparisons.c.completion_2_id == two.c.id)
         )
-        .where(sides.c.annotator_id == annotator_id, or_(among, sides.c.shown.is_not(None)))
-        .where(comparisons.c.comparison_set_id.not_in(sorted(apart_from)))
+        .where(sides.c.annotator_id == bindparam("annotator"), sides.c.shown.is_(None))
+        .where(
+            one.c.model_id.in_(bindparam("models", expanding=True)),
+            two.c.model_id.in_(bindparam("models", expanding=True)),
+        )
+        .where(comparisons.c.comparison_set_id.not_in(bindparam("apart_from", expanding=True)))
+        .group_by(one.c.model_id, two.c.model_id, in_order)
     )
-    orders = [_shown(row) for row in connection.execute(query).mappings()]
-    model_of = _models_of(connection, {item for order in orders for item in order})
-    counts: Counter[tuple[str, str]] = Counter()
-    for order in orders:
-        seen = [model_of[item] for item in order if model_of[item] in models]
-        counts.update(combinations(seen, 2))
-    return counts
+
+
+# Asked for at every vote: to put a statement together takes as long as to run it.
+_PAIRS_SEEN = _pairs_seen()
+_RANKINGS_SEEN = (
+    select(sides.c.shown)
+    .select_from(sides.join(comparisons))
+    .where(sides.c.annotator_id == bindparam("annotator"), sides.c.shown.is_not(None))
+    .where(comparisons.c.comparison_set_id.not_in(bindparam("apart_from", expanding=True)))
+)
+_JUDGED = (
+    select(votes.c.comparison_id)
+    .select_from(votes.join(comparisons))
+    .where(comparisons.c.comparison_set_id == bindparam("set_id"), votes.c.annotator_id == bindparam("annotator"))
+    .where(votes.c.undone_at.is_(None))
+)
+_STANDING = select(votes.c.id).where(
+    votes.c.comparison_id == sides.c.comparison_id,
+    votes.c.annotator_id == sides.c.annotator_id,
+    votes.c.undone_at.is_(None),
+)
+_OPEN_DRAWS = (
+    select(sides.c.comparison_id)
+    .select_from(sides.join(comparisons))
+    .where(comparisons.c.comparison_set_id == bindparam("set_id"), sides.c.annotator_id == bindparam("annotator"))
+    .where(~_STANDING.exists())
+    .order_by(sides.c.drawn_at, sides.c.id)
+)
+_PER_COMPARISON = (
+    select(votes.c.comparison_id, func.count())
+    .select_from(votes.join(comparisons))
+    .where(comparisons.c.comparison_set_id == bindparam("set_id"), votes.c.undone_at.is_(None))
+    .group_by(votes.c.comparison_id)
+)
 
 
 def _models_of(connection: Connection, completion_ids: Collection[str]) -> dict[str, str]:
