@@ -298,18 +298,18 @@ class ComparisonDesk:
         return item, self._store.comparisons.set(item.comparison_set_id).settings, shown
 
     def _first(self, waiting: Sequence[Comparison], item: ComparisonSet, annotator_id: str) -> Comparison:
-        drawn = self._store.votes.open_draws(item.id, annotator_id)
+        by_id = {one.id: one for one in waiting}
+        for drawn in self._store.votes.open_draws(item.id, annotator_id):
+            if drawn in by_id:
+                return by_id[drawn]
         count = self._store.votes.per_comparison(item.id)
-        certain = self._certainty(item) if item.settings.form is VoteForm.PAIRS and len(item.model_ids) > 2 else {}
-        pairs = self._model_pairs(waiting) if certain else {}
-
-        def order(one: Comparison) -> tuple[int, int, float]:
-            place = drawn.index(one.id) if one.id in drawn else len(drawn)
-            return place, count[one.id], certain.get(pairs.get(one.id, frozenset()), 0.0)
-
-        ordered = [(order(one), one) for one in waiting]
-        first = min(rank for rank, _ in ordered)
-        ties = (one for rank, one in ordered if rank == first)
+        fewest = min(count[one.id] for one in waiting)
+        ties = [one for one in waiting if count[one.id] == fewest]
+        if item.settings.form is VoteForm.PAIRS and len(item.model_ids) > 2 and (certain := self._certainty(item)):
+            pairs = self._model_pairs(ties)
+            sure = {one.id: certain.get(pairs[one.id], 0.0) for one in ties}
+            least = min(sure.values())
+            ties = [one for one in ties if sure[one.id] == least]
         return min(ties, key=lambda one: hashlib.sha256(f"{annotator_id}{one.id}".encode()).digest())
 
     def _certainty(self, item: ComparisonSet) -> dict[frozenset[str], float]:
