@@ -15,13 +15,14 @@ from components import (
     documents,
     edit,
     header,
+    model_pages,
+    proposals,
     restoring,
     results,
     runs,
     server,
     settings,
     start,
-    storage,
     tune,
     viewer,
 )
@@ -50,13 +51,15 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
     ask.wire(ask_tab, ask.AskHandlers(services))
     documents.wire(ask_tab.documents, documents.DocumentsHandlers(services), ask_tab.root)
     runs.wire(ask_tab.runs, runs.RunsHandlers(services), ask_tab.root, tabs, edit_tab)
+    proposals.wire(ask_tab.proposals, proposals.ProposalHandlers(services), ask_tab.runs)
     edit.wire(edit_tab, edit.EditHandlers(services), services)
     tune.wire(tune_tab, tune.TuneHandlers(services), tabs, compare_tab)
+    model_pages.wire(tune_tab.models, model_pages.ModelPageHandlers(services), tune_tab, tabs, compare_tab.new)
     compare.wire(compare_tab, compare.CompareHandlers(services), tabs, results_tab)
     results.wire(results_tab, results.ResultsHandlers(services))
-    settings.wire(settings_tab, settings.SettingsHandlers(services))
-    storage.wire(settings_tab.storage, storage.StorageHandlers(services), settings_tab.root)
+    settings.wire(settings_tab, services)
     sources = [ask_tab.sources, edit_tab.annotate.sources, edit_tab.review.item, compare_tab.sources]
+    sources += [ask_tab.proposals.passage, tune_tab.models.row, results_tab.votes.vote]
     viewer.wire(drawer, viewer.ViewerHandlers(services), sources)
     app.load(shows_errors(header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden")
     app.load(address.open_tab, None, tabs, api_visibility="private", show_progress="hidden")

@@ -87,25 +87,43 @@ def _citation(text: str, cited: int) -> str:
     return f'<button type="button" class="pl-cite" data-cite="{number}" aria-label="{label}">{text}</button>'
 
 
-def sources(contexts: Sequence[Context], scores: bool = True, opened: int = 2) -> str:
-    """Return the contexts as a numbered list; each opens its document at the place of its chunk."""
+def sources(contexts: Sequence[Context], scores: bool = True, opened: int = 2, why: Sequence[str] = ()) -> str:
+    """Return the contexts as a numbered list; each opens its document at the place of its chunk.
+
+    ``why`` has for each the HTML that says why it was found.
+    """
     if not contexts:
         return '<p class="pl-note">No passage of the documents matches this query.</p>'
-    return "".join(source(number, context, scores, number <= opened) for number, context in enumerate(contexts, 1))
+    because = [*why, *[""] * len(contexts)]
+    return "".join(
+        source(number, context, scores, number <= opened, because[number - 1])
+        for number, context in enumerate(contexts, 1)
+    )
 
 
-def source(number: int, context: Context, scores: bool, opened: bool) -> str:
+def source(number: int, context: Context, scores: bool, opened: bool, why: str = "") -> str:
     """Return one context, folded or open. One that is of no document of ours has no button that leads there."""
-    title = "BM25 score: how well the passage matches the words of the query"
-    score = f'<span class="pl-score" title="{title}">{context.score:.2f}</span>'
+    score = _score(context)
     there = f'<button type="button" class="pl-open" data-chunk="{esc(context.chunk_id)}">Open in the document</button>'
     return (
         f'<details class="pl-source" data-source="{number}" {"open" if opened else ""}>'
         f'<summary><span class="pl-number">{number}</span><span class="pl-place">{esc(place(context))}</span>'
         f"{score if scores else ''}</summary>"
         f"{_passage(context)}"
-        f"{there if context.chunk_id else ''}</details>"
+        f"{there if context.chunk_id else ''}{why}</details>"
     )
+
+
+def _score(context: Context) -> str:
+    title, shown = "BM25 score: how well the passage matches the words of the query", f"{context.score:.2f}"
+    if context.lexical_rank is None and context.semantic is not None and context.score == context.semantic:
+        title = "Similarity: how close the passage is to what the query means, at most 1"
+    elif context.lexical_rank is not None or context.semantic_rank is not None:
+        title, shown = (
+            "Fused score: 1 / (60 + rank), added over the ranks by words and by meaning",
+            f"{context.score:.4f}",
+        )
+    return f'<span class="pl-score" title="{title}">{shown}</span>'
 
 
 def _passage(context: Context) -> str:

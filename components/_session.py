@@ -32,6 +32,17 @@ def person(services: Services, request: gr.Request | Request) -> str:
     return services.store.members.by_token(token)
 
 
+def owner(services: Services, request: gr.Request | Request) -> str:
+    """Return the id of the person who is asking, where that is an owner: everybody is one as long as there are no roles.
+
+    What decides where the server sends requests and keys, and what models are told, is an owner's choice only.
+
+    Raises:
+        PipelineError: as for :func:`person`.
+    """
+    return person(services, request)
+
+
 class PersonCookie:
     """ASGI middleware that gives every new browser a random cookie with the page."""
 

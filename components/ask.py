@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from components import _html, documents, runs
+from components import _html, documents, proposals, runs
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
+from components.retrieval_html import why_html
 from pipeline.errors import PipelineError
 from pipeline.generation import Asked
+from pipeline.records import Completion
+from pipeline.run_watch import dollars
 from pipeline.services import Services
 
 
@@ -28,6 +31,7 @@ class AskTab:
     sources: gr.HTML
     documents: documents.DocumentsPanel
     runs: runs.RunsPanel
+    proposals: proposals.ProposalPanel
 
 
 class Shown(NamedTuple):
@@ -49,15 +53,23 @@ class AskHandlers:
 
     def ask(self, query: str, model_id: str | None, request: gr.Request) -> Iterator[Shown]:
         """Answer a query; the text grows while the model writes."""
-        asked = None
+        asked, sources = None, ""
         try:
             model_id = model_id or self._services.registry.answering()[0].id
             self._services.comparisons.refuse_withheld_query(query, model_id, person(self._services, request))
             for asked in self._services.generation.ask(query, model_id):
-                yield Shown(answer(asked), _html.sources(asked.retrieval.contexts))
+                # The answer grows, its sources do not.
+                sources = sources or self._sources(asked)
+                yield Shown(answer(asked), sources)
         except PipelineError as error:
             # Where the answer would stand, beside what there is of it: a message on top of the page would go by.
-            yield Shown(failed(asked, str(error)), _html.sources(asked.retrieval.contexts) if asked else "")
+            yield Shown(failed(asked, str(error)), sources)
+
+    def _sources(self, asked: Asked) -> str:
+        """Return the sources of an answer, each with why it was found."""
+        contexts, query = asked.retrieval.contexts, asked.query.text
+        why = [why_html(one, n, self._services.retrieval.matches(query, one)) for n, one in enumerate(contexts, 1)]
+        return _html.sources(contexts, why=why)
 
 
 def build() -> AskTab:
@@ -87,7 +99,8 @@ def build() -> AskTab:
                 )
         document_panel = documents.build()
         run_panel = runs.build()
-    return AskTab(root, query, model, answer_html, sources, document_panel, run_panel)
+        proposal_panel = proposals.build()
+    return AskTab(root, query, model, answer_html, sources, document_panel, run_panel, proposal_panel)
 
 
 def wire(tab: AskTab, handlers: AskHandlers) -> None:
@@ -115,15 +128,34 @@ def failed(asked: Asked | None, error: str) -> str:
 def answer(asked: Asked) -> str:
     """Return an answer as HTML: while it waits, while it grows, and at the end with its facts."""
     if asked.completion is None and not asked.text:
-        return _html.note(f"{asked.model_name} is answering …")
+        return _waiting(asked)
     cited = len(asked.retrieval.contexts)
     body = _html.answer(asked.text, cited)
     if asked.completion is None:
         return body
-    facts = [_html.esc(asked.model_name), f"{asked.completion.seconds:.1f} s"]
-    if asked.completion.completion_tokens is not None:
-        facts.append(f"{asked.completion.completion_tokens:,} tokens")
+    facts = [_html.esc(asked.model_name), *_facts(asked.completion)]
     if asked.completion.refused and cited:
         facts.append("the nearest passages are listed under Sources")
     kind = ' class="pl-refused"' if asked.completion.refused else ""
     return f'<div{kind}>{body}<p class="pl-note">{" · ".join(facts)}</p></div>'
+
+
+def _waiting(asked: Asked) -> str:
+    if asked.wait:
+        return _html.note(f"{asked.model_name}: {asked.wait.in_words()}", "warn")
+    return _html.note(f"{asked.model_name} is answering …{f' {asked.seconds:.0f} s' if asked.seconds >= 1 else ''}")
+
+
+def _facts(completion: Completion) -> list[str]:
+    """Return what an answer took: time, tokens and money, as far as they are known."""
+    facts = [f"{completion.seconds:.1f} s"]
+    if completion.first_text_seconds is not None:
+        facts.append(f"first text after {completion.first_text_seconds:.2f} s")
+    if completion.completion_tokens is not None:
+        read = "" if completion.prompt_tokens is None else f"{completion.prompt_tokens:,} + "
+        facts.append(f"{read}{completion.completion_tokens:,} tokens")
+    if completion.cost is not None:
+        facts.append(dollars(completion.cost))
+    if (completion.attempts or 1) > 1:
+        facts.append(f"{completion.attempts} attempts")
+    return facts

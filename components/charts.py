@@ -97,14 +97,22 @@ def outcomes(counts: OutcomeCounts, colour_of: Mapping[str, str]) -> go.Figure:
     return _neutral(figure)
 
 
-def loss(losses: Sequence[float], model: str, colour: str) -> go.Figure:
-    """Return the training loss per step."""
-    figure = go.Figure(go.Scatter(x=list(range(len(losses))), y=list(losses), mode="lines", line={"color": colour}))
+def losses(curves: Mapping[str, Sequence[tuple[int, float]]], model: str, colour: str) -> go.Figure:
+    """Return the loss over the steps: the curve of the training first, those of held-back rows dashed and in grey."""
+    figure = go.Figure()
+    for place, (label, points) in enumerate(curves.items()):
+        line = {"color": colour} if not place else {"color": TIE, "dash": "dash"}
+        mode = "lines" if len(points) > 2 else "lines+markers"
+        steps, values = [step for step, _ in points], [value for _, value in points]
+        figure.add_scatter(x=steps, y=values, mode=mode, name=_plain(label), line=line)
+    longest = max(len(points) for points in curves.values())
     figure.update_layout(
-        title={"text": f"Training loss of {_plain(model)}", "font": {"size": 15}},
+        title={"text": f"Loss of {_plain(model)}", "font": {"size": 15}},
         height=240,
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
-        xaxis={"title": "step", "fixedrange": True, "tickformat": "d", "nticks": min(len(losses), 12)},
+        showlegend=len(curves) > 1,
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        xaxis={"title": "step", "fixedrange": True, "tickformat": "d", "nticks": min(longest, 12)},
         yaxis={"title": "loss", "fixedrange": True, "rangemode": "tozero"},
     )
     return _neutral(figure)

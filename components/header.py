@@ -40,6 +40,17 @@ class Key:
 KEYS = (
     ("Everywhere", (Key("?", "show these keys", "every.help", fixed=True), Key("Esc", "close a document"))),
     (
+        "Ask, reviewing proposed queries",
+        (
+            Key("a", "accept", "ask.accept", "proposals-accept"),
+            Key("x", "reject", "ask.reject", "proposals-reject"),
+            Key("n", "leave for later", "ask.later", "proposals-later"),
+            Key("e", "change the query", "ask.edit"),
+            Key("Ctrl Enter", "accept, while you change it", "ask.submit", fixed=True),
+            Key("z", "undo the last decision", "ask.undo", "proposals-undo"),
+        ),
+    ),
+    (
         "Edit",
         (
             Key("Ctrl Enter", "submit, also while you type", "edit.submit", fixed=True),

@@ -18,6 +18,7 @@ from components import (
     results_share,
     results_slices,
     vote_import,
+    vote_list,
 )
 from components._choices import build_dropdown, dropdown, remember
 from components._errors import shows_errors
@@ -39,6 +40,10 @@ const each = setInterval(() => {
   const screen = document.querySelector('#results-screen');
   if (document.visibilityState === 'visible' && screen && screen.offsetParent) trigger('tick');
 }, 3000);
+"""
+# A vote that the address leads to chooses its comparison; else what was chosen before.
+_VOTE_FIRST_JS = """
+(chosen) => { const vote = window.pairloopPlaces.peek('vote'); return vote ? `vote/${vote}` : (BEFORE)(chosen); }
 """
 _WATCH_JS = "window.pairloopResults.watch(element);"
 # What takes long is computed again for live screens after ten times as long at the earliest.
@@ -70,6 +75,7 @@ class ResultsTab:
     judge: judge.JudgePanel
     models: leaderboard.LeaderboardPanel
     bring: vote_import.VoteImport
+    votes: vote_list.VoteListPanel
 
 
 class Screen(NamedTuple):
@@ -129,10 +135,14 @@ class ResultsHandlers:
         self.share = results_share.ShareHandlers(services)
         self.judge = judge.JudgeHandlers(services)
         self.bring = vote_import.VoteImportHandlers(services)
+        self.votes = vote_list.VoteListHandlers(services)
 
     def load_comparisons(self, chosen: str | None, request: gr.Request) -> gr.Dropdown:
-        """Return the comparisons; one names its models only to a person who has opened its results."""
-        me = person(self._services, request)
+        """Return the comparisons; one names its models only to a person who has opened its results.
+
+        ``vote/`` and a vote's id choose the one that the vote was given in, as an address does that names a vote.
+        """
+        me, chosen = person(self._services, request), self.votes.set_of(chosen)
         choices = [(self._desk.name(item, me), item.id) for item in self._desk.sets() if item.state == "open"]
         return dropdown(choices, chosen)
 
@@ -178,6 +188,17 @@ class ResultsHandlers:
             new_link="",
             links=self.share.links_of(set_id, me),
         )
+
+    def follow_vote(self, chosen: str | None, event: gr.EventData, request: gr.Request) -> gr.Dropdown:
+        """Choose the comparison of the vote that a link leads to; without a vote, stay."""
+        vote_id = str(event._data.get("place", ""))
+        return self.load_comparisons(f"{vote_list.OF_VOTE}{vote_id}" if vote_id else chosen, request)
+
+    def show_followed(self, set_id: str | None, pair: str | None, seen: Seen | None, request: gr.Request) -> Screen:
+        """Show the results of the comparison that a link led to, where they are not on the screen."""
+        if seen is not None and seen.set_id == set_id:
+            return Screen(*[gr.skip()] * len(Screen._fields))
+        return self.show_results(set_id, request)
 
     def show_slices(self, set_id: str | None, pair: str | None, key: str | None, request: gr.Request) -> str:
         """Return the results in parts, or nothing where all votes are looked at together."""
@@ -296,13 +317,14 @@ def build() -> ResultsTab:
             slices = _block("results-slices")
             live = gr.HTML(_html.note(LIVE), js_on_load=_LIVE_JS, elem_id="results-live")
             share = results_share.build()
+        votes = vote_list.build()
         judge_panel = judge.build()
         models = leaderboard.build()
         bring = vote_import.build()
         seen = gr.State(None)
     return ResultsTab(
         root, chosen_set, pair, gate, gate_text, reveal, content, *shown, slice_by, slices, live, seen, share, judge_panel,
-        models, bring,
+        models, bring, votes,
     )  # fmt: skip
 
 
@@ -314,7 +336,7 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
         tab.share.new, tab.share.links,
     ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    before = remember(tab.chosen, "results")
+    before = _VOTE_FIRST_JS.replace("BEFORE", remember(tab.chosen, "results"))
     opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, js=before, **quiet)
     opened.success(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
     tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
@@ -330,8 +352,11 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
     shown = tab.bring.show.click(shows_errors(handlers.load_comparisons), tab.bring.brought, tab.chosen, **quiet)
     shown = shown.success(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
     shown.success(None, None, None, js="() => document.querySelector('#results-screen').scrollIntoView()", **quiet)
+    followed = tab.votes.door.expand(shows_errors(handlers.follow_vote), tab.chosen, tab.chosen, **quiet)
+    followed.success(shows_errors(handlers.show_followed), [tab.chosen, tab.pair, tab.seen], screen, **quiet)
     again = [opened.success, tab.chosen.input, revealed.success, shown.success]
     judge.wire(tab.judge, handlers.judge, tab.chosen, again)
+    vote_list.wire(tab.votes, handlers.votes, tab.chosen, [*again, followed.success])
     vote_import.wire(tab.bring, handlers.bring)
     leaderboard.wire(tab.models, handlers.models, [tab.root.select, revealed.success, tab.bring.brought.change])
     results_share.wire(tab.share, handlers.share, tab.chosen, tab.pair)

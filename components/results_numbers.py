@@ -111,7 +111,8 @@ def prepared(summary: Mapping[str, int], settings: ComparisonSettings | None = N
         f"{barred} barred because {'it is' if barred == 1 else 'they are'} reviewed on Edit" if barred else "",
     ]
     said = "; ".join(filter(None, parts))
-    return (_html.note(f"{said}.") if said else "") + _included(summary, settings) + _masked(summary.get("named", 0))
+    marks = _included(summary, settings) + _overridden(summary.get("overridden", 0)) + _masked(summary.get("named", 0))
+    return (_html.note(f"{said}.") if said else "") + marks
 
 
 def _included(summary: Mapping[str, int], settings: ComparisonSettings | None) -> str:
@@ -126,6 +127,16 @@ def _included(summary: Mapping[str, int], settings: ComparisonSettings | None) -
     if settings is not None and settings.include_trained:
         return _html.note("Queries that were trained on or read on Edit would have been included here; there are none.")
     return ""
+
+
+def _overridden(rows: int) -> str:
+    if not rows:
+        return ""
+    which = "1 row" if rows == 1 else f"{rows} rows"
+    return _html.note(
+        f"An owner let {which} of test queries into the training of a model here; the reason stands with its job on Tune.",
+        "warn",
+    )
 
 
 def _masked(named: int) -> str:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
-from components import _download, _html
+from components import _download, _html, run_html
 from components import edit as edit_screen
 from components._choices import build_dropdown, dropdown
 from components._errors import shows_errors
 from components._session import person
-from pipeline.errors import QueryFileError, RecordError
+from components.run_html import SHOWN_ROWS, progress, table
+from pipeline.errors import ModelError, QueryFileError, RecordError
+from pipeline.prices import price
 from pipeline.prompts import TEMPLATES
 from pipeline.records import JobState, Run, Split
 from pipeline.run_files import ShownRow, run_csv, shown_rows
+from pipeline.run_watch import RunStatus
 from pipeline.services import Services
 
-SHOWN_ROWS = 200
 # So many of the newest runs are looked through for one to show.
 LOOKED_AT = 1000
 
@@ -34,9 +35,12 @@ class RunsPanel:
     model: gr.Dropdown
     run: gr.Button
     cancel: gr.Button
+    resume: gr.Button
+    limit: gr.Textbox
     run_id: gr.State
     timer: gr.Timer
     progress: gr.HTML
+    failures: gr.HTML
     rows: gr.HTML
     download: _download.Download
     typed: gr.Textbox
@@ -54,6 +58,7 @@ class Choices(NamedTuple):
 
     query_list: gr.Dropdown
     model: gr.Dropdown
+    limit: gr.Textbox
 
 
 class State(NamedTuple):
@@ -61,9 +66,11 @@ class State(NamedTuple):
 
     run_id: str | None
     progress: str
+    failures: str
     rows: str
     timer: gr.Timer
     cancel: gr.Button
+    resume: gr.Button
     run: gr.Button
     download: gr.Button
 
@@ -93,9 +100,12 @@ class RunsHandlers:
         self._edit = edit_screen.EditHandlers(services)
 
     def load_choices(self, list_id: str | None, model_id: str | None) -> Choices:
-        """Return the lists and models to choose from; choices that still exist are kept."""
-        models = [(model.name, model.id) for model in self._services.registry.answering()]
-        return Choices(self._lists(list_id), dropdown(models, model_id))
+        """Return the lists and models to choose from; choices that still exist are kept. A limit needs a model with a price."""
+        models = self._services.registry.answering()
+        # Without a price nothing can be limited, and nobody needs to read about it.
+        priced = any(price(model.config, 1, 1) is not None for model in models)
+        named = [(model.name, model.id) for model in models]
+        return Choices(self._lists(list_id), dropdown(named, model_id), gr.Textbox(visible=priced))
 
     def add_list(self, typed: str, path: str | None, name: str, hold_out: bool) -> AddedList:
         """Take in a list from the text or from the file; only one of the two may be given."""
@@ -111,17 +121,33 @@ class RunsHandlers:
             text += f" {added.duplicates} that stood there twice were left out."
         return AddedList(_html.note(text, "good"), self._lists(added.id))
 
-    def start_run(self, list_id: str | None, model_id: str | None, request: gr.Request) -> State:
-        """Begin a run."""
+    def start_run(self, list_id: str | None, model_id: str | None, limit: str, request: gr.Request) -> State:
+        """Begin a run; it stops before it would spend more than ``limit`` dollars, where one is given."""
         if not list_id or not model_id:
             raise QueryFileError("Choose a list of queries and a model first.")
-        return self.show_run(self._services.generation.start_run(model_id, list_id), request)
+        run_id = self._services.generation.start_run(model_id, list_id, limit=_dollars(limit))
+        return self.show_run(run_id, request)
 
     def cancel_run(self, run_id: str | None, request: gr.Request) -> State:
         """Stop a run; what is answered stays."""
         if run_id:
             self._services.generation.cancel(run_id)
             self._wait_for_end(run_id)
+        return self.show_run(run_id, request)
+
+    def resume_run(self, run_id: str | None, limit: str, request: gr.Request) -> State:
+        """Go on with a run that was stopped: ask for what has no answer yet."""
+        if run_id and not self._services.generation.resume(run_id, _dollars(limit)):
+            gr.Info("Nothing is left to ask.")
+        return self.show_run(run_id, request)
+
+    def retry(self, run_id: str | None, limit: str, request: gr.Request, event: gr.EventData) -> State:
+        """Ask again for the queries of a run that failed for one cause."""
+        if run_id:
+            groups = self._services.generation.failures(self._services.store.runs.get(run_id))
+            chosen = {group.cause: group for group in groups}.get(getattr(event, "cause", None))
+            if chosen is not None:
+                self._services.generation.resume(run_id, _dollars(limit), chosen.query_ids)
         return self.show_run(run_id, request)
 
     def show_run(self, run_id: str | None, request: gr.Request) -> State:
@@ -132,13 +158,24 @@ class RunsHandlers:
         run = self._services.store.runs.get(run_id) if run_id else self._newest_run()
         if run is None:
             nothing = _html.note("No run yet: a run answers every query of a list with one model.")
-            buttons = gr.Button(visible=False), gr.Button(interactive=True), gr.Button(visible=False)
-            return State(None, nothing, "", gr.Timer(active=False), *buttons)
+            hidden = gr.Button(visible=False)
+            return State(
+                None, nothing, "", "", gr.Timer(active=False), hidden, hidden, gr.Button(interactive=True), hidden
+            )
         running = run.state is JobState.RUNNING
-        name = self._services.store.models.get(run.model_id).name
-        shown = progress(run, name, self._services.store.queries.set_name(run.query_set_id))
-        buttons = gr.Button(visible=running), gr.Button(interactive=not running), gr.Button(visible=True)
-        return State(run.id, shown, table(self._rows(run, request)), gr.Timer(active=running), *buttons)
+        status = self._services.generation.status(run.id)
+        open_end = not running and run.done + run.failed < run.total
+        return State(
+            run_id=run.id,
+            progress=self._progress(run, status, request),
+            failures=run_html.failures(self._services.generation.failures(run), running) if run.failed else "",
+            rows=table(self._rows(run, request, SHOWN_ROWS), run.total, status),
+            timer=gr.Timer(active=running),
+            cancel=gr.Button(visible=running),
+            resume=gr.Button(visible=open_end),
+            run=gr.Button(interactive=not running),
+            download=gr.Button(visible=True),
+        )
 
     def download_run(self, run_id: str | None, request: gr.Request) -> str:
         """Return the path of a CSV file with a row per query of the run."""
@@ -160,11 +197,21 @@ class RunsHandlers:
         lists = self._services.query_lists.all()
         return dropdown([(f"{item.name} ({item.size})", item.id) for item in lists], chosen)
 
-    def _rows(self, run: Run, request: gr.Request) -> list[ShownRow]:
+    def _rows(self, run: Run, request: gr.Request, first: int | None = None) -> list[ShownRow]:
         """Return the rows of a run as this person may see them."""
-        rows = self._services.generation.rows(run)
+        rows = self._services.generation.rows(run, first)
         queries, me = [row.query for row in rows], person(self._services, request)
         return shown_rows(rows, self._services.comparisons.withheld(queries, run.model_id, me))
+
+    def _progress(self, run: Run, status: RunStatus | None, request: gr.Request) -> str:
+        services = self._services
+        name = services.store.models.get(run.model_id).name
+        queries = services.store.queries.in_set(run.query_set_id, run.split)
+        # Sums over all but one answer and over all of them would tell what the one took.
+        withheld = services.comparisons.withheld(queries, run.model_id, person(services, request))
+        figures = services.generation.figures(run, withheld)
+        far = progress(run, name, services.store.queries.set_name(run.query_set_id), status)
+        return far + run_html.summary(figures, len(withheld))
 
     def _newest_run(self) -> Run | None:
         # A comparison answers its test queries in runs of its own, which nobody began on this screen.
@@ -185,8 +232,13 @@ def build() -> RunsPanel:
         with gr.Row(equal_height=False):
             query_list = build_dropdown("Query list", "runs-list", scale=3)
             model = build_dropdown("Model", "runs-model", scale=3)
+            limit = gr.Textbox(
+                label="Spend at most ($)", placeholder="no limit", max_lines=1, visible=False, elem_id="runs-limit",
+                scale=1, min_width=180,
+            )  # fmt: skip
             run = gr.Button("Run", variant="primary", elem_id="runs-start", scale=1, min_width=120)
             cancel = gr.Button("Cancel", visible=False, elem_id="runs-cancel", scale=1, min_width=120)
+            resume = gr.Button("Resume", visible=False, elem_id="runs-resume", scale=1, min_width=120)
         with gr.Accordion("New list", open=False, elem_id="runs-new"):
             with gr.Row():
                 typed = gr.Textbox(label="Queries, one a line", lines=5, max_lines=12, elem_id="runs-typed")
@@ -206,6 +258,7 @@ def build() -> RunsPanel:
         run_id = gr.State(None)
         timer = gr.Timer(1.0, active=False)
         progress_html = gr.HTML("", elem_id="runs-progress")
+        failed = gr.HTML("", js_on_load=run_html.RETRY_JS, elem_id="runs-failures")
         with gr.Row(equal_height=False):
             templates = [(template.title, template.name) for template in TEMPLATES.values()]
             template = gr.Dropdown(
@@ -220,21 +273,26 @@ def build() -> RunsPanel:
         rows = gr.HTML("", elem_id="runs-rows")
         download = _download.build("Download the run (CSV)", "runs-download", visible=False)
     return RunsPanel(
-        query_list, model, run, cancel, run_id, timer, progress_html, rows, download, typed, file, name, hold_out, add, report,
-        template, send,
+        query_list, model, run, cancel, resume, limit, run_id, timer, progress_html, failed, rows, download, typed, file, name,
+        hold_out, add, report, template, send,
     )  # fmt: skip
 
 
 def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, edit_tab: edit_screen.EditTab) -> None:
     """Attach the listeners. ``edit_tab`` is where a dataset that is made of a run is opened."""
-    state = [panel.run_id, panel.progress, panel.rows, panel.timer, panel.cancel, panel.run, panel.download.button]
+    shown = [panel.run_id, panel.progress, panel.failures, panel.rows, panel.timer]
+    state = [*shown, panel.cancel, panel.resume, panel.run, panel.download.button]
     chosen = [panel.query_list, panel.model]
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
+    root.select(shows_errors(handlers.load_choices), chosen, [*chosen, panel.limit], **quiet)
     root.select(shows_errors(handlers.show_run), panel.run_id, state, **quiet)
     panel.timer.tick(shows_errors(handlers.show_run), panel.run_id, state, concurrency_limit=4, **quiet)
-    panel.run.click(shows_errors(handlers.start_run), chosen, state, api_visibility="private")
+    begin = [*chosen, panel.limit]
+    again = [panel.run_id, panel.limit]
+    panel.run.click(shows_errors(handlers.start_run), begin, state, api_visibility="private")
     panel.cancel.click(shows_errors(handlers.cancel_run), panel.run_id, state, api_visibility="private")
+    panel.resume.click(shows_errors(handlers.resume_run), again, state, api_visibility="private")
+    panel.failures.submit(shows_errors(handlers.retry), again, state, api_visibility="private")
     _download.wire(panel.download, handlers.download_run, [panel.run_id])
     panel.add.click(
         shows_errors(handlers.add_list),
@@ -248,47 +306,14 @@ def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, 
     )
 
 
-def progress(run: Run, model: str, query_list: str) -> str:
-    """Return how far a run is, in a bar and in words."""
-    done = run.done + run.failed
-    words = [f"{model} on {query_list}: {done} of {run.total}"]
-    if run.failed:
-        words.append(f"{run.failed} failed")
-    # Answers that were there before took no time.
-    worked = done - run.reused
-    if run.state is JobState.RUNNING and worked:
-        left = (time.time() - run.created_at) / worked * (run.total - done)
-        words.append(f"about {max(1, round(left))} s left")
-    elif run.state is not JobState.RUNNING:
-        words.append(_ENDS[run.state])
-    error = _html.note(run.error, "bad") if run.error else ""
-    return _html.bar(done, run.total, " · ".join(words)) + error
+def _dollars(typed: str | None) -> float | None:
+    """Return the amount that somebody typed, or None for nothing.
 
-
-_ENDS = {
-    JobState.DONE: "done",
-    JobState.CANCELLED: "cancelled; run it again to answer the rest",
-    JobState.INTERRUPTED: "interrupted when the app stopped; run it again to answer the rest",
-    JobState.FAILED: "failed",
-}
-
-
-def table(rows: Sequence[ShownRow]) -> str:
-    """Return the first rows of a run; where there are more, where all of them are."""
-    body = "".join(_row(row) for row in rows[:SHOWN_ROWS])
-    more = f"The first {SHOWN_ROWS} of {len(rows):,} queries. Download the run for all of them."
-    return (
-        "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th class='pl-num'>#</th><th>Query</th>"
-        "<th>Answer</th><th>Split</th><th class='pl-num'>Sources</th><th>State</th><th class='pl-num'>Seconds</th></tr></thead>"
-        f"<tbody>{body}</tbody></table></div>{_html.note(more) if len(rows) > SHOWN_ROWS else ''}"
-    )
-
-
-def _row(row: ShownRow) -> str:
-    text = _html.esc(row.answer)
-    return (
-        f"<tr><td class='pl-num'>{row.number}</td><td class='pl-wide'>{_html.esc(row.query)}</td>"
-        f"<td class='pl-wide'><span class='pl-clip' title='{text}'>{text}</span></td>"
-        f"<td>{row.split}</td><td class='pl-num'>{'' if row.sources is None else row.sources}</td><td>{row.state}</td>"
-        f"<td class='pl-num'>{f'{row.seconds:.2f}' if row.seconds else ''}</td></tr>"
-    )
+    Raises:
+        ModelError: it is no amount.
+    """
+    text = (typed or "").strip().removeprefix("$").strip().replace(",", ".")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ModelError("A spending limit is an amount of US dollars, as 2.50. Leave it empty for none.") from None

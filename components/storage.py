@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -218,10 +218,10 @@ def build() -> StorageTab:
     )
 
 
-def wire(tab: StorageTab, handlers: StorageHandlers, root: gr.Tab) -> None:
-    """Attach the listeners."""
+def wire(tab: StorageTab, handlers: StorageHandlers, opened: list[Callable]) -> None:
+    """Attach the listeners; ``opened`` are the events that show the section."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    for event in (root.select, tab.state.refresh):
+    for event in (*opened, tab.state.refresh):
         event(shows_errors(handlers.show_storage), None, [tab.state, tab.sync, tab.synced, tab.places], **quiet)
     tab.sync.click(shows_errors(handlers.sync_now), None, [tab.state, tab.sync, tab.synced], **quiet)
     asked = [tab.download.file, tab.made, tab.confirm, tab.confirm_text, tab.confirmed]

@@ -101,8 +101,13 @@ def css_paths() -> list[Path]:
         ASSETS / "edit.css",
         ASSETS / "records.css",
         ASSETS / "review.css",
+        ASSETS / "tune.css",
+        ASSETS / "runs.css",
         ASSETS / "charts.css",
         ASSETS / "results.css",
+        ASSETS / "retrieval.css",
+        ASSETS / "lineage.css",
+        ASSETS / "settings.css",
     ]
 
 
@@ -113,6 +118,7 @@ def head() -> str:
         "keys.js",
         "pairloop.js",
         "results.js",
+        "lineage.js",
         "vote.js",
         "edit_notices.js",
         "edit_search.js",

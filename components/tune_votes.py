@@ -1,4 +1,4 @@
-"""The part of Tune that takes votes: corrections to train on, and files of preferences."""
+"""The part of Tune that takes votes: corrections and preferences to train on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from components import _download, _html
+from components import _html
 from components._errors import shows_errors
 from components._session import person
 from pipeline.ranking.verdict import plural
@@ -18,6 +18,8 @@ _NOTE = (
     "only best one. Here are the comparisons whose results you have opened. Their queries are then left out when the tuned "
     "model is compared: it may know the answers by heart."
 )
+# What is chosen where only votes are trained on.
+NO_DATASET = "No dataset: votes only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,10 @@ class TuneVotes:
 
     root: gr.Accordion
     chosen: gr.Dropdown
-    corrections: _download.Download
-    preferences: _download.Download
-    unpaired: _download.Download
 
 
 class TuneVotesHandlers:
-    """Comparisons to train on, and their files."""
+    """Comparisons to train on."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -46,21 +45,6 @@ class TuneVotesHandlers:
         kept = [set_id for set_id in chosen or () if set_id in ids]
         return gr.Accordion(visible=bool(found)), gr.Dropdown(choices=choices, value=kept, multiselect=True)
 
-    def download_corrections(self, chosen: Sequence[str] | None, request: gr.Request) -> str:
-        """Return the path of the corrections as chats, with their lineage."""
-        text = self._desk.corrections_jsonl(chosen or (), person(self._services, request))
-        return _download.write("pairloop-corrections.jsonl", text)
-
-    def download_preferences(self, chosen: Sequence[str] | None, request: gr.Request) -> str:
-        """Return the path of the preference pairs."""
-        text = self._desk.preferences_jsonl(chosen or (), person(self._services, request))
-        return _download.write("pairloop-preferences.jsonl", text)
-
-    def download_unpaired(self, chosen: Sequence[str] | None, request: gr.Request) -> str:
-        """Return the path of the answers that are wanted or not."""
-        text = self._desk.unpaired_jsonl(chosen or (), person(self._services, request))
-        return _download.write("pairloop-unpaired.jsonl", text)
-
 
 def build() -> TuneVotes:
     """Lay out the part; it is shown once there is something in it."""
@@ -69,17 +53,13 @@ def build() -> TuneVotes:
         chosen = gr.Dropdown(
             [],
             multiselect=True,
-            label="Also train on the corrections of",
+            label="Also train on the votes of",
             elem_id="tune-votes-chosen",
             filterable=False,
         )
         # As in _choices.build_dropdown: after a restart Gradio knows no choices; the desk checks what is chosen.
         chosen.preprocess = lambda value: value
-        with gr.Row():
-            corrections = _download.build("Corrections (JSONL)", "tune-corrections")
-            preferences = _download.build("Preference pairs (JSONL)", "tune-preferences")
-            unpaired = _download.build("Wanted and unwanted (JSONL)", "tune-unpaired")
-    return TuneVotes(root, chosen, corrections, preferences, unpaired)
+    return TuneVotes(root, chosen)
 
 
 def wire(part: TuneVotes, handlers: TuneVotesHandlers, opened: Sequence[Callable]) -> None:
@@ -87,9 +67,6 @@ def wire(part: TuneVotes, handlers: TuneVotesHandlers, opened: Sequence[Callable
     for event in opened:
         outputs = [part.root, part.chosen]
         event(shows_errors(handlers.load), part.chosen, outputs, api_visibility="private", show_progress="hidden")
-    _download.wire(part.corrections, handlers.download_corrections, [part.chosen])
-    _download.wire(part.preferences, handlers.download_preferences, [part.chosen])
-    _download.wire(part.unpaired, handlers.download_unpaired, [part.chosen])
 
 
 def _label(name: str, votes: int, corrections: int) -> str:

@@ -1,10 +1,10 @@
-"""Answering many items at once: bounded, cancellable, each result handed over as soon as it is there."""
+"""Answering many items at once: bounded, cancellable, results handed over as soon as they are there."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ _CANCEL_POLL_SECONDS = 0.1
 async def run_batch(
     items: Iterable[Item],
     answer_one: Callable[[Item], Awaitable[Answer]],
-    on_result: Callable[[Item, Answer | ModelError], None],
+    on_results: Callable[[Sequence[tuple[Item, Answer | ModelError]]], None],
     concurrency: int,
     cancelled: threading.Event | Callable[[], bool],
 ) -> JobState:
@@ -27,10 +27,10 @@ async def run_batch(
     ``items`` is drawn from as places become free. A :class:`ModelError` of an item is its result, and the others go on;
     any other exception of ``answer_one`` ends the batch and is raised.
 
-    ``on_result`` is called once per item in the order of completion, in one thread of its own: it may wait for the
-    database without holding up the loop, and needs no lock. A place takes its next item only when its result is handed
-    over, so a slow ``on_result`` slows the batch down instead of piling up results. If it raises, the batch ends and
-    raises that.
+    ``on_results`` is given each item once with its result, in the order of completion, in one thread of its own: it may
+    wait for the database without holding up the loop, and needs no lock. What comes in while it works is given to it
+    together, so that one commit serves many. A place takes its next item only when its result is handed over, so a slow
+    ``on_results`` slows the batch down instead of piling up results. If it raises, the batch ends and raises that.
 
     ``cancelled`` (an event, or a function that is quick) is looked at ten times a second. Then requests in flight are
     cancelled, and what was answered already is still handed over before this returns.
@@ -38,7 +38,7 @@ async def run_batch(
     if concurrency < 1:
         raise ValueError(f"concurrency is {concurrency}, it must be at least 1")
     supply = iter(items)
-    reports = _Reports(on_result)
+    reports = _Reports(on_results)
 
     async def work() -> None:
         for item in supply:
@@ -74,23 +74,51 @@ async def _wait_until(condition: Callable[[], bool]) -> None:
 
 
 class _Reports(Generic[Item]):
-    """Calls ``on_result`` in one thread, also for what was added by a task that was cancelled since."""
+    """Calls ``on_results`` in one thread, also with what was added by a task that was cancelled since.
 
-    def __init__(self, on_result: Callable[[Item, Answer | ModelError], None]) -> None:
-        self._on_result = on_result
+    It works with plain futures and no tasks of its own: those would be cancelled with all others when the app ends, and
+    answers that are paid for be lost.
+    """
+
+    def __init__(self, on_results: Callable[[Sequence[tuple[Item, Answer | ModelError]]], None]) -> None:
+        self._on_results = on_results
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch-results")
-        self._open: set[asyncio.Future[None]] = set()
+        self._waiting: list[tuple[Item, Answer | ModelError]] = []
+        self._added: list[asyncio.Future[None]] = []
+        self._working: asyncio.Future[None] | None = None
+        self._error: BaseException | None = None
 
     async def add(self, item: Item, result: Answer | ModelError) -> None:
-        report = asyncio.get_running_loop().run_in_executor(self._thread, self._on_result, item, result)
-        self._open.add(report)
-        await asyncio.shield(report)
-        self._open.discard(report)
+        """Hand over a result, and return when that is done."""
+        added = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, result))
+        self._added.append(added)
+        if self._working is None:
+            self._hand_over()
+        await added
+
+    def _hand_over(self) -> None:
+        some, self._waiting = self._waiting, []
+        added, self._added = self._added, []
+        self._working = asyncio.get_running_loop().run_in_executor(self._thread, self._on_results, some)
+        self._working.add_done_callback(lambda working: self._handed_over(working, added))
+
+    def _handed_over(self, working: asyncio.Future[None], added: Sequence[asyncio.Future[None]]) -> None:
+        self._working = None
+        error = working.exception()
+        self._error = self._error or error
+        for future in added:
+            if not future.done():
+                future.set_result(None) if error is None else future.set_exception(error)
+        if self._waiting:
+            self._hand_over()
 
     async def close(self) -> None:
         """Wait for the reports whose task is gone, and raise the first error among them."""
-        errors = await asyncio.gather(*self._open, return_exceptions=True)
+        while self._working is not None:
+            await asyncio.wait((self._working,))
+            # Its callback may come after this.
+            await asyncio.sleep(0)
         self._thread.shutdown(wait=False)
-        for error in errors:
-            if error is not None:
-                raise error
+        if self._error is not None:
+            raise self._error

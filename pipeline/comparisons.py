@@ -248,7 +248,9 @@ class ComparisonDesk:
         waiting = [item for item in self.sets() if item.state in ("preparing", "open")]
         waiting = [item for item in waiting if not self.is_revealed(item.id, member_id)]
         texts = set().union(*(self._texts_of(item, member_id) for item in waiting))
-        return frozenset(query_id for query_id, text in queries.items() if normal(text) in texts) if texts else frozenset()
+        return (
+            frozenset(query_id for query_id, text in queries.items() if normal(text) in texts) if texts else frozenset()
+        )
 
     def refuse_withheld_query(self, text: str, model_id: str, member_id: str) -> None:
         """Refuse to let a model answer a query in the open whose answer :meth:`withheld` would withhold.

@@ -31,7 +31,11 @@ LINEAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A better answer: what was asked, the contexts that were shown, and the row that is trained on."""
+    """What a vote gives to learn: what was asked, the contexts that were shown, and the row that is trained on.
+
+    The answer is a better one that somebody wrote, or in a pair the preferred one, over the one that was ``rejected``.
+    ``model`` is whose answer was rejected.
+    """
 
     vote_id: str
     query_id: str
@@ -40,6 +44,10 @@ class Correction:
     answer: str
     messages: Sequence[dict[str, str]]
     is_test: bool
+    annotator: str = ""
+    rejected: str | None = None
+    model: str = ""
+    source: str = "correction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class CorrectionDesk:
 
     def __init__(self, store: Store, comparisons: ComparisonDesk) -> None:
         self._store = store
+        self._find = store.templates.find
         self._comparisons = comparisons
 
     def sets(self, member_id: str) -> list[TrainableSet]:
@@ -79,21 +88,39 @@ class CorrectionDesk:
         """
         votes = self._votes(set_ids, member_id)
         by_vote = {vote["vote_id"]: vote for vote in votes if vote["number"] == 0}
-        return [_correction(by_vote[row["vote_id"]], row["messages"]) for row in vote_training.corrected(votes)]
+        return [
+            _correction(by_vote[row["vote_id"]], row["messages"]) for row in vote_training.corrected(votes, self._find)
+        ]
+
+    def pairs(self, set_ids: Sequence[str], member_id: str) -> list[Correction]:
+        """Return the preference pairs of comparisons, oldest first: winners over losers, corrections over what they better.
+
+        Raises:
+            TrainingError: this person may not train on one of them.
+        """
+        return [_pair(row) for row in vote_training.preferred(self._votes(set_ids, member_id), self._find)]
+
+    def singles(self, set_ids: Sequence[str], member_id: str) -> list[Row]:
+        """Return single answers with whether they are wanted, as rows with their lineage.
+
+        Raises:
+            TrainingError: this person may not train on one of them.
+        """
+        return vote_training.unpaired(self._votes(set_ids, member_id), self._find)
 
     def corrections_jsonl(self, set_ids: Sequence[str], member_id: str) -> str:
         """Return corrections as chats with their lineage, one JSON object a line."""
-        return self._jsonl(vote_training.corrected(self._votes(set_ids, member_id)), ("messages",))
+        return self._jsonl(vote_training.corrected(self._votes(set_ids, member_id), self._find), ("messages",))
 
     def preferences_jsonl(self, set_ids: Sequence[str], member_id: str) -> str:
         """Return preference pairs with their lineage: winners over losers, corrections over what was not the only best."""
         models = ("chosen_model", "chosen_model_id", "rejected_model", "rejected_model_id")
-        rows = vote_training.preferred(self._votes(set_ids, member_id))
+        rows = vote_training.preferred(self._votes(set_ids, member_id), self._find)
         return self._jsonl(rows, ("prompt", "chosen", "rejected", *models))
 
     def unpaired_jsonl(self, set_ids: Sequence[str], member_id: str) -> str:
         """Return single answers with whether they are wanted, for training without pairs."""
-        rows = vote_training.unpaired(self._votes(set_ids, member_id))
+        rows = vote_training.unpaired(self._votes(set_ids, member_id), self._find)
         return self._jsonl(rows, ("prompt", "completion", "label", "outcome", "model", "model_id"))
 
     def _jsonl(self, rows: Sequence[Row], columns: Sequence[str]) -> str:
@@ -125,4 +152,18 @@ class CorrectionDesk:
 def _correction(vote: Row, messages: Sequence[dict[str, str]]) -> Correction:
     contexts = tuple(vote_training.context_of(context) for context in vote["contexts"])
     told = (vote["vote_id"], vote["query_id"], vote["query"], contexts, vote["correction"], messages)
-    return Correction(*told, is_test=vote["split"] == "test")
+    return Correction(*told, is_test=vote["split"] == "test", annotator=vote["annotator"])
+
+
+def _pair(row: Row) -> Correction:
+    contexts = tuple(vote_training.context_of(context) for context in row["contexts"])
+    answer = row["chosen"][-1]["content"]
+    told = (row["vote_id"], row["query_id"], row["query"], contexts, answer, [*row["prompt"], *row["chosen"]])
+    return Correction(
+        *told,
+        is_test=row["split"] == "test",
+        annotator=row["annotator"],
+        rejected=row["rejected"][-1]["content"],
+        model=row["rejected_model"] or "",
+        source=row["source"],
+    )

@@ -15,7 +15,7 @@ from pipeline.cleaning import clean, normal
 from pipeline.errors import RecordError
 from pipeline.generation import Generation, Row
 from pipeline.naming import free_name
-from pipeline.prompts import CUSTOMER_ASSISTANT
+from pipeline.prompts import ANSWER_REVIEW, CUSTOMER_ASSISTANT, TEMPLATES
 from pipeline.records import Run, Suggestion
 from pipeline.store import Store
 from pipeline.store.datasets import Dataset, NewRecord
@@ -132,7 +132,12 @@ class DatasetDesk:
             RecordError: the run has no answered train query.
             NotFoundError: there is no such prompt template.
         """
-        settings, run = run_settings(template), self._store.runs.get(run_id)
+        run = self._store.runs.get(run_id)
+        told = self._store.models.get(run.model_id).template
+        if template == ANSWER_REVIEW.name and told and told not in TEMPLATES:
+            # The form is the same for every template that people write; rows to train on must have the model's own prompt.
+            template = told
+        settings = run_settings(template, self._store.templates.find)
         name = self._free_name(name.strip() or self._store.queries.set_name(run.query_set_id))
         items = [(row.query.id, row.completion.id) for row in self._reviewable(run)]
         return self.get(self._store.datasets.add_of_run(name, settings, template, run_id, items))

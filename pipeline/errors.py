@@ -16,12 +16,29 @@ class DocumentError(PipelineError):
     """A file could not be turned into a document."""
 
 
+class RetrievalError(PipelineError):
+    """Passages cannot be retrieved as the settings say."""
+
+
 class QueryFileError(PipelineError):
     """A file of queries could not be read."""
 
 
 class ModelError(PipelineError):
-    """A model gave no usable answer."""
+    """A model gave no usable answer.
+
+    ``cause`` is a word of :mod:`pipeline.models.causes`, under which errors of a run are grouped; ``attempts`` is how many
+    requests were made before it was given up.
+    """
+
+    def __init__(self, message: str, cause: str = "other", attempts: int = 1) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.attempts = attempts
+
+
+class TemplateError(PipelineError):
+    """A prompt template cannot be used as it is written."""
 
 
 class RecordError(PipelineError):

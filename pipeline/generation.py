@@ -6,7 +6,8 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -16,23 +17,33 @@ from pipeline.cleaning import clean
 from pipeline.errors import ModelError, PipelineError, QueryFileError
 from pipeline.library import Library
 from pipeline.models import Answerer
+from pipeline.models.causes import Failures, grouped
+from pipeline.models.waits import Wait, heard_by, latest
+from pipeline.prices import price
 from pipeline.prompts import REFUSAL
 from pipeline.query_files import MAX_QUERY_CHARACTERS
 from pipeline.records import Answer, Completion, JobState, Query, Retrieval, Run, Split
-from pipeline.retrieval import Retriever
+from pipeline.retriever import Retriever
+from pipeline.run_figures import RunFigures, figures
+from pipeline.run_watch import LimitReached, RunStatus, RunWatch, Spending
 from pipeline.store import Store
 from pipeline.store.runs import NewRun, answer_of, completion_of
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query typed on Ask with its contexts, and the completion once it is there."""
+    """A query typed on Ask with its contexts, and the completion once it is there.
+
+    Until then ``seconds`` have gone by since the model was asked, and ``wait`` says what holds it up, if anything does.
+    """
 
     query: Query
     retrieval: Retrieval
     model_name: str
     text: str = ""
     completion: Completion | None = None
+    seconds: float = 0.0
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +90,15 @@ class Generation:
         self._answerer_of = answerer_of
         self._background = background
         self._concurrency = concurrency
-        self._cancels: dict[str, threading.Event] = {}
-        # What runs are asking for at this moment, by model and retrieval; touched on the event loop only.
+        self._watches: dict[str, RunWatch] = {}
+        self._resuming = threading.Lock()
+        # Models never change, so what was read of them once holds.
+        self._configs: dict[str, Mapping[str, object]] = {}
+        # What runs are asking for at this moment, and what they were answered while any of them goes on, by model and
+        # retrieval; touched on the event loop only.
         self._asking: dict[tuple[str, str], asyncio.Future[Answer]] = {}
+        self._given: dict[tuple[str, str], Answer] = {}
+        self._under_way = 0
 
     def ask(self, text: str, model_id: str) -> Iterator[Asked]:
         """Answer one query: yields it with its contexts, then with the text as it grows, at last with the completion.
@@ -96,12 +113,13 @@ class Generation:
         retrieval = self._retrieved([query])[0].retrieval
         asked = Asked(query, retrieval, model.name)
         yield asked
-        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        future = self._background.submit(self._answer(model_id, Task(query, retrieval), pieces.put))
-        future.add_done_callback(lambda _: pieces.put(None))
+        begun = time.monotonic()
+        news: queue.SimpleQueue[str | Wait | None] = queue.SimpleQueue()
+        future = self._background.submit(self._answer_aloud(model_id, Task(query, retrieval), news))
+        future.add_done_callback(lambda _: news.put(None))
         try:
-            for piece in iter(pieces.get, None):
-                yield Asked(query, retrieval, asked.model_name, piece)
+            for text, wait in latest(news):
+                yield Asked(query, retrieval, asked.model_name, text, None, time.monotonic() - begun, wait)
         finally:
             # The reader may leave in the middle; a finished future ignores this.
             future.cancel()
@@ -142,17 +160,47 @@ class Generation:
         """Return the name of the retriever together with the state of the documents."""
         return f"{self._retriever.name} documents={self._library.fingerprint()}"
 
-    def start_run(self, model_id: str, query_set_id: str, split: Split | None = None) -> str:
+    def start_run(
+        self, model_id: str, query_set_id: str, split: Split | None = None, limit: float | None = None
+    ) -> str:
         """Begin to answer the queries of a list (or of one split) in the background; return the run's id.
 
+        ``limit`` is what it may spend, in US dollars: it stops before it would spend more, and can be resumed.
+
         Raises:
+            ModelError: a limit is given, and the model has no price.
             NotFoundError: there is no such model.
             QueryFileError: there is nothing to answer.
         """
-        self._store.models.get(model_id)
+        self._check_limit(model_id, limit)
         planned = self.plan_run(model_id, query_set_id, split, self.plan(query_set_id, split))
-        self.background(self.execute(planned))
+        self.background(self.execute(planned, limit))
         return planned.run_id
+
+    def resume(self, run_id: str, limit: float | None = None, only: Collection[str] | None = None) -> bool:
+        """Go on with a run that has ended, over the contexts that it began with: ask for all that has no answer yet.
+
+        With ``only`` these queries alone are asked, by id. Nothing happens, and False is returned, where it is under way or
+        nothing is left to ask.
+
+        Raises:
+            ModelError: a limit is given, and the model has no price.
+            NotFoundError: there is no such run.
+        """
+        with self._resuming:
+            run = self._store.runs.get(run_id)
+            self._check_limit(run.model_id, limit)
+            waiting = [
+                Task(row.query, row.retrieval)
+                for row in self.rows(run)
+                if row.retrieval and _is_open(row, run) and (only is None or row.query.id in only)
+            ]
+            if run.state is JobState.RUNNING or run_id in self._watches or not waiting:
+                return False
+            self._store.runs.reopen(run_id)
+            self._watches[run_id] = RunWatch()
+        self.background(self.execute(PlannedRun(run_id, run.model_id, tuple(waiting)), limit))
+        return True
 
     def plan(self, query_set_id: str, split: Split | None, left_out: Collection[str] = ()) -> list[Task]:
         """Return the queries of a list with their contexts, without those whose id is in ``left_out``.
@@ -172,48 +220,100 @@ class Generation:
         retriever = tasks[0].retrieval.retriever
         new = NewRun(model_id, query_set_id, split, retriever, len(tasks), len(tasks) - len(waiting))
         run_id = self._store.runs.start(new)
-        self._cancels[run_id] = threading.Event()
+        self._watches[run_id] = RunWatch()
         return PlannedRun(run_id, model_id, tuple(waiting))
 
-    async def execute(self, planned: PlannedRun) -> JobState:
+    async def execute(self, planned: PlannedRun, limit: float | None = None) -> JobState:
         """Answer the waiting queries of a run and store how it ended; every answer is stored as soon as it is there."""
         run_id, model_id = planned.run_id, planned.model_id
-        cancelled = self._cancels[run_id]
+        watch = self._watches[run_id]
+        watch.begin(len(planned.waiting), limit)
 
-        def keep(task: Task, result: Answer | ModelError) -> None:
-            failed = isinstance(result, ModelError)
-            answer = Answer(text="") if failed else result
-            completion = completion_of(answer, run_id, model_id, task.query.id, task.retrieval.id)
-            self._store.runs.add_completion(replace(completion, error=str(result)) if failed else completion)
+        def keep(results: Sequence[tuple[Task, Answer | ModelError]]) -> None:
+            self._store.runs.add_completions([_completed(run_id, model_id, *result) for result in results])
+            watch.count(len(results))
 
         state, error = JobState.FAILED, "An unexpected error ended this run; the log of the app says which."
+        self._under_way += 1
         try:
-            state = await run_batch(
-                planned.waiting, lambda task: self._answer_once(model_id, task), keep, self._concurrency, cancelled
-            )
+            answer_one = await self._answering(planned, watch)
+            state = await run_batch(planned.waiting, answer_one, keep, self._concurrency, watch.cancelled)
             error = ""
+        except LimitReached as reached:
+            state, error = JobState.CANCELLED, str(reached)
         except PipelineError as failure:
             error = str(failure)
         except asyncio.CancelledError:
             state, error = JobState.INTERRUPTED, ""
             raise
         finally:
-            self._cancels.pop(run_id, None)
+            self._under_way -= 1
+            if not self._under_way:
+                self._given.clear()
             self._store.runs.finish(run_id, state, error)
+            self._watches.pop(run_id, None)
         return state
+
+    async def _answering(self, planned: PlannedRun, watch: RunWatch) -> Callable[[Task], Awaitable[Answer]]:
+        """Return what answers a query of a run; what its model has answered since it was planned is not asked again."""
+        model_id = planned.model_id
+        ids = [task.retrieval.id for task in planned.waiting]
+        stored = await asyncio.to_thread(self._store.runs.answered, model_id, ids)
+        spent = await asyncio.to_thread(self._store.runs.spent, planned.run_id) if watch.limit is not None else ()
+        spending = Spending(watch.limit, sum(item.cost or 0.0 for item in spent))
+
+        async def answer_one(task: Task) -> Answer:
+            if earlier := stored.get(task.retrieval.id):
+                return answer_of(earlier)
+            await spending.enter()
+            cost = None
+            try:
+                with watch.asking(task.query.id):
+                    answer = await self._answer_once(model_id, task)
+                cost = answer.cost
+                return answer
+            finally:
+                spending.leave(cost)
+
+        return answer_one
 
     def cancel(self, run_id: str) -> None:
         """Stop a run; what is answered stays. Nothing happens where it has ended."""
-        if event := self._cancels.get(run_id):
-            event.set()
+        if watch := self._watches.get(run_id):
+            watch.cancelled.set()
 
-    def rows(self, run: Run) -> list[Row]:
-        """Return a row per query of a run, in the order of the list."""
-        queries = self._store.queries.in_set(run.query_set_id, run.split)
+    def status(self, run_id: str) -> RunStatus | None:
+        """Return what a run does at this moment, or None where it is not under way in this process."""
+        watch = self._watches.get(run_id)
+        return watch.status() if watch else None
+
+    def failures(self, run: Run) -> list[Failures]:
+        """Return the queries of a run that failed, by cause."""
+        return grouped(self._store.runs.failed(run))
+
+    def figures(self, run: Run, left_out: Collection[str] = ()) -> RunFigures:
+        """Return what the answers of a run took, without those to the queries in ``left_out``."""
+        return figures(self._store.runs.spent(run.id), left_out)
+
+    def rows(self, run: Run, first: int | None = None) -> list[Row]:
+        """Return a row per query of a run, in the order of the list; only the ``first`` ones where that is given."""
+        queries = self._store.queries.in_set(run.query_set_id, run.split)[:first]
         retrievals = self._store.queries.retrievals_of([query.id for query in queries], run.retriever)
-        failed = {item.query_id: item for item in self._store.runs.of_run(run.id) if item.error}
+        failed = {item.query_id: item for item in self._store.runs.failed(run)}
         answered = self._store.runs.answered(run.model_id, [item.id for item in retrievals.values()])
         return [_row(query, retrievals.get(query.id), answered, failed) for query in queries]
+
+    def _check_limit(self, model_id: str, limit: float | None) -> None:
+        model = self._store.models.get(model_id)
+        if limit is None:
+            return
+        if not 0 < limit < float("inf"):
+            raise ModelError("A spending limit is an amount of US dollars above 0.")
+        if price(model.config, 1, 1) is None:
+            raise ModelError(
+                f"{model.name} has no price, so a spending limit cannot be kept: register it with its price per token, or "
+                "clear the limit."
+            )
 
     def background(self, coroutine) -> Future:
         """Run a coroutine on the event loop of the process; an error that nobody waits for goes to the log."""
@@ -227,7 +327,8 @@ class Generation:
             name = self.retriever_name()
             stored = self._store.queries.retrievals_of([query.id for query in queries], name)
             missing = [query for query in queries if query.id not in stored]
-            contexts = {query.id: self._retriever.contexts(query.text) for query in missing}
+            found = self._retriever.contexts([query.text for query in missing]) if missing else []
+            contexts = {query.id: given for query, given in zip(missing, found, strict=True)}
             # A document that came or went meanwhile would be in some of the contexts and not in others.
             if not missing or self.retriever_name() == name:
                 break
@@ -235,28 +336,31 @@ class Generation:
         return [Task(query, stored[query.id]) for query in queries]
 
     async def _answer_once(self, model_id: str, task: Task) -> Answer:
-        """Answer a query of a run; what another run is asking for, or has got since this one was planned, is taken over."""
+        """Answer a query of a run; what another run is asking for, or has got since this one began, is taken over."""
         key = (model_id, task.retrieval.id)
         while (other := self._asking.get(key)) is not None:
             await asyncio.wait({other})
-            if not other.cancelled() and other.exception() is None:
-                return other.result()
-        request = self._asking[key] = asyncio.ensure_future(self._answer_or_reuse(model_id, task))
+        if given := self._given.get(key):
+            return replace(given, prompt_tokens=None, completion_tokens=None, cost=None, attempts=0)
+        request = self._asking[key] = asyncio.ensure_future(self._answer(model_id, task))
         try:
-            return await request
+            answer = self._given[key] = await request
         finally:
             del self._asking[key]
+        return answer
 
-    async def _answer_or_reuse(self, model_id: str, task: Task) -> Answer:
-        ids = [task.retrieval.id]
-        stored = (await asyncio.to_thread(self._store.runs.answered, model_id, ids)).get(task.retrieval.id)
-        return answer_of(stored) if stored else await self._answer(model_id, task)
+    async def _answer_aloud(self, model_id: str, task: Task, news: queue.SimpleQueue[str | Wait | None]) -> Answer:
+        with heard_by(lambda wait: news.put(wait or "")):
+            return await self._answer(model_id, task, news.put)
 
     async def _answer(self, model_id: str, task: Task, on_text: Callable[[str], None] | None = None) -> Answer:
         if not task.retrieval.contexts:
             # Without a single context a language model would answer from memory, which is not what it is asked for.
-            return Answer(REFUSAL, refused=True)
-        return await self._answerer_of(model_id).answer(task.query.text, task.retrieval.contexts, on_text)
+            return Answer(REFUSAL, refused=True, attempts=0)
+        answer = await self._answerer_of(model_id).answer(task.query.text, task.retrieval.contexts, on_text)
+        if model_id not in self._configs:
+            self._configs[model_id] = self._store.models.get(model_id).config
+        return replace(answer, cost=price(self._configs[model_id], answer.prompt_tokens, answer.completion_tokens))
 
 
 def _log_error(future: Future) -> None:
@@ -271,6 +375,22 @@ def _checked(text: str) -> str:
     if len(text) > MAX_QUERY_CHARACTERS:
         raise QueryFileError(f"This query has {len(text):,} characters; {MAX_QUERY_CHARACTERS:,} are the limit.")
     return text
+
+
+def _completed(run_id: str, model_id: str, task: Task, result: Answer | ModelError) -> Completion:
+    """Return a result as it is stored: the error stands where there is no answer."""
+    failed = isinstance(result, ModelError)
+    answer = Answer(text="", attempts=result.attempts) if failed else result
+    completion = completion_of(answer, run_id, model_id, task.query.id, task.retrieval.id)
+    return replace(completion, error=str(result), cause=str(result.cause)) if failed else completion
+
+
+def _is_open(row: Row, run: Run) -> bool:
+    """Say whether a row of a run waits for an answer, its own or one that was given elsewhere since the run began."""
+    done = row.completion
+    if done is None or done.error:
+        return True
+    return done.run_id != run.id and done.created_at > run.created_at
 
 
 def _row(query, retrieval, answered, failed) -> Row:

@@ -96,7 +96,8 @@ class JudgeDesk:
 
     def judges(self) -> list[Model]:
         """Return the models that can judge: the embedded one, which counts words, and all chat models."""
-        return [model for model in self._registry.all() if model.provider == "openai" or model.name == BASE_NAME]
+        chatting = {model.id for model in self._registry.chatting()}
+        return [model for model in self._registry.all() if model.id in chatting or model.name == BASE_NAME]
 
     def plan(self, set_id: str, model_id: str, member_id: str) -> Plan:
         """Count what this judge would be asked.
@@ -268,8 +269,9 @@ class JudgeDesk:
         """Ask, and store how it ended; each reply is stored as soon as it is there."""
         state, error = JobState.FAILED, STOPPED
 
-        def keep(question: Question, result: Answer | ModelError) -> None:
-            self._store.judgements.add(_judgement(run_id, question, result))
+        def keep(results: Sequence[tuple[Question, Answer | ModelError]]) -> None:
+            for question, result in results:
+                self._store.judgements.add(_judgement(run_id, question, result))
 
         try:
             judge = self._registry.judge(model_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,12 @@ from pipeline.documents import read_file, split_document
 from pipeline.errors import DocumentError
 from pipeline.records import Chunk, Document, new_id
 from pipeline.retrieval import LexicalIndex
+from pipeline.retrieval_settings import Chunking, RetrievalSettings
 from pipeline.store import Store
 from pipeline.store.documents import DocumentSummary
+
+# Told how much is done of how much; says whether to go on.
+Report = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +50,64 @@ class Library:
         self._index = index
         self._max_bytes = max_bytes
         self._changing = threading.RLock()
+        self._version = 0
+        # Called, under the lock, when what is searched has changed.
+        self.on_change: Callable[[], None] = lambda: None
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever other chunks are searched; it begins anew with the process."""
+        with self._changing:
+            return self._version
 
     def sync_index(self) -> None:
         """Rebuild the index where it does not hold what the store holds, for example after a crash."""
         with self._changing:
+            # Other replicas may have brought documents before they knew of these sizes.
+            self.cut_documents(self._store.values.retrieval().chunking)
             same = self._index.count == self._store.documents.count_searched_chunks()
-            if same and self._index.state == self.fingerprint():
+            if same and self._index.state == self._state():
                 return
-            self._index.clear()
-            self._index.add(self._store.documents.searched_chunks())
-            self._index.state = self.fingerprint()
+            self._refill()
+
+    def cut_documents(self, sizes: Chunking, report: Report = lambda done, total: True) -> bool:
+        """Cut the documents that have no chunks of these sizes yet; what is searched stays the same.
+
+        ``report`` is told how many are done of how many, and says whether to go on; what is cut stays. Return whether all are.
+        """
+        waiting = self._store.documents.not_cut(sizes)
+        for done, document_id in enumerate(waiting):
+            if not report(done, len(waiting)):
+                return False
+            pieces = split_document(self._store.documents.get(document_id), sizes.size, sizes.overlap)
+            with self._changing:
+                if document_id in self._store.documents.not_cut(sizes):
+                    self._store.documents.add_chunks(pieces)
+        return True
+
+    def use(self, settings: RetrievalSettings) -> None:
+        """Put retrieval settings into force; documents that are not cut by their sizes yet are cut now."""
+        with self._changing:
+            self.cut_documents(settings.chunking)
+            before = self._store.values.retrieval().chunking
+            self._store.values.set_retrieval(settings)
+            if settings.chunking != before:
+                self._refill()
+
+    def _refill(self) -> None:
+        self._index.clear()
+        self._index.add(self._store.documents.searched_chunks())
+        self._changed()
+
+    def _changed(self) -> None:
+        self._index.state = self._state()
+        self._version += 1
+        self.on_change()
+
+    def _state(self) -> str:
+        """What the index holds, in short."""
+        sizes = self._store.values.retrieval().chunking
+        return self.fingerprint() if sizes == Chunking() else f"{self.fingerprint()} {sizes}"
 
     def add_files(self, files: Sequence[tuple[Path, str]]) -> list[Added]:
         """Take in files given as (path, name). A file that cannot be read is reported; the others still go in."""
@@ -75,9 +127,12 @@ class Library:
         self._refuse_twin(sha256, name)
         read = read_file(path, name)
         document = Document(new_id(), clean(name), read.media_type, sha256, read.text, read.sections)
-        pieces = split_document(document)
+        sizes = self._store.values.retrieval().chunking
+        pieces = split_document(document, sizes.size, sizes.overlap)
         with self._changing:
             self._refuse_twin(sha256, name)
+            if sizes != (now := self._store.values.retrieval().chunking):
+                pieces = split_document(document, now.size, now.overlap)
             self._store.documents.add(document, pieces)
             try:
                 self._index.add(pieces)
@@ -85,7 +140,7 @@ class Library:
                 # What cannot be found is not in the workspace; the person adds it again.
                 self._store.documents.delete(document.id)
                 raise
-            self._index.state = self.fingerprint()
+            self._changed()
         return Added(name, len(pieces))
 
     def delete(self, document_id: str) -> None:
@@ -94,7 +149,7 @@ class Library:
             # The index first: where it cannot be written, nothing has changed.
             self._index.remove(document_id)
             self._store.documents.delete(document_id)
-            self._index.state = self.fingerprint()
+            self._changed()
 
     def summaries(self) -> list[DocumentSummary]:
         """Return the documents that are searched."""

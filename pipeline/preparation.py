@@ -108,11 +108,16 @@ class Preparation:
         return f"{', '.join(names)} and {last}"
 
     def lineage(self, model_id: str | None) -> Iterator[Model]:
-        """Yield a model, its parent, and so on."""
-        while model_id is not None:
-            model = self._store.models.get(model_id)
+        """Yield a model, the version that it replaced, its parent, and so on: all that it may have learned from."""
+        left, seen = [model_id], set()
+        while left:
+            one = left.pop(0)
+            if one is None or one in seen:
+                continue
+            seen.add(one)
+            model = self._store.models.get(one)
             yield model
-            model_id = model.parent_id
+            left += [model.replaces_id, model.parent_id]
 
     def _usable(self, settings: ComparisonSettings, query_set_id: str) -> tuple[list[Query], list[Query]]:
         """Return the test queries that can be judged blind and in fairness, and those that cannot.
@@ -138,9 +143,16 @@ class Preparation:
 
     def _trained_on(self, model_ids: Iterable[str]) -> set[str]:
         """Return the texts of the queries that these models or those they came from were trained on."""
-        jobs = {model.job_id for model_id in model_ids for model in self.lineage(model_id) if model.job_id}
-        ids = {row.query_id for job in jobs for row in self._store.training.rows(job)}
+        ids = self._store.training.queries_of(self._jobs_of(model_ids))
         return {normal(query.text) for query in self._store.queries.by_ids(list(ids)).values()}
+
+    def _jobs_of(self, model_ids: Iterable[str]) -> list[str]:
+        return list({model.job_id for model_id in model_ids for model in self.lineage(model_id) if model.job_id})
+
+    def _overridden(self, model_ids: Iterable[str]) -> int:
+        """Count the rows that an owner let into the training of these models although their queries are kept for this."""
+        counts = self._store.training.row_counts()
+        return sum(counts.get(job, (0, 0))[1] for job in self._jobs_of(model_ids))
 
     def _twin(self, settings: ComparisonSettings, query_set_id: str) -> ComparisonSet | None:
         wanted = _without_order(settings)
@@ -207,6 +219,8 @@ class Preparation:
             "failed": len(tasks) - len({comparison.query_id for comparison in items}),
             "trained": self._trained_among(item) if item.settings.include_trained else 0,
         }
+        if overridden := self._overridden(item.model_ids):
+            summary["overridden"] = overridden
         self._store.comparisons.open_set(item.id, items, summary)
 
     def _trained_among(self, item: ComparisonSet) -> int:

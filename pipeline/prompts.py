@@ -7,16 +7,20 @@ form, so that an answer, its review and a training row made of both always belon
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pipeline.errors import NotFoundError
+from pipeline.errors import NotFoundError, TemplateError
 from pipeline.records import Context
 
 REFUSAL = "This is not in the documents."
 _PLACEHOLDER = re.compile(r"\{(contexts|query)\}")
 _MARKER = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*(?:†[^\]】]*)?[\]】]")
+# Words in braces: those of JSON in a prompt are none.
+_ANY_PLACEHOLDER = re.compile(r"\{\s*([^\W\d][\w .-]*?)\s*\}")
+_PLACES = {"contexts": "the passages are", "query": "the query is"}
+LONGEST_TITLE, LONGEST_PROMPT, LONGEST_REFUSAL = 80, 20_000, 400
 _QUOTES = " \t\r\n*_`\"'“”‘’«»"
 
 
@@ -26,6 +30,7 @@ class Template:
 
     ``user`` holds ``{contexts}`` and ``{query}`` once each. ``numbered`` contexts are headed ``[1] document`` and cited
     by that number. ``refusal`` is the sentence that stands for "not in the documents"; empty when none is agreed on.
+    ``id`` is that of a stored template, "" of a built-in one.
     """
 
     name: str
@@ -39,6 +44,17 @@ class Template:
     answer_title: str
     numbered: bool = True
     refusal: str = ""
+    id: str = ""
+
+    @property
+    def reference(self) -> str:
+        """What models and datasets name the template by: see :data:`FindTemplate`."""
+        return self.id or self.name
+
+    @property
+    def label(self) -> str:
+        """The title with the version, on the screen."""
+        return f"{self.title}, version {self.version}" if self.id else self.title
 
 
 ANSWER_REVIEW = Template(
@@ -106,13 +122,15 @@ CUSTOMER_ASSISTANT = Template(
     numbered=False,
 )
 
+# Finds a template by what a model or a dataset has in its ``template``: the name of one below, or the id of a stored one.
+FindTemplate = Callable[[str], Template]
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {template.name: template for template in (ANSWER_REVIEW, CUSTOMER_ASSISTANT)}
 )
 
 
 def get_template(name: str) -> Template:
-    """Return the template called ``name``.
+    """Return the built-in template called ``name``; :class:`pipeline.store.templates.TemplateStore` finds stored ones too.
 
     Raises:
         NotFoundError: there is none; the message lists those that exist.
@@ -122,15 +140,71 @@ def get_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
+def own_template(
+    template_id: str, name: str, version: int, title: str, system: str, user: str, *, refusal: str, numbered: bool
+) -> Template:
+    """Return a template that somebody wrote, with the words of the review form that go with it."""
+    lines = [
+        "Read the query, then the contexts, then the suggested answer.\n",
+        "- **Query**: 5 is a clear query that these documents are meant to answer, 1 is one nobody would ask them.",
+        "- **Contexts**: 5 if they hold everything the answer needs, 1 if nothing in them helps.",
+        "- **Answer**: correct it until you would send it to the person who asked. Say only what the contexts say"
+        + (", and keep the numbers in square brackets that say where it stands." if numbered else "."),
+        *([f"- If the contexts do not answer the query, the right answer is: {refusal}"] if refusal else []),
+        "- Discard the record if you cannot tell.",
+    ]
+    return Template(
+        name=name,
+        title=title,
+        version=version,
+        system=system,
+        user=user,
+        guidelines="\n".join(lines),
+        query_rating_title=ANSWER_REVIEW.query_rating_title,
+        context_rating_title=ANSWER_REVIEW.context_rating_title,
+        answer_title=ANSWER_REVIEW.answer_title,
+        numbered=numbered,
+        refusal=refusal,
+        id=template_id,
+    )
+
+
+def check_template(title: str, system: str, user: str, refusal: str) -> None:
+    """See that a template can be used.
+
+    Raises:
+        TemplateError: it cannot; the message says what to change.
+    """
+    if not title or len(title) > LONGEST_TITLE:
+        raise TemplateError(f"Give the template a title of 1 to {LONGEST_TITLE} characters.")
+    if len(system) + len(user) > LONGEST_PROMPT or len(refusal) > LONGEST_REFUSAL:
+        raise TemplateError(
+            f"This is too long: both prompts together have at most {LONGEST_PROMPT:,} characters, "
+            f"the refusal {LONGEST_REFUSAL}."
+        )
+    for name in ("contexts", "query"):
+        if user.count(f"{{{name}}}") != 1:
+            raise TemplateError(f"The user prompt needs {{{name}}} exactly once: {_PLACES[name]} put there.")
+    unknown = [found[0] for found in _ANY_PLACEHOLDER.finditer(f"{system}\n{user}") if found[1] not in _PLACES]
+    if unknown:
+        raise TemplateError(
+            f"{unknown[0]} is no placeholder: only {{contexts}} and {{query}} are filled in. Take it out, or write it "
+            "without the braces."
+        )
+    if misplaced := _PLACEHOLDER.search(system):
+        raise TemplateError(f"{misplaced[0]} is filled in in the user prompt only: take it out of the system prompt.")
+
+
 def render_messages(template: Template, query: str, contexts: Sequence[Context]) -> list[dict[str, str]]:
-    """Return the system and the user message that ask ``query`` over ``contexts``, best context first.
+    """Return the system and the user message that ask ``query`` over ``contexts``, best context first; an empty one is left out.
 
     Both placeholders are filled in one pass and not by ``str.format``: what stands in a document or a query is never
     read as a placeholder.
     """
     values = {"contexts": _render_contexts(template, contexts), "query": query.strip()}
     user = _PLACEHOLDER.sub(lambda found: values[found[1]], template.user)
-    return [{"role": "system", "content": template.system}, {"role": "user", "content": user}]
+    system = [{"role": "system", "content": template.system}] if template.system.strip() else []
+    return [*system, {"role": "user", "content": user}]
 
 
 def parse_citations(text: str, contexts: int) -> tuple[int, ...]:

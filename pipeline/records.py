@@ -120,11 +120,16 @@ class Chunk:
     end: int
     heading: str = ""
     page: int | None = None
+    chunking: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A chunk as it was given to a model: frozen with its score, so that it outlives changes of the index."""
+    """A chunk as it was given to a model: frozen with its score, so that it outlives changes of the index.
+
+    ``score`` is the one that contexts are ordered by. Where more than the words of a query were searched, ``lexical`` (BM25)
+    and ``semantic`` (cosine) and the ranks by them say what it comes from; None where that search did not find the chunk.
+    """
 
     chunk_id: str
     document_id: str
@@ -135,6 +140,10 @@ class Context:
     score: float
     heading: str = ""
     page: int | None = None
+    lexical: float | None = None
+    lexical_rank: int | None = None
+    semantic: float | None = None
+    semantic_rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

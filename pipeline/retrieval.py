@@ -1,4 +1,4 @@
-"""Lexical retrieval: BM25 over chunks in a tantivy index on disk, and the retriever that hands contexts to models.
+"""Lexical retrieval: BM25 over chunks in a tantivy index on disk.
 
 Words are lower-cased, freed of accents and stemmed (English and Arabic; each leaves the other's script alone). Function
 words are left out of the index and of queries, so that a text can never be found by "the" alone. Runs of scripts that
@@ -12,11 +12,12 @@ with half the weight 0.939 / 0.991 / 0.962.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -55,6 +56,20 @@ class Hit:
 
     chunk_id: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A term of a query in a chunk: the word as it was typed, BM25's score for it, and that score's two factors.
+
+    ``score`` is ``idf`` (how rare the term is) times ``frequency`` (from 0 to 2.2: how often the chunk holds it, for its length).
+    The scores of a chunk's matches add up to its BM25 score.
+    """
+
+    word: str
+    score: float
+    idf: float
+    frequency: float
 
 
 class LexicalIndex:
@@ -121,6 +136,23 @@ class LexicalIndex:
         terms = [tantivy.Query.term_query(self._schema, name, term, "freq") for name, term in dict.fromkeys(wanted)]
         return self._best(tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms]), k)
 
+    def matches(self, query: str, chunk_id: str) -> list[Match]:
+        """Return which terms of a query a chunk holds and what each adds to its score, most first; none for a strange chunk."""
+        searcher = self._index.searcher()
+        found = searcher.search(tantivy.Query.term_query(self._schema, "id", chunk_id, "basic"), 1).hits
+        if not found:
+            return []
+        words, runs = self._split(query)
+        wanted = dict.fromkeys([("words", term) for term in words])
+        wanted |= dict.fromkeys(("grams", gram) for run in runs for gram in _pairs(run) or [run])
+        typed = self._typed(query)
+        matches = []
+        for name, term in wanted:
+            score, idf = _explained(tantivy.Query.term_query(self._schema, name, term, "freq"), searcher, found[0][1])
+            if score > 0:
+                matches.append(Match(typed.get(term, term), score, idf, score / idf if idf else 0.0))
+        return sorted(matches, key=lambda match: -match.score)
+
     def terms(self, text: str) -> list[str]:
         """Return the terms of a text in their order, as the index holds them: stems, without function words.
 
@@ -140,6 +172,15 @@ class LexicalIndex:
         # Chunks that were removed are counted until the next merge of segments.
         holding = min(searcher.doc_freq(name, term), total)
         return math.log(1 + (total - holding + 0.5) / (holding + 0.5))
+
+    def _typed(self, query: str) -> dict[str, str]:
+        """Return the word of a query that each of its terms was made of."""
+        plain, _ = _normalised(query)
+        typed: dict[str, str] = {}
+        for word in re.findall(r"\w+", plain):
+            for term in self._analyzer.analyze(word):
+                typed.setdefault(term, word)
+        return typed
 
     def _split(self, text: str) -> tuple[list[str], list[str]]:
         plain, runs = _normalised(text)
@@ -211,30 +252,13 @@ class LexicalIndex:
         return index
 
 
-class Retriever:
-    """Fetches the contexts of a query from an index; the chunks themselves come from the store."""
-
-    def __init__(
-        self, index: LexicalIndex, load_chunks: Callable[[Sequence[str]], Mapping[str, Chunk]], top_k: int
-    ) -> None:
-        self._index = index
-        self._load_chunks = load_chunks
-        self._top_k = top_k
-
-    @property
-    def name(self) -> str:
-        """What retrieved the contexts, as it is stored with them: ``bm25 k=4``."""
-        return f"bm25 k={self._top_k}"
-
-    def contexts(self, query: str) -> tuple[Context, ...]:
-        """Return the contexts of a query, best first; a chunk that the store no longer has is left out."""
-        hits = self._index.search(query, self._top_k)
-        chunks = self._load_chunks([hit.chunk_id for hit in hits]) if hits else {}
-        return tuple(to_context(chunks[hit.chunk_id], hit.score) for hit in hits if hit.chunk_id in chunks)
+def searched_text(chunk: Chunk) -> str:
+    """Return what a chunk is found by: its text, opened by the document's name and the heading."""
+    return f"{PurePath(chunk.document_name).stem}\n{chunk.heading}\n{chunk.text}"
 
 
-def to_context(chunk: Chunk, score: float) -> Context:
-    """Return a chunk as a context with its score."""
+def to_context(chunk: Chunk, score: float, **found_by: float | int | None) -> Context:
+    """Return a chunk as a context with its score; ``found_by`` are the scores and ranks that it comes from."""
     return Context(
         chunk_id=chunk.id,
         document_id=chunk.document_id,
@@ -245,7 +269,19 @@ def to_context(chunk: Chunk, score: float) -> Context:
         score=score,
         heading=chunk.heading,
         page=chunk.page,
+        **found_by,
     )
+
+
+def _explained(query: tantivy.Query, searcher: tantivy.Searcher, address: tantivy.DocAddress) -> tuple[float, float]:
+    """Return what one term adds to a chunk's score, and its idf; zeros where the chunk does not hold it."""
+    try:
+        told = json.loads(query.explain(searcher, address).to_json())
+    except ValueError:
+        # What tantivy raises for a document that does not match.
+        return 0.0, 0.0
+    idf = next((part["value"] for part in told.get("details", ()) if part["description"].startswith("idf")), 0.0)
+    return float(told["value"]), float(idf)
 
 
 def _schema() -> tantivy.Schema:
@@ -270,7 +306,7 @@ def _word_analyzer() -> tantivy.TextAnalyzer:
 
 
 def _to_document(chunk: Chunk) -> tantivy.Document:
-    plain, runs = _normalised(f"{PurePath(chunk.document_name).stem}\n{chunk.heading}\n{chunk.text}")
+    plain, runs = _normalised(searched_text(chunk))
     document = tantivy.Document()
     document.add_text("id", chunk.id)
     document.add_text("document_id", chunk.document_id)

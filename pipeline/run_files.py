@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.comparisons import WITHHELD
 from pipeline.generation import Row
+from pipeline.models.causes import cause_of
 from pipeline.spreadsheets import to_csv
 
-COLUMNS = ("number", "query", "split", "model", "state", "answer", "sources", "seconds")
+COLUMNS = (
+    *("number", "query", "split", "model", "state", "answer", "sources", "seconds"),
+    *("first_text_seconds", "prompt_tokens", "completion_tokens", "cost", "attempts", "cause"),
+)
+
+_TAKEN = ("seconds", "first_text_seconds", "prompt_tokens", "completion_tokens", "cost", "attempts")
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
-    """A row as it is shown. ``answer`` is the error where there is no answer; an answer that is withheld has no time."""
+    """A row as it is shown. ``answer`` is the error where there is no answer, and ``cause`` what that comes from.
+
+    Of an answer that is withheld nothing is told: neither its time nor its length nor its price.
+    """
 
     number: int
     query: str
@@ -23,6 +32,19 @@ class ShownRow:
     answer: str = ""
     sources: int | None = None
     seconds: float | None = None
+    query_id: str = ""
+    first_text_seconds: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    attempts: int | None = None
+    cause: str = ""
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of prompt and answer, or None where they are not known."""
+        known = [count for count in (self.prompt_tokens, self.completion_tokens) if count is not None]
+        return sum(known) if known else None
 
 
 def shown_rows(rows: Sequence[Row], withheld: Collection[str] = ()) -> list[ShownRow]:
@@ -39,16 +61,27 @@ def _shown(number: int, row: Row, withheld: bool) -> ShownRow:
     done = row.completion
     known = (number, row.query.text, row.query.split.value)
     sources = len(row.retrieval.contexts) if row.retrieval else None
+    shown = ShownRow(*known, "waiting", sources=sources, query_id=row.query.id)
     if done is None:
-        return ShownRow(*known, "waiting", sources=sources)
+        return shown
     if done.error:
-        return ShownRow(*known, "failed", done.error, sources)
+        tried = {"attempts": done.attempts, "cause": cause_of(done.cause)}
+        return replace(shown, state="failed", answer=done.error, **tried)
     if withheld:
-        return ShownRow(*known, "answered", WITHHELD, sources)
-    return ShownRow(*known, "not in the documents" if done.refused else "answered", done.text, sources, done.seconds)
+        return replace(shown, state="answered", answer=WITHHELD)
+    taken = {name: getattr(done, name) for name in _TAKEN}
+    return replace(shown, state="not in the documents" if done.refused else "answered", answer=done.text, **taken)
 
 
 def _cells(row: ShownRow, model: str) -> tuple[str, ...]:
-    sources = "" if row.sources is None else str(row.sources)
-    seconds = "" if row.seconds is None else f"{row.seconds:.2f}"
-    return str(row.number), row.query, row.split, model, row.state, row.answer, sources, seconds
+    return (
+        *(str(row.number), row.query, row.split, model, row.state, row.answer, _number(row.sources)),
+        *("" if value is None else f"{value:.2f}" for value in (row.seconds, row.first_text_seconds)),
+        *(_number(value) for value in (row.prompt_tokens, row.completion_tokens)),
+        "" if row.cost is None else f"{row.cost:.8f}",
+        *(_number(row.attempts), str(row.cause)),
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

@@ -12,27 +12,45 @@ from pipeline.backup import Backup, Report
 from pipeline.comparisons import ComparisonDesk
 from pipeline.corrections import CorrectionDesk
 from pipeline.datasets import DatasetDesk
+from pipeline.embedding_index import EmbeddingIndex
 from pipeline.example import Example
+from pipeline.finetune.embedded_trainer import EmbeddedTrainer
+from pipeline.finetune.hf_jobs import HubJobsTrainer
+from pipeline.finetune.jobs import JobRunner
+from pipeline.finetune.local import LocalTrainer
+from pipeline.finetune.openai_trainer import OpenAITrainer, registered
 from pipeline.finetune.tuner import Tuner
 from pipeline.generation import Generation
 from pipeline.home import claim
 from pipeline.judging import JudgeDesk
 from pipeline.library import Library
+from pipeline.lineage import LineageDesk
 from pipeline.live import LiveDesk
+from pipeline.local_desk import LocalDesk
+from pipeline.models.embedders import Embedders
+from pipeline.models.gguf_hub import ModelHub
+from pipeline.models.local import LocalModels
 from pipeline.models.openai_chat import close_clients
+from pipeline.prompt_desk import PromptDesk
+from pipeline.proposals import ProposalDesk
 from pipeline.query_lists import QueryLists
 from pipeline.record_desk import RecordDesk
 from pipeline.registry import Registry
 from pipeline.report import ReportDesk
 from pipeline.result_details import ResultDetails
-from pipeline.retrieval import LexicalIndex, Retriever
+from pipeline.retrieval import LexicalIndex
+from pipeline.retrieval_bench import RetrievalBench
+from pipeline.retrieval_desk import RetrievalDesk
+from pipeline.retriever import Retriever
 from pipeline.review import ReviewDesk
 from pipeline.settings import Settings
 from pipeline.shared_results import SharedResults
 from pipeline.standings import StandingsDesk
 from pipeline.store import Store, open_store
 from pipeline.tasks import AnnotationDesk
+from pipeline.vector_store import VectorStore
 from pipeline.vote_desk import VoteDesk
+from pipeline.vote_list import VoteList
 
 log = logging.getLogger(__name__)
 # A Space is killed 10 s after it was told to stop. The rest of the stop takes up to 3 s.
@@ -46,14 +64,18 @@ class Services:
     settings: Settings
     store: Store
     library: Library
+    retrieval: RetrievalDesk
+    retrieval_bench: RetrievalBench
     query_lists: QueryLists
     example: Example
     registry: Registry
+    prompts: PromptDesk
     generation: Generation
     datasets: DatasetDesk
     annotation: AnnotationDesk
     records: RecordDesk
     review: ReviewDesk
+    local: LocalDesk
     tuner: Tuner
     comparisons: ComparisonDesk
     live: LiveDesk
@@ -64,6 +86,9 @@ class Services:
     judge: JudgeDesk
     corrections: CorrectionDesk
     vote_files: VoteDesk
+    vote_list: VoteList
+    lineage: LineageDesk
+    proposals: ProposalDesk
     background: Background
     backup: Backup
     claim: FileLock
@@ -79,7 +104,11 @@ class Services:
 
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
+        # First: who waits for a model file holds a thread that would be waited for.
+        self.local.close()
         try:
+            self.retrieval_bench.close()
+            self.retrieval.close()
             # Connections belong to the loop that opened them: they are closed there, before it ends.
             self.background.submit(close_clients()).result(1.0)
         except TimeoutError:
@@ -100,12 +129,18 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     held = claim(settings.home)
     store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report))
     index = LexicalIndex(settings.home / "index")
-    retriever = Retriever(index, store.documents.chunks_by_id, settings.top_k)
     background = Background()
     library = Library(store, index, settings.max_upload_mb * 1_000_000)
+    vectors = VectorStore(settings.home / "vectors", store.documents.chunks_by_id)
+    embeddings = EmbeddingIndex(store, library, vectors, Embedders(settings, background))
+    retriever = Retriever(index, embeddings, store.documents.chunks_by_id, store.values.retrieval, settings.top_k)
+    retrieval = RetrievalDesk(store, library, index, embeddings, vectors, settings)
     registry = Registry(store, index, settings)
+    local_models = LocalModels(settings.home, ModelHub(settings.hf_endpoint, settings.hf_token))
+    local = LocalDesk(store, registry, local_models)
     generation = Generation(store, library, retriever, registry.answerer, background, settings.concurrency)
     library.sync_index()
+    retrieval.start()
     registry.ensure_defaults()
     datasets = DatasetDesk(store, generation)
     comparisons = ComparisonDesk(store, generation)
@@ -115,15 +150,19 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         settings=settings,
         store=store,
         library=library,
+        retrieval=retrieval,
+        retrieval_bench=RetrievalBench(store, index, embeddings, vectors, settings),
         example=example,
         registry=registry,
+        prompts=PromptDesk(store, retriever.contexts),
         generation=generation,
         datasets=datasets,
         annotation=AnnotationDesk(store),
         records=RecordDesk(store, datasets, settings),
         review=ReviewDesk(store),
         query_lists=QueryLists(store),
-        tuner=Tuner(store, index, generation),
+        local=local,
+        tuner=_tuner(settings, store, index, registry, generation, local_models),
         comparisons=comparisons,
         live=LiveDesk(store, generation, comparisons),
         result_details=result_details,
@@ -133,7 +172,30 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         judge=JudgeDesk(store, comparisons, registry, generation, settings.concurrency),
         corrections=CorrectionDesk(store, comparisons),
         vote_files=VoteDesk(store, settings.max_upload_mb * 1_000_000),
+        vote_list=VoteList(store, comparisons),
+        lineage=LineageDesk(store, comparisons),
+        proposals=ProposalDesk(store, registry, generation, settings.concurrency),
         background=background,
         backup=Backup(store, settings),
         claim=held,
     )
+
+
+def _tuner(
+    settings: Settings,
+    store: Store,
+    index: LexicalIndex,
+    registry: Registry,
+    generation: Generation,
+    local_models: LocalModels,
+) -> Tuner:
+    """Return the tuner with all trainers, and follow the jobs that went on while the app was stopped."""
+    trainers = (
+        EmbeddedTrainer(index),
+        LocalTrainer(settings.home, local_models),
+        OpenAITrainer(registered(registry), store.models.get),
+        HubJobsTrainer(settings.hf_endpoint, settings.hf_token, store.models.get),
+    )
+    runner = JobRunner(store, trainers, generation.background)
+    runner.follow_left()
+    return Tuner(store, runner)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError
@@ -67,7 +68,11 @@ _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process. Its secrets are left out of ``repr``."""
+    """The settings of one process. Its secrets are left out of ``repr``.
+
+    ``keys`` has every variable of the environment that models may name as the one with their key: those that end in _KEY or
+    _TOKEN. ``addresses`` has the addresses that belong to some of them: of X_API_KEY it is that in X_BASE_URL or X_ENDPOINT.
+    """
 
     home: Path
     host: str = "127.0.0.1"
@@ -89,6 +94,8 @@ class Settings:
     openai_base_url: str = ""
     openai_api_key: str = ""
     openai_model: str = ""
+    keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __repr__(self) -> str:
         """Show what is no secret."""
@@ -97,7 +104,28 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never leave this process."""
-        return tuple(secret for secret in (self.openai_api_key, self.hf_token) if secret)
+        return tuple(dict.fromkeys(filter(None, (self.openai_api_key, self.hf_token, *self.keys.values()))))
+
+    def key(self, name: str) -> str:
+        """Return the key in the variable of this name, or "" where it is not set."""
+        own = {"OPENAI_API_KEY": self.openai_api_key, "HF_TOKEN": self.hf_token}
+        return own.get(name) or self.keys.get(name, "")
+
+    def places_of(self, name: str) -> tuple[str, ...]:
+        """Return the addresses that the key in this variable belongs to; none where nobody said so.
+
+        A key with such addresses is sent nowhere else, whatever somebody types on the screen. ``*.`` stands for any name.
+        """
+        if name == "OPENAI_API_KEY":
+            return (self.openai_base_url or "https://api.openai.com",)
+        if name == "HF_TOKEN":
+            return ("https://*.huggingface.co", self.hf_endpoint)
+        return (self.addresses[name],) if name in self.addresses else ()
+
+    def may_send(self, name: str, endpoint: str) -> bool:
+        """Say whether the key in this variable may be sent to an endpoint."""
+        places = self.places_of(name)
+        return not places or any(_is_at(endpoint, place) for place in places)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -143,7 +171,35 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         openai_base_url=_address("OPENAI_BASE_URL", text("OPENAI_BASE_URL"), "OPENAI_API_KEY"),
         openai_api_key=text("OPENAI_API_KEY"),
         openai_model=text("OPENAI_MODEL"),
+        keys=MappingProxyType(_keys(environment)),
+        addresses=MappingProxyType(_addresses(environment)),
     )
+
+
+def _is_at(address: str, place: str) -> bool:
+    given, wanted = urlsplit(address), urlsplit(place)
+    try:
+        ports = [part.port or {"http": 80, "https": 443}.get(part.scheme) for part in (given, wanted)]
+    except ValueError:
+        return False
+    host, name = given.hostname or "", wanted.hostname or ""
+    named = host.endswith(name[1:]) if name.startswith("*.") else host == name
+    return named and given.scheme == wanted.scheme and ports[0] == ports[1]
+
+
+def _keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what could be a key, by name: one line without blanks. Files of certificates and the like are left alone."""
+    found = {name: value.strip() for name, value in environment.items() if name.endswith(("_KEY", "_TOKEN"))}
+    return {name: value for name, value in found.items() if re.fullmatch(r"[!-~]+", value)}
+
+
+def _addresses(environment: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name in _keys(environment):
+        stem = re.sub(r"(_API)?_(KEY|TOKEN)$", "", name)
+        addresses = (environment.get(f"{stem}{ending}", "").strip() for ending in ("_BASE_URL", "_ENDPOINT"))
+        found[name] = next(filter(None, addresses), "")
+    return {name: address for name, address in found.items() if address}
 
 
 def _address(name: str, value: str, key: str) -> str:

@@ -1,7 +1,7 @@
 """What votes give for training: corrections as answers to learn, preferences, and answers that are wanted or not.
 
-The rows are those of the published tables, made of published votes with an ``annotator``. Nothing is made of a vote on answers
-or on a query that an import did not give.
+The rows are those of the published tables, made of published votes with an ``annotator``; ``find`` finds the prompt
+templates. Nothing is made of a vote on answers or on a query that an import did not give.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.export import chat_row
-from pipeline.prompts import get_template, render_messages
+from pipeline.prompts import FindTemplate, render_messages
 from pipeline.records import NO_QUERY, Context, Outcome
 
 Row = dict[str, Any]
@@ -18,31 +18,31 @@ Message = dict[str, str]
 SIDES = ("a", "b")
 
 
-def corrected(votes: Sequence[Row]) -> list[Row]:
+def corrected(votes: Sequence[Row], find: FindTemplate) -> list[Row]:
     """Return the better answers that were written in votes, as chats: once for each vote, of a ranking too."""
-    return [_corrected(vote) for vote in votes if vote["number"] == 0 and vote["correction"] and _asked(vote)]
+    return [_corrected(vote, find) for vote in votes if vote["number"] == 0 and vote["correction"] and _asked(vote)]
 
 
-def preferred(votes: Sequence[Row]) -> list[Row]:
+def preferred(votes: Sequence[Row], find: FindTemplate) -> list[Row]:
     """Return winners over losers, and corrections over each answer that is not the only best one."""
-    return list(_preferred(votes))
+    return list(_preferred(votes, find))
 
 
-def unpaired(votes: Sequence[Row]) -> list[Row]:
+def unpaired(votes: Sequence[Row], find: FindTemplate) -> list[Row]:
     """Return answers with whether they are wanted.
 
     Wanted are corrections and the answers that won; unwanted those that lost, and both of ``both_bad``. Of a ranking it is
     the best and the last. A tie says that neither is better, not whether they are good: nothing is made of it.
     """
-    return list(_unpaired(votes))
+    return list(_unpaired(votes, find))
 
 
-def prompt_of(row: Mapping[str, Any], template: str | None) -> list[Message]:
+def prompt_of(row: Mapping[str, Any], template: str | None, find: FindTemplate) -> list[Message]:
     """Return what a model was given; of an imported answer the prompt is not known, and it is the query alone."""
     if not template:
         return [{"role": "user", "content": row["query"]}]
     contexts = [context_of(context) for context in row["contexts"]]
-    return render_messages(get_template(template), row["query"], contexts)
+    return render_messages(find(template), row["query"], contexts)
 
 
 def pair_of(prompt: list[Message], chosen: str, rejected: str) -> Row:
@@ -50,36 +50,36 @@ def pair_of(prompt: list[Message], chosen: str, rejected: str) -> Row:
     return {"prompt": prompt, "chosen": _said(chosen), "rejected": _said(rejected)}
 
 
-def _corrected(vote: Row) -> Row:
+def _corrected(vote: Row, find: FindTemplate) -> Row:
     losing = [side for side in SIDES if _is_beaten(vote, side)]
     template = vote[f"prompt_template_{losing[0] if losing else 'a'}"] or None
-    messages = chat_row(prompt_of(vote, template), vote["correction"])["messages"]
+    messages = chat_row(prompt_of(vote, template, find), vote["correction"])["messages"]
     return {**_lineage(vote, "correction", template), "id": vote["vote_id"], "messages": messages, "model": None}
 
 
-def _preferred(votes: Sequence[Row]) -> Iterator[Row]:
+def _preferred(votes: Sequence[Row], find: FindTemplate) -> Iterator[Row]:
     told: set[tuple[str, str]] = set()
     for vote in filter(_asked, votes):
         for side in SIDES:
             other = {"a": "b", "b": "a"}[side]
             answers = vote[f"answer_{other}"], vote[f"answer_{side}"]
             if vote["outcome"] == f"model_{other}" and all(answers):
-                yield _pair(vote, "vote", other, side)
+                yield _pair(vote, "vote", other, side, find)
             key = (vote["vote_id"], vote[f"id_{side}"])
             if not vote["correction"] or key in told or not _is_beaten(vote, side) or not answers[1]:
                 continue
             told.add(key)
             if vote["correction"].split() != answers[1].split():
-                yield _pair(vote, "correction", "", side)
+                yield _pair(vote, "correction", "", side, find)
 
 
-def _pair(vote: Row, source: str, winner: str, loser: str) -> Row:
+def _pair(vote: Row, source: str, winner: str, loser: str, find: FindTemplate) -> Row:
     """Return a pair; ``winner`` is the side that was preferred, or "" for the correction."""
     template = vote[f"prompt_template_{loser}"] or None
     chosen = vote[f"answer_{winner}"] if winner else vote["correction"]
     return {
         **_lineage(vote, source, template),
-        **pair_of(prompt_of(vote, template), chosen, vote[f"answer_{loser}"]),
+        **pair_of(prompt_of(vote, template, find), chosen, vote[f"answer_{loser}"]),
         "id": _pair_id(vote, source, loser),
         "chosen_model": vote[f"model_{winner}"] if winner else None,
         "chosen_model_id": vote[f"model_id_{winner}"] if winner else None,
@@ -93,26 +93,26 @@ def _pair_id(vote: Row, source: str, loser: str) -> str:
     return f"{vote['id']}-{source}-over-{loser}"
 
 
-def _unpaired(votes: Sequence[Row]) -> Iterator[Row]:
+def _unpaired(votes: Sequence[Row], find: FindTemplate) -> Iterator[Row]:
     told: set[tuple[str, str]] = set()
     for vote in filter(_asked, votes):
         if vote["number"] == 0 and vote["correction"]:
-            yield _single(vote, "", True)
+            yield _single(vote, "", True, find)
         for side in SIDES:
             key, label = (vote["vote_id"], vote[f"id_{side}"]), _is_wanted(vote, side)
             if label is not None and key not in told and vote[f"answer_{side}"]:
                 told.add(key)
-                yield _single(vote, side, label)
+                yield _single(vote, side, label, find)
 
 
-def _single(vote: Row, side: str, label: bool) -> Row:
+def _single(vote: Row, side: str, label: bool, find: FindTemplate) -> Row:
     losing = [other for other in SIDES if _is_beaten(vote, other)]
     template = vote[f"prompt_template_{side or (losing[0] if losing else 'a')}"] or None
     source = "vote" if side else "correction"
     return {
         **_lineage(vote, source, template),
         "id": f"{vote['vote_id']}-{vote[f'id_{side}'] if side else 'correction'}",
-        "prompt": prompt_of(vote, template),
+        "prompt": prompt_of(vote, template, find),
         "completion": _said(vote[f"answer_{side}"] if side else vote["correction"]),
         "label": label,
         "outcome": "ranking" if vote["ranks"] else vote["outcome"],

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import select
 
 from pipeline.hub.repo import HubRepo
+from pipeline.hub.state import BackupKind, BackupState
 from pipeline.hub.sync import HubSync, Pace
-from pipeline.records import ResponseStatus, Split
+from pipeline.journal import read_blocks
+from pipeline.records import Model, ResponseStatus, Split
 from pipeline.store import Store, open_store
+from pipeline.store.runs import NewRun
 from pipeline.store.schema import TRAVELLING
 from tests.hub_server import HubServer
 from tests.workspace import respond
@@ -58,3 +64,42 @@ def never_rewritten(hub: HubServer, repo: str = REPO) -> bool:
             if path.startswith(("journal/", "snapshot/")) and seen.setdefault(path, entry.oid) != entry.oid:
                 return False
     return True
+
+
+def add_run(store: Store, list_id: str) -> str:
+    """Add a run that nobody carries out; return its id."""
+    if not store.models.all():
+        store.models.add(Model("m1", "model", "extractive", {}, "answer-review", created_at=1.0))
+    return store.runs.start(NewRun("m1", list_id, None, "r", 3, 0))
+
+
+def kind(sync: HubSync) -> BackupKind:
+    """Return what the state of a back-up says in one word."""
+    return BackupState(sync.state()).kind
+
+
+def doubled(hub: HubServer) -> list[tuple]:
+    """Return the states of rows that stand in the journal more than once."""
+    files = [data for path, data in hub.files(REPO).items() if path.startswith("journal/")]
+    states = Counter((c.table, c.row_id, c.stamp) for data in files for c in read_blocks(data).changes)
+    return [state for state, times in states.items() if times > 1]
+
+
+def same_after_restore(store: Store, hub: HubServer, tmp_path: Path) -> None:
+    """Compare a store with what a fresh one gets from the repo alone."""
+    again = restored(hub, tmp_path / f"again-{time.monotonic_ns()}.db")
+    try:
+        assert rows_of(again) == rows_of(store)
+        assert again.outbox.waiting("repo").count == 0
+        assert again.merging.parked() == []
+    finally:
+        again.close()
+    assert never_rewritten(hub)
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -46,7 +46,7 @@ class Answer(Exception):
         self.body = content if isinstance(content, bytes) else json.dumps(content).encode()
 
 
-def _error(status: int, message: str | None = None, code: str | None = None, **headers: str) -> Answer:
+def error(status: int, message: str | None = None, code: str | None = None, **headers: str) -> Answer:
     message = _MESSAGES.get(status, HTTPStatus(status).phrase) if message is None else message
     said = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {})}
     return Answer(status, {"error": message}, said | {name.replace("_", "-"): value for name, value in headers.items()})
@@ -90,7 +90,7 @@ class Fault:
 
     def answer(self) -> Answer:
         extra = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return _error(self.status, self.message, self.code, **extra, **self.headers)
+        return error(self.status, self.message, self.code, **extra, **self.headers)
 
 
 @dataclass
@@ -168,7 +168,7 @@ class Repo:
         """Return the commit of a branch, or of a commit's name of 7 digits and more."""
         short = (oid for oid in self.snapshots if len(revision) >= 7 and oid.startswith(revision))
         if not (oid := self.branches.get(revision) or next(short, None)):
-            raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+            raise error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return self.snapshots[oid]
 
     def history(self, commit: Commit | None) -> Iterator[Commit]:
@@ -207,6 +207,8 @@ class HubServer:
     port: int = 0
     repos: dict[str, Repo] = field(default_factory=dict, repr=False)
     requests: list[LoggedRequest] = field(default_factory=list, repr=False)
+    # Routes of a double that offers more than this one.
+    more_routes = ()
 
     def __post_init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
@@ -320,38 +322,38 @@ class HubServer:
             found = self.tokens.get(call.headers["authorization"].removeprefix("Bearer "))
             call.token = Token(self.user, found) if isinstance(found, str) else found
             if call.token is None:
-                raise _error(401)
-        for methods, pattern, needs, function in _ROUTES:
+                raise error(401)
+        for methods, pattern, needs, function in (*self.more_routes, *_ROUTES):
             if call.method in methods.split() and (match := re.fullmatch(pattern, call.path)):
                 parts = {name: part and unquote(part) for name, part in match.groupdict().items()}
                 if "name" in parts:
                     parts["repo"] = self.open(call, parts.pop("kind") or "models", parts.pop("name"), needs)
                 return function(self, call, **parts)
-        raise _error(404, "Sorry, we can't find the page you are looking for.")
+        raise error(404, "Sorry, we can't find the page you are looking for.")
 
     def open(self, call: LoggedRequest, kind: str, name: str, needs: str) -> Repo:
         """Return the repository if the token may read or write it; a private one does not exist for strangers."""
         repo, token = self.repos.get(f"{kind}/{name}"), call.token
         if repo is None or (repo.private and not (token and token.owns(name))):
-            raise _error(404 if token else 401, "Repository not found", "RepoNotFound")
+            raise error(404 if token else 401, "Repository not found", "RepoNotFound")
         if needs == "write":
             self.check_write(token, name)
         return repo
 
     def check_write(self, token: Token | None, name: str) -> None:
         if token is None:
-            raise _error(401, "Invalid username or password.")
+            raise error(401, "Invalid username or password.")
         if not token.owns(name):
-            raise _error(403, f'You don\'t have the rights to write under the namespace "{name.split("/")[0]}"')
+            raise error(403, f'You don\'t have the rights to write under the namespace "{name.split("/")[0]}"')
         if token.role != "write":
-            raise _error(403, "you must use a write token to upload to a repository.")
+            raise error(403, "you must use a write token to upload to a repository.")
 
 
 def _iso(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment % 1 * 1000):03}Z"
 
 
-def _page(hub: HubServer, call: LoggedRequest, items: Sequence[object], most: int) -> Answer:
+def page(hub: HubServer, call: LoggedRequest, items: Sequence[object], most: int) -> Answer:
     """Answer with one page, and a link to the next."""
     start = int(call.query.get("cursor", ["0"])[0])
     after = start + min(most, hub.page_size)
@@ -362,7 +364,7 @@ def _page(hub: HubServer, call: LoggedRequest, items: Sequence[object], most: in
 
 def _whoami(hub: HubServer, call: LoggedRequest) -> Answer:
     if not (token := call.token):
-        raise _error(401)
+        raise error(401)
     orgs = [{"type": "org", "id": org, "name": org, "fullname": org} for org in token.orgs]
     auth = {"type": "access_token", "accessToken": {"displayName": "tests", "role": token.role}}
     names = dict.fromkeys(("id", "name", "fullname"), token.user)
@@ -425,9 +427,9 @@ def _tree(hub: HubServer, call: LoggedRequest, repo: Repo, revision: str, path: 
     prefix = f"{path}/" if path else ""
     inside = [item for item in _with_folders(commit.files) if item.startswith(prefix)]
     if path and not inside:
-        raise _error(404, f"{path} does not exist on {revision}", "EntryNotFound", X_Repo_Commit=commit.oid)
+        raise error(404, f"{path} does not exist on {revision}", "EntryNotFound", X_Repo_Commit=commit.oid)
     wanted = [item for item in inside if call.flag("recursive") or "/" not in item[len(prefix) :]]
-    return _page(hub, call, [_listed(repo, commit, item, expand) for item in wanted], 50 if expand else 1000)
+    return page(hub, call, [_listed(repo, commit, item, expand) for item in wanted], 50 if expand else 1000)
 
 
 def _paths_info(hub: HubServer, call: LoggedRequest, repo: Repo, revision: str) -> Answer:
@@ -441,7 +443,7 @@ def _commits(hub: HubServer, call: LoggedRequest, repo: Repo, revision: str) -> 
     for made in repo.history(repo.at(revision)):
         said = {"id": made.oid, "title": made.title, "message": made.message, "date": _iso(made.time)}
         about.append({**said, "authors": [{"user": made.user}]})
-    return _page(hub, call, about, 50)
+    return page(hub, call, about, 50)
 
 
 def _refs(hub: HubServer, call: LoggedRequest, repo: Repo) -> Answer:
@@ -486,16 +488,16 @@ def _lfs_object(hub: HubServer, call: LoggedRequest, oid: str) -> Answer:
         hub.keep(call.body)
     size = len(call.body) if call.method == "PUT" else call.json["size"]
     right = len(hub.blobs.get(oid, b"")) == size
-    return Answer(200, {}) if right else _error(400, "The content is not what its name says")
+    return Answer(200, {}) if right else error(400, "The content is not what its name says")
 
 
 def _commit(hub: HubServer, call: LoggedRequest, repo: Repo, revision: str) -> Answer:
     if revision not in repo.branches:
-        raise _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        raise error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
     (_, header), *lines = [(line["key"], line["value"]) for line in map(json.loads, call.body.splitlines())]
     head, changes = repo.at(revision), {}
     if not head.oid.startswith(header.get("parentCommit") or ""):
-        raise _error(412)
+        raise error(412)
     # Deletions come first: a folder that is deleted and filled in one commit holds the new files only.
     for key, value in sorted(lines, key=lambda line: not line[0].startswith("deleted")):
         changes |= _change(hub, head, key, value)
@@ -511,12 +513,12 @@ def _change(hub: HubServer, head: Commit, key: str, value: Mapping[str, str]) ->
         return {path: hub.keep(base64.b64decode(value["content"]))}
     if key == "lfsFile":
         if value["oid"] not in hub.blobs:
-            raise _error(400, f"LFS pointer pointed to a file that does not exist: {path}")
+            raise error(400, f"LFS pointer pointed to a file that does not exist: {path}")
         return {path: hub.keep(hub.blobs[value["oid"]], lfs=True)}
     folder = f"{path.rstrip('/')}/" if key == "deletedFolder" else None
     gone = [file for file in head.files if (file.startswith(folder) if folder else file == path)]
     if not gone:
-        raise _error(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
+        raise error(404, f"A file with this name doesn't exist: {path}", "EntryNotFound")
     return dict.fromkeys(gone)
 
 
@@ -533,7 +535,7 @@ def _super_squash(hub: HubServer, call: LoggedRequest, repo: Repo, branch: str) 
 def _resolve(hub: HubServer, call: LoggedRequest, repo: Repo, revision: str, path: str) -> Answer:
     commit = repo.at(revision)
     if not (entry := commit.files.get(path)):
-        raise _error(404, "Entry not found", "EntryNotFound", X_Repo_Commit=commit.oid)
+        raise error(404, "Entry not found", "EntryNotFound", X_Repo_Commit=commit.oid)
     etag, data = f'"{entry.sha256 if entry.lfs else entry.oid}"', hub.blobs[entry.sha256]
     seen = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes", "ETag": etag, "Content-Type": "binary/octet-stream"}
     if entry.lfs:
@@ -543,7 +545,7 @@ def _resolve(hub: HubServer, call: LoggedRequest, repo: Repo, revision: str, pat
     first = int(asked[1]) if asked[1] else max(0, len(data) - int(asked[2]))
     last = min(int(asked[2]), len(data) - 1) if asked[1] and asked[2] else len(data) - 1
     if first > last:
-        raise _error(416, Content_Range=f"bytes */{len(data)}")
+        raise error(416, Content_Range=f"bytes */{len(data)}")
     return Answer(206, data[first : last + 1], {**seen, "Content-Range": f"bytes {first}-{last}/{len(data)}"})
 
 

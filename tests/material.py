@@ -59,7 +59,7 @@ def add_queries(services: Services, train=TRAIN, test=TEST, name: str = "Harbour
     return services.store.queries.add_set(name, items)
 
 
-def finished(services: Services, run_id: str, seconds: float = 30) -> Run:
+def finished(services: Services, run_id: str, seconds: float = 60) -> Run:
     """Wait until a run has ended and return it."""
     deadline = time.monotonic() + seconds
     while (run := services.store.runs.get(run_id)).state is JobState.RUNNING:

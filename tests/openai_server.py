@@ -24,11 +24,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
+from tests import embedding_answers
+
 Messages = Sequence[Mapping[str, str]]
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)|.+", re.DOTALL)
 _PARAMETERS = {
     *("model", "messages", "stream", "stream_options", "temperature", "top_p", "max_tokens", "max_completion_tokens"),
     *("n", "stop", "seed", "user", "presence_penalty", "frequency_penalty", "response_format", "tools", "tool_choice"),
+    "reasoning_effort",
 }
 _ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 
@@ -109,6 +112,7 @@ class OpenAIServer:
     api_key: str | None = None
     models: Sequence[str] = ("test-model",)
     answer: Callable[[Messages], str] = echo_first_context
+    embed: Callable[[str], list[float]] = embedding_answers.vector_of_words
     latency: float = 0.0
     pace: float = 0.0
     rejects: dict[str, str] = field(default_factory=dict)
@@ -117,6 +121,8 @@ class OpenAIServer:
     port: int = 0
     requests: list[LoggedRequest] = field(default_factory=list)
     most_at_once: int = 0
+    # What answers requests, where another double offers more than this one.
+    handler: type | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -189,7 +195,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], owner: OpenAIServer) -> None:
         self.owner = owner
-        super().__init__(address, _Handler)
+        super().__init__(address, owner.handler or Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent where the client has left; anything else is a mistake in this file."""
@@ -197,7 +203,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Refusal(Exception):
+class Refusal(Exception):
     def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.param = status, code, param
@@ -207,7 +213,7 @@ class _Gone(Exception):
     """The client left, or the server stops."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
@@ -233,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner.log(self.request_log)
         try:
             self._route(owner, body)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
             error = {"message": str(refusal), "type": kind, "param": refusal.param, "code": refusal.code}
             self._send(refusal.status, json.dumps({"error": error}, indent=2), "application/json")
@@ -244,17 +250,39 @@ class _Handler(BaseHTTPRequestHandler):
             owner.end(self.request_log)
 
     def _route(self, owner: OpenAIServer, body: object) -> None:
-        if self.path not in ("/v1/models", "/v1/chat/completions"):
-            raise _Refusal(404, f"Invalid URL ({self.command} {self.path})")
-        key = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if owner.api_key is not None and key != owner.api_key:
-            shown = f"Incorrect API key provided: {key}." if key else "You didn't provide an API key."
-            raise _Refusal(401, shown, "invalid_api_key")
+        if self.path not in ("/v1/models", "/v1/chat/completions", "/v1/embeddings"):
+            raise Refusal(404, f"Invalid URL ({self.command} {self.path})")
+        self.check_key(owner)
         if self.path == "/v1/models":
             made = [{"id": name, "object": "model", "created": 1, "owned_by": "tests"} for name in owner.models]
             self._send(200, json.dumps({"object": "list", "data": made}), "application/json")
+        elif self.path == "/v1/embeddings":
+            self._embed(owner, body)
         else:
             self._chat(owner, body)
+
+    def _embed(self, owner: OpenAIServer, body: object) -> None:
+        fault = owner.next_fault(str(body))
+        if fault.drop:
+            return self._hang_up()
+        self._pause(owner.latency + fault.stall)
+        if fault.status:
+            return self._send_fault(fault)
+        if fault.body is not None:
+            return self._send(200, fault.body, fault.content_type)
+        if refused := embedding_answers.check(body):
+            raise Refusal(400, refused)
+        for name in owner.rejects.keys() & {str(value) for value in body.values() if isinstance(value, str)} - {""}:
+            raise Refusal(400, owner.rejects[name], "unsupported_value", name)
+        if body["model"] not in owner.models:
+            raise Refusal(404, f"The model `{body['model']}` does not exist.", "model_not_found")
+        return self._send(200, json.dumps(embedding_answers.embeddings(body, owner.embed)), "application/json")
+
+    def check_key(self, owner: OpenAIServer) -> None:
+        key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if owner.api_key is not None and key != owner.api_key:
+            shown = f"Incorrect API key provided: {key}." if key else "You didn't provide an API key."
+            raise Refusal(401, shown, "invalid_api_key")
 
     def _chat(self, owner: OpenAIServer, body: object) -> None:
         fault = owner.next_fault(self.request_log.query)
@@ -335,36 +363,36 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _check(owner: OpenAIServer, body: object) -> None:
     if not isinstance(body, dict):
-        raise _Refusal(400, "We could not parse the JSON body of your request.")
+        raise Refusal(400, "We could not parse the JSON body of your request.")
     for name in body:
         if name in owner.rejects:
-            raise _Refusal(400, owner.rejects[name], "unsupported_parameter", name)
+            raise Refusal(400, owner.rejects[name], "unsupported_parameter", name)
         if name not in _PARAMETERS:
-            raise _Refusal(400, f"Unrecognized request argument supplied: {name}")
+            raise Refusal(400, f"Unrecognized request argument supplied: {name}")
     model = body.get("model")
     if not model:
-        raise _Refusal(400, "you must provide a model parameter")
+        raise Refusal(400, "you must provide a model parameter")
     if model not in owner.models:
-        raise _Refusal(404, f"The model `{model}` does not exist or you do not have access to it.", "model_not_found")
+        raise Refusal(404, f"The model `{model}` does not exist or you do not have access to it.", "model_not_found")
     if body.get("stream_options") is not None and not body.get("stream"):
-        raise _Refusal(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
+        raise Refusal(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
     if not 0 <= (body.get("temperature") or 0) <= 2:
-        raise _Refusal(400, "Invalid 'temperature': expected a value between 0 and 2.", param="temperature")
+        raise Refusal(400, "Invalid 'temperature': expected a value between 0 and 2.", param="temperature")
     _check_messages(owner, body.get("messages"))
 
 
 def _check_messages(owner: OpenAIServer, messages: object) -> None:
     if not isinstance(messages, list) or not messages:
-        raise _Refusal(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
+        raise Refusal(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
     for number, message in enumerate(messages):
         for key, fits in (("role", _ROLES.__contains__), ("content", lambda content: isinstance(content, str))):
             if not isinstance(message, dict) or not fits(message.get(key)):
-                raise _Refusal(400, f"Invalid value for 'messages[{number}].{key}'.", param=f"messages[{number}].{key}")
+                raise Refusal(400, f"Invalid value for 'messages[{number}].{key}'.", param=f"messages[{number}].{key}")
     words = sum(len(message["content"].split()) for message in messages)
     if words > owner.window:
         said = f"This model's maximum context length is {owner.window} tokens. However, your messages resulted in "
         said += f"{words} tokens. Please reduce the length of the messages."
-        raise _Refusal(400, said, "context_length_exceeded", "messages")
+        raise Refusal(400, said, "context_length_exceeded", "messages")
 
 
 class _Completion:

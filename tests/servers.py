@@ -91,11 +91,21 @@ class AppProcess:
 
 
 class QuickApp(AppProcess):
-    """The same, forked from a process that has imported the app: takes no variables that libraries read at their import."""
+    """The same, forked from a process that has imported the app: takes the variables that the app reads, and no others."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        assert all(name.startswith(("PAIRLOOP_", "OPENAI_")) for name in environment), environment
+        own = ("PAIRLOOP_", "OPENAI_", "HF_TOKEN", "HF_ENDPOINT")
+        assert all(name.startswith(own) for name in environment), environment
         super().__init__(home, **environment)
 
     def _begin(self) -> subprocess.Popen | Forked:
         return WARM.start(self._environment, self.log) if hasattr(os, "fork") else super()._begin()
+
+    def second(self, home: Path, port: int) -> subprocess.CompletedProcess:
+        """Start another app over a folder and a port, and wait for its end; what it writes is in one piece."""
+        environment = {name: value for name, value in self._environment.items() if name.startswith("PAIRLOOP_")}
+        other = QuickApp(home, **{**environment, "PAIRLOOP_HOME": str(home), "PAIRLOOP_PORT": str(port)})
+        other.log = self.log.with_suffix(".second.log")
+        other._process = other._begin()
+        status = other._process.wait(60)
+        return subprocess.CompletedProcess("app.py", status, stderr=other.log.read_text())

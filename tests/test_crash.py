@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.records import JobState
 from tests.openai_server import OpenAIServer
-from tests.servers import AppProcess
+from tests.servers import AppProcess, QuickApp
 from tests.visitor import Visitor
 from tests.workers import PIECES, check, prepare_work, tokens_of, work_until_killed
 
@@ -30,7 +30,7 @@ def test_what_was_acknowledged_survives_a_kill_at_any_moment_and_a_stop_ends_cle
     print(f"seed {seed}")
     dice, rounds = random.Random(seed), []
     tokens = tokens_of(dice)
-    with AppProcess(prepared, PAIRLOOP_EXAMPLE="0") as app:
+    with QuickApp(prepared, PAIRLOOP_EXAMPLE="0") as app:
         page = Visitor(app.url)
         set_id = page.call("load_comparisons", None)[0]["value"]
         pair_id = page.call("show_next", set_id)[0]
@@ -59,7 +59,7 @@ def test_a_stop_in_the_middle_of_a_run_ends_in_time_and_says_so_in_the_store(pre
             run_list = next(value for name, value in lists["choices"] if name.startswith("Harbour"))
             model = next(value for name, value in models["choices"] if name == "test-model")
             visitor.call("start_run", run_list, model)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while len(server.chats) < PIECES and time.monotonic() < deadline:
                 time.sleep(0.02)
             time.sleep(0.5)

@@ -15,7 +15,7 @@ import pytest
 from pipeline.store import open_store
 from tests.backing import REPO, TOKEN, never_rewritten, restored, rows_of
 from tests.hub_server import HubServer
-from tests.servers import AppProcess
+from tests.servers import AppProcess, QuickApp
 from tests.workers import check, prepare_work, tokens_of, work_until_killed
 
 ROUNDS = 3
@@ -50,10 +50,8 @@ def prepared(workspace, tmp_path):
     return Path(shutil.copytree(workspace, tmp_path / "home"))
 
 
-def app_with(hub: HubServer, home: Path, **more: str) -> AppProcess:
-    settings = {"PAIRLOOP_DATASET_REPO": REPO, "HF_TOKEN": TOKEN, "HF_ENDPOINT": hub.url, "PAIRLOOP_EXAMPLE": "0"}
-    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PAIRLOOP_SYNC_SECONDS": "1"}
-    return AppProcess(home, **{**settings, **quiet, **more})
+def settings_of(hub: HubServer) -> dict[str, str]:
+    return {"PAIRLOOP_DATASET_REPO": REPO, "HF_TOKEN": TOKEN, "HF_ENDPOINT": hub.url, "PAIRLOOP_EXAMPLE": "0"}
 
 
 @contextmanager
@@ -130,7 +128,7 @@ def test_kills_and_faults_at_any_moment_lose_double_and_rewrite_nothing(hub, pre
     print(f"seed {seed}")
     dice, rounds = random.Random(seed), []
     tokens = tokens_of(dice)
-    app = app_with(hub, prepared)
+    app = QuickApp(prepared, PAIRLOOP_SYNC_SECONDS="1", **settings_of(hub))
     hub.add_repo(REPO, private=True)
 
     with failing(hub, dice):
@@ -148,7 +146,7 @@ def test_kills_and_faults_at_any_moment_lose_double_and_rewrite_nothing(hub, pre
     check_confirmed(hub, prepared)
     assert noted(prepared, "NOT in_repo") == {}
     hub.fail(times=None, path="/tree/|/resolve/", hang=60.0)
-    new = app_with(hub, tmp_path / "new")
+    new = QuickApp(tmp_path / "new", PAIRLOOP_SYNC_SECONDS="1", **settings_of(hub))
     with pytest.raises(AssertionError, match="did not answer"):
         new.start(timeout=5)
     new.kill()
@@ -181,10 +179,11 @@ def test_a_stop_sends_what_waits_and_ends_in_time_even_if_the_hub_hangs(hub, pre
     dice = random.Random(1)
     tokens, rounds = tokens_of(dice), []
     # Nothing is sent by itself after the first commit, so that much is waiting at the stop.
-    app = app_with(hub, prepared, PAIRLOOP_SYNC_SECONDS="3600")
+    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    app = AppProcess(prepared, PAIRLOOP_SYNC_SECONDS="3600", **settings_of(hub), **quiet)
 
     def stop(app: AppProcess) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while len(noted(prepared, "NOT in_repo")) <= 20:
             assert time.monotonic() < deadline, "too little waits to be sent"
             time.sleep(0.1)
@@ -210,7 +209,7 @@ def test_a_stop_sends_what_waits_and_ends_in_time_even_if_the_hub_hangs(hub, pre
 
 
 def wait_for_first_commit(home: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while noted(home, "NOT in_repo"):
         assert time.monotonic() < deadline
         time.sleep(0.1)

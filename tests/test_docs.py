@@ -66,7 +66,19 @@ def test_what_is_imported_is_declared_and_the_other_way_round():
     found = set()
     for file in [ROOT / "app.py", *ROOT.glob("components/**/*.py"), *ROOT.glob("pipeline/**/*.py")]:
         found |= set(re.findall(r"^\s*(?:from|import) ([a-z_0-9]+)", file.read_text(encoding="utf-8"), re.M))
-    assert found - set(sys.stdlib_module_names) - {"app", "components", "pipeline"} == wanted
+    optional = {re.match(r"[\w-]+", line)[0].replace("-", "_") for line in _extras()}
+    assert found - optional - set(sys.stdlib_module_names) - {"app", "components", "pipeline"} == wanted
+
+
+def test_every_extra_is_locked():
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
+    locked = set(re.findall(r"^([\w.-]+)==", constraints, re.M))
+    assert {re.match(r"[\w-]+", line)[0].lower() for line in _extras()} <= locked
+
+
+def _extras() -> list[str]:
+    extras = PROJECT["project"]["optional-dependencies"]
+    return [line for name, lines in extras.items() if name != "test" for line in lines]
 
 
 def test_the_lock_file_has_no_address():

@@ -72,7 +72,8 @@ def look_around(visitor, endpoint, hub):
     models = visitor.call("load_models", None)[0]
     chat = next(value for name, value in models["choices"] if name == "test-model")
     shown = [visitor.open(path).read().decode() for path in ("/", "/config", "/backup", "/healthz")]
-    shown += [json.dumps(visitor.call(name)) for name in ("show_header", "show_settings", "show_storage")]
+    shown += [json.dumps(visitor.call(name)) for name in ("show_header", "show_environment", "show_storage")]
+    shown.append(json.dumps(visitor.call("show_registry", None, None, None)))
     for fault in ({"status": 401, "message": f"Incorrect API key provided: {KEY}."}, {"status": 400, "message": KEY}):
         endpoint.fail(times=1, **fault)
         shown.append(ask(visitor, "When does the harbour office open?", chat))

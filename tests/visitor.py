@@ -18,7 +18,7 @@ class Refused(Exception):
 class Visitor:
     """One page in a browser, with the browser's cookie. ``token`` "" is a browser that sends none."""
 
-    def __init__(self, url: str, token: str | None = None, timeout: float = 30) -> None:
+    def __init__(self, url: str, token: str | None = None, timeout: float = 60) -> None:
         self.url = url
         self.token = secrets.token_hex(32) if token is None else token
         self._timeout = timeout

@@ -2,11 +2,12 @@
 
 As a program it takes one request per line, ``{"start": {...}}`` or ``{"poll": pid}``, and answers each with a line. What it has
 forked ends with it, and it ends with the test process that began it. Only the environment variables that ``app.main`` reads may
-differ from its own: libraries read theirs when they are imported.
+differ from its own: libraries read theirs when they are imported. The Hub's library is told there not to measure its use.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -38,7 +39,8 @@ class Warm:
             if self._process is None:
                 command = [sys.executable, "-m", "tests.warm"]
                 pipe = subprocess.PIPE
-                self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+                quiet = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
+                self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=pipe, stdout=pipe, text=True)
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
@@ -128,6 +130,9 @@ def run(main, environment: dict[str, str], log: str) -> None:
         # Any other error is told as Python tells it, and never rises into the loop of the process that this one was forked from.
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
+        # As at the end of every Python: it waits for threads that are at work, and then does what was asked for at the end.
+        threading._shutdown()
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

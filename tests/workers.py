@@ -103,7 +103,7 @@ def work_until_killed(
     workers = [kind(app.url, token, random.Random(dice.random())) for kind, token in zip(kinds, tokens, strict=True)]
     for worker in workers:
         worker.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not all(worker.done or not worker.is_alive() for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(dice.uniform(0.2, 1.5))

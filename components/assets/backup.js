@@ -90,9 +90,12 @@
   new MutationObserver(draw).observe(document.documentElement, {childList: true, subtree: true});
 
   const openStorage = () => {
-    const tab = [...document.querySelectorAll('#tabs button[role=tab]')].find((button) => button.textContent.trim() === 'Settings');
-    if (tab) tab.click();
+    const tab = (name) => [...document.querySelectorAll('#tabs button[role=tab]')].find((button) => button.textContent.trim() === name);
+    tab('Settings')?.click();
     const reach = (tries) => {
+      // The panels are drawn when the tab is first opened.
+      const panel = tab('Storage');
+      if (panel && panel.offsetParent && panel.getAttribute('aria-selected') !== 'true') panel.click();
       const title = document.getElementById('storage-title');
       if (title && title.offsetParent) { title.scrollIntoView({block: 'start'}); title.focus({preventScroll: true}); return; }
       if (tries) setTimeout(() => reach(tries - 1), 50);

@@ -132,7 +132,10 @@
   document.addEventListener('pairloop-changed', (event) => {
     if (event.target !== state.card) return;
     dismiss('accepted');
-    drafts.change(idOf(state.card), form.read(state.card));
+    const record = idOf(state.card);
+    drafts.change(record, form.read(state.card));
+    // What is said of the letters before is not true of these.
+    if (drafts.conflict(record) === null) say('Not saved yet', 'waiting');
   });
 
   // Keys, see keys.js; these also work while one types, or only there.

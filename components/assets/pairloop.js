@@ -136,7 +136,8 @@
     if (tab && tabBefore && tab !== tabBefore) {
       const address = new URL(location.href);
       address.searchParams.set('tab', tab);
-      if (tab !== 'edit') ['dataset', 'record'].forEach((name) => address.searchParams.delete(name));
+      const places = {edit: ['dataset', 'record'], tune: ['model', 'row'], results: ['vote']};
+      Object.keys(places).filter((other) => other !== tab).forEach((other) => places[other].forEach((name) => address.searchParams.delete(name)));
       history.replaceState(history.state, '', address);
     }
     tabBefore = tab || tabBefore;

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.annotation.settings import DatasetSettings, Field, FieldKind, Option, Question, QuestionKind
 from pipeline.errors import NotFoundError, RecordError
-from pipeline.prompts import CUSTOMER_ASSISTANT, get_template
+from pipeline.prompts import CUSTOMER_ASSISTANT, FindTemplate, get_template
 
 # Of the datasets that carry the loop: what is corrected here becomes training rows, and slices of the results.
 QUERY, CONTEXTS = "query", "contexts"
@@ -34,13 +34,13 @@ class DatasetTemplate:
     prompt: str = ""
 
 
-def review_settings(template: str) -> DatasetSettings:
-    """Return the settings of the *answer review* with the wording of a prompt template.
+def review_settings(template: str, find: FindTemplate = get_template) -> DatasetSettings:
+    """Return the settings of the *answer review* with the wording of a prompt template, which ``find`` finds.
 
     Raises:
         NotFoundError: there is no such prompt template.
     """
-    wording = get_template(template)
+    wording = find(template)
     return DatasetSettings(
         fields=(Field(QUERY, FieldKind.TEXT, "Query"), Field(CONTEXTS, FieldKind.CONTEXTS, "Contexts", required=False)),
         questions=(
@@ -52,13 +52,13 @@ def review_settings(template: str) -> DatasetSettings:
     )
 
 
-def run_settings(template: str) -> DatasetSettings:
+def run_settings(template: str, find: FindTemplate = get_template) -> DatasetSettings:
     """Return the settings for records of a run whose answers were made with a prompt template.
 
     Raises:
         NotFoundError: there is no such prompt template.
     """
-    return tutorial_settings() if template == CUSTOMER_ASSISTANT.name else review_settings(template)
+    return tutorial_settings() if template == CUSTOMER_ASSISTANT.name else review_settings(template, find)
 
 
 def tutorial_settings() -> DatasetSettings:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.documents.building import PATH_SEPARATOR
-from pipeline.records import Chunk, Document, Section, new_id
+from pipeline.records import Chunk, Document, Section, id_of
 
 if TYPE_CHECKING:
     from llama_index.core.node_parser import SentenceSplitter
@@ -59,7 +59,7 @@ def split_document(document: Document, size: int = CHUNK_TOKENS, overlap: int = 
     ]
     starts = [section.start for section in document.sections]
     return [
-        _chunk(document, position, span, _section_at(document.sections, starts, span[0]))
+        _chunk(document, position, span, _section_at(document.sections, starts, span[0]), f"{size}/{overlap}")
         for position, span in enumerate(spans)
     ]
 
@@ -165,7 +165,10 @@ def _section_at(sections: tuple[Section, ...], starts: list[int], place: int) ->
     return sections[index] if index >= 0 else Section(0)
 
 
-def _chunk(document: Document, position: int, span: tuple[int, int], section: Section) -> Chunk:
+def _chunk(document: Document, position: int, span: tuple[int, int], section: Section, sizes: str) -> Chunk:
     start, end = span
     text = document.text[start:end]
-    return Chunk(new_id(), document.id, document.name, position, text, start, end, section.heading, section.page)
+    # The same place is the same chunk, whichever replica cuts the document.
+    chunk_id = id_of("chunk", document.id, sizes, str(start), str(end))
+    place = (position, text, start, end, section.heading, section.page)
+    return Chunk(chunk_id, document.id, document.name, *place, chunking=sizes)

@@ -1,50 +1,44 @@
-"""From submitted responses, and corrections written in votes, to training files and tuned models."""
+"""From submitted responses, and what votes give, to training rows with their lineage, and to the jobs that train on them."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pipeline.annotation.values import is_answered
+from pipeline.cleaning import clean, normal
 from pipeline.corrections import Correction
-from pipeline.errors import PipelineError, TrainingError
-from pipeline.export import Problem, chat_row, chat_tokens, to_chat_jsonl, validate_chat_jsonl
-from pipeline.finetune.embedded import TrainedWeights, TrainingExample, train
-from pipeline.generation import Generation
-from pipeline.models.extractive import ExtractiveWeights
-from pipeline.naming import free_name
-from pipeline.prompts import Template, get_template, render_messages
-from pipeline.records import Context, JobState, Model, Record, Response, ResponseStatus, Split, new_id
-from pipeline.retrieval import LexicalIndex
+from pipeline.errors import TrainingError
+from pipeline.export import Problem, chat_row, to_chat_jsonl
+from pipeline.finetune.checks import RowChecks, check_rows
+from pipeline.finetune.jobs import JobRunner
+from pipeline.finetune.rows import Method, Row, TrainingData, split_by_query
+from pipeline.finetune.trainers import Option, Plan, Settings, number
+from pipeline.hub.publish import annotators
+from pipeline.prompts import Template, render_messages
+from pipeline.records import Model, Record, Response, ResponseStatus, Split
 from pipeline.store import Store
-from pipeline.store.rows import now
-from pipeline.store.training import INTERRUPTED, TrainingJob, TrainingRow
+from pipeline.store.datasets import Dataset
+from pipeline.store.training import TrainingJob
+from pipeline.vote_training import context_of
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of training data as chat messages: a submitted answer to a train query, or a correction out of a vote.
-
-    ``suggestion`` is the answer that was reviewed; a correction has none.
-    """
-
-    query_id: str
-    query: str
-    contexts: tuple[Context, ...]
-    answer: str
-    messages: Sequence[Mapping[str, str]]
-    suggestion: str | None = None
-    response_id: str | None = None
-    vote_id: str | None = None
+NOTHING = "No answer to a train query was submitted yet. Review some records on Edit first."
+NO_PAIRS = (
+    "There is no preference pair yet: a pair is a reviewed answer that changed the suggestion, or a vote that preferred one "
+    "answer. Review records on Edit, or choose votes to learn from."
+)
+_SHARE = 0.1
+_FEWEST_FOR_VALIDATION = 10
+_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
 class DataCard:
-    """What a dataset gives for training. Counts of responses that are left out say why they are.
+    """What there is to train on. Counts of responses that are left out say why they are.
 
-    ``corrections`` of the rows were written in votes, on ``barred`` test queries.
+    ``corrections`` of the rows came out of votes. ``barred`` test queries are among the rows: they are left out when the
+    tuned model is compared. ``overridden`` of the rows answer test queries of the dataset, let in by an owner's ``override``.
     """
 
     rows: tuple[Row, ...]
@@ -57,51 +51,67 @@ class DataCard:
     corrections: int
     barred: int
     problems: tuple[Problem, ...]
+    checks: RowChecks
+    method: Method = Method.SFT
+    duplicates: int = 0
+    overridden: int = 0
+    override: str = ""
 
 
 class Tuner:
-    """Training data of datasets, training jobs, and the models that come out of them."""
+    """Training data of datasets and votes, and the training jobs."""
 
-    def __init__(self, store: Store, index: LexicalIndex, generation: Generation) -> None:
+    def __init__(self, store: Store, runner: JobRunner) -> None:
         self._store = store
-        self._index = index
-        self._generation = generation
-        self._naming = threading.Lock()
+        self.runner = runner
 
-    def data_card(self, dataset_id: str, corrections: Sequence[Correction] = ()) -> DataCard:
-        """Return a dataset's training rows, and those of corrections, with their counts and checks.
+    def data_card(
+        self,
+        dataset_id: str | None,
+        corrections: Sequence[Correction] = (),
+        method: Method = Method.SFT,
+        override: str = "",
+    ) -> DataCard:
+        """Return the training rows of a dataset, if one is given, and of what votes give, with their counts and checks.
+
+        For pairs (:attr:`Method.DPO`) a dataset gives the reviewed answers that changed the suggestion, over the suggestion.
+        ``override`` is the reason to train on answers to test queries too; without one they are left out.
 
         Raises:
             TrainingError: the dataset was not made of a run.
         """
-        dataset = self._store.datasets.get(dataset_id)
-        if dataset.run_id is None:
-            raise TrainingError(
-                "This dataset was not made of a run: its records have no query, contexts and prompt to train on."
-            )
-        template, question = get_template(dataset.template), dataset.settings.answer_question
-        records = {record.id: record for record in self._store.datasets.records(dataset_id)}
-        responses = self._store.responses.of_dataset(dataset_id)
-        submitted = [response for response in responses if response.status is ResponseStatus.SUBMITTED]
-        train_side = [r for r in submitted if records[r.record_id].split is Split.TRAIN]
-        # The question may have been made optional; who left it empty gave nothing to train on.
-        answered = [r for r in train_side if is_answered(r.values.get(question))]
-        reviewed = [_row(records[r.record_id], r, template, question) for r in answered]
-        rows = (*reviewed, *map(_corrected, corrections))
+        reason = clean(override).strip()[:_LONGEST_REASON]
+        responses, reviewed, test_rows = [], [], 0
+        if dataset_id:
+            dataset = self._dataset(dataset_id)
+            responses = self._store.responses.of_dataset(dataset_id)
+            given = self._reviewed(dataset, responses)
+            test_rows = 0 if reason else sum(row.is_test for row in given)
+            reviewed = [row for row in given if not row.is_test or (reason and row.answer.strip())]
+        if method is Method.DPO:
+            reviewed = [pair for row in reviewed if (pair := _changed(row)) is not None]
+        rows = (*reviewed, *(_of_vote(item) for item in corrections))
+        checks = check_rows(rows)
+        tests = {normal(text) for text in self._store.queries.test_texts()}
         return DataCard(
             rows=rows,
             queries=len({row.query_id for row in rows}),
-            tokens=sum(chat_tokens(row.messages) for row in rows),
+            tokens=checks.total,
             unchanged=sum(row.answer.split() == row.suggestion.split() for row in rows if row.suggestion is not None),
             drafts=sum(response.status is ResponseStatus.DRAFT for response in responses),
             discarded=sum(response.status is ResponseStatus.DISCARDED for response in responses),
-            test_rows=len(submitted) - len(train_side),
+            test_rows=test_rows,
             corrections=len(corrections),
-            barred=len({correction.query_id for correction in corrections if correction.is_test}),
-            problems=tuple(validate_chat_jsonl(_jsonl(rows).splitlines())) if rows else (),
+            barred=len({normal(row.query) for row in rows if row.is_test or normal(row.query) in tests}),
+            problems=checks.problems,
+            checks=checks,
+            method=method,
+            duplicates=checks.duplicates,
+            overridden=sum(row.overridden for row in rows),
+            override=reason if any(row.overridden for row in rows) else "",
         )
 
-    def chat_jsonl(self, dataset_id: str, corrections: Sequence[Correction] = ()) -> str:
+    def chat_jsonl(self, dataset_id: str | None, corrections: Sequence[Correction] = ()) -> str:
         """Return a dataset's training rows in OpenAI's chat format, one JSON object a line.
 
         Raises:
@@ -109,84 +119,162 @@ class Tuner:
         """
         rows = self.data_card(dataset_id, corrections).rows
         if not rows:
-            raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
-        return _jsonl(rows)
+            raise TrainingError(NOTHING)
+        return to_chat_jsonl({"messages": row.messages} for row in rows)
 
-    def bases(self) -> list[Model]:
-        """Return the models that the embedded trainer can start from."""
-        return [model for model in self._store.models.all() if model.provider == "extractive"]
+    def single(self, told: Mapping[str, Any]) -> Row:
+        """Return a single answer out of a vote, with whether it is wanted, as a row for a training file."""
+        answer = told["completion"][-1]["content"]
+        return Row(
+            query_id=told["query_id"],
+            query=told["query"],
+            contexts=tuple(context_of(context) for context in told["contexts"]),
+            answer=answer,
+            messages=[*told["prompt"], *told["completion"]],
+            vote_id=told["vote_id"],
+            is_test=told["split"] == Split.TEST,
+            annotator=told["annotator"],
+            model=told["model"] or "",
+            source=told["source"],
+            label=told["label"],
+        )
 
-    def start(self, dataset_id: str, base_model_id: str, corrections: Sequence[Correction] = ()) -> str:
-        """Store a job of the embedded trainer with its rows and run it in the background; return its id.
+    def bases(self, trainer: str = "embedded") -> list[Model]:
+        """Return the models that a trainer can start from, oldest first; those that are not offered any more are left out."""
+        able = self.runner.trainer(trainer)
+        return [model for model in self._store.models.all() if model.retired_at is None and able.can_tune(model)]
+
+    def options(self, trainer: str, base_id: str | None) -> Sequence[Option]:
+        """Return what can be chosen for a trainer."""
+        return self.runner.trainer(trainer).options(self._store.models.get(base_id) if base_id else None)
+
+    def training_data(self, card: DataCard, settings: Settings) -> TrainingData:
+        """Return the rows of a card, divided by query as the settings ask for: ``validation_share``, 10 % by default.
+
+        Of fewer than 10 queries none is held back, unless the settings say how many.
+        """
+        few = card.queries < _FEWEST_FOR_VALIDATION
+        share = number(settings, "validation_share", 0.0 if few else _SHARE) or 0.0
+        if not 0 <= share <= 0.5:
+            raise TrainingError("Hold back between 0 and half of the queries for validation.")
+        train, validation = split_by_query(card.rows, share)
+        return TrainingData(card.method, train, validation, card.override)
+
+    def plan(self, trainer: str, card: DataCard, base_id: str, settings: Settings) -> Plan:
+        """Return what a job would take. A trainer that cannot start from this base says so in the plan."""
+        able, base = self.runner.trainer(trainer), self._store.models.get(base_id)
+        plan = able.plan(self.training_data(card, settings), base, settings)
+        return replace(plan, unavailable=plan.unavailable or _unusable(card, able.methods))
+
+    def start(
+        self,
+        dataset_id: str | None,
+        base_model_id: str,
+        corrections: Sequence[Correction] = (),
+        *,
+        trainer: str = "embedded",
+        settings: Settings | None = None,
+        card: DataCard | None = None,
+    ) -> str:
+        """Store a job with its rows and run it in the background; return its id. ``card`` is what is trained on, if made.
 
         Raises:
-            TrainingError: there is nothing to train on, or the base is no embedded model.
+            TrainingError: there is nothing to train on, or the trainer cannot train on it or start from this base.
         """
-        base = self._store.models.get(base_model_id)
-        if base.provider != "extractive":
-            raise TrainingError(f"The embedded trainer tunes the embedded answerer only, not {base.name}.")
-        rows = self.data_card(dataset_id, corrections).rows
-        if not rows:
-            raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
-        stored = [TrainingRow(row.response_id, row.query_id, row.messages, row.vote_id) for row in rows]
-        job_id = self._store.training.start("embedded", dataset_id, base.id, stored)
-        self._generation.background(self._run(job_id, base, rows))
-        return job_id
+        chosen = dict(settings or {})
+        able, base = self.runner.trainer(trainer), self._store.models.get(base_model_id)
+        if not able.can_tune(base):
+            raise TrainingError(f"The {able.title.lower()} trainer cannot start from this model, not {base.name}.")
+        card = card or self.data_card(dataset_id, corrections)
+        if not card.rows:
+            raise TrainingError(NOTHING if card.method is Method.SFT else NO_PAIRS)
+        if why := _unusable(card, able.methods):
+            raise TrainingError(why)
+        if trainer == "embedded":
+            # It has no validation loss to show: every row teaches.
+            chosen["validation_share"] = 0
+        return self.runner.start(trainer, self.training_data(card, chosen), base, chosen, dataset_id)
 
     def jobs(self) -> list[TrainingJob]:
         """Return all jobs, newest first."""
-        return self._store.training.jobs()
+        return self.runner.jobs()
 
-    async def _run(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
-        state, error = JobState.FAILED, "An unexpected error ended this job; the log of the app says which."
-        try:
-            await asyncio.to_thread(self._train, job_id, base, rows)
-            error = ""
-        except PipelineError as failure:
-            error = str(failure)
-        except asyncio.CancelledError:
-            state, error = JobState.INTERRUPTED, INTERRUPTED
-            raise
-        finally:
-            if error:
-                self._store.training.finish(job_id, state, error=error)
-
-    def _train(self, job_id: str, base: Model, rows: tuple[Row, ...]) -> None:
-        examples = [TrainingExample(row.query, row.contexts, row.answer) for row in rows]
-        weights = ExtractiveWeights.from_config(base.config)
-        trained = train(examples, weights, self._index.terms, self._index.idf)
-        # Two jobs that end at the same time must not take the same name.
-        with self._naming:
-            taken = {model.name for model in self._store.models.all()}
-            model = Model(
-                id=new_id(),
-                name=free_name("extractive-tuned-1", taken, "extractive-tuned-{n}"),
-                provider=base.provider,
-                config=trained.weights.to_config(),
-                template=base.template,
-                parent_id=base.id,
-                job_id=job_id,
-                created_at=now(),
+    def _dataset(self, dataset_id: str) -> Dataset:
+        dataset = self._store.datasets.get(dataset_id)
+        if dataset.run_id is None:
+            raise TrainingError(
+                "This dataset was not made of a run: its records have no query, contexts and prompt to train on."
             )
-            self._store.training.finish_with_model(job_id, model, _metrics(trained))
+        return dataset
+
+    def _reviewed(self, dataset: Dataset, responses: Sequence[Response]) -> list[Row]:
+        """Return the submitted answers of a dataset; those to test queries are marked."""
+        template, question = self._store.templates.find(dataset.template), dataset.settings.answer_question
+        records = {record.id: record for record in self._store.datasets.records(dataset.id)}
+        names = annotators(self._store, self._store.values.pseudonym_salt())
+        model = self._store.models.get(self._store.runs.get(str(dataset.run_id)).model_id).name
+        submitted = (item for item in responses if item.status is ResponseStatus.SUBMITTED)
+        # The question may have been made optional; who left it empty gave nothing to train on.
+        answered = (
+            item
+            for item in submitted
+            if records[item.record_id].split is Split.TEST or is_answered(item.values.get(question))
+        )
+        rows = (_row(records[item.record_id], item, template, question) for item in answered)
+        people = {response.id: names[response.annotator_id] for response in responses}
+        return [replace(row, annotator=people[str(row.response_id)], model=model) for row in rows]
+
+
+def _unusable(card: DataCard, methods: Sequence[Method]) -> str:
+    if card.method not in methods:
+        return (
+            "This trainer learns from answers, not from pairs."
+            if card.method is Method.DPO
+            else "It learns from pairs."
+        )
+    if card.problems:
+        return f"Row {card.problems[0].line} cannot be trained on: {card.problems[0].message}"
+    return ""
 
 
 def _row(record: Record, response: Response, template: Template, question: str) -> Row:
     messages = render_messages(template, record.query, record.contexts)
-    answer = str(response.values[question])
-    told = (str(record.query_id), record.query, record.contexts, answer, chat_row(messages, answer)["messages"])
-    return Row(*told, suggestion=record.completion, response_id=response.id)
+    answer = str(response.values.get(question) or "")
+    is_test = record.split is not Split.TRAIN
+    return Row(
+        query_id=str(record.query_id),
+        query=record.query,
+        contexts=record.contexts,
+        answer=answer,
+        messages=chat_row(messages, answer)["messages"],
+        suggestion=record.completion,
+        response_id=response.id,
+        is_test=is_test,
+        overridden=is_test,
+        record_id=record.id,
+        guidelines_version=response.guidelines_version,
+        source="review",
+    )
 
 
-def _corrected(correction: Correction) -> Row:
-    told = (correction.query_id, correction.query, correction.contexts, correction.answer, correction.messages)
-    return Row(*told, vote_id=correction.vote_id)
+def _changed(row: Row) -> Row | None:
+    """Return a reviewed answer as a pair over the suggestion, or None where the suggestion was kept."""
+    if not row.suggestion or row.answer.split() == row.suggestion.split():
+        return None
+    return replace(row, rejected=row.suggestion)
 
 
-def _jsonl(rows: tuple[Row, ...]) -> str:
-    return to_chat_jsonl({"messages": row.messages} for row in rows)
-
-
-def _metrics(trained: TrainedWeights) -> dict[str, object]:
-    names = ("kept", "not_kept", "accuracy", "base_accuracy", "refusals", "skipped")
-    return {"losses": list(trained.losses), **{name: getattr(trained, name) for name in names}}
+def _of_vote(item: Correction) -> Row:
+    return Row(
+        query_id=item.query_id,
+        query=item.query,
+        contexts=item.contexts,
+        answer=item.answer,
+        messages=item.messages,
+        vote_id=item.vote_id,
+        rejected=item.rejected,
+        is_test=item.is_test,
+        annotator=item.annotator,
+        model=item.model,
+        source=item.source,
+    )

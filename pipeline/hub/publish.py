@@ -12,6 +12,7 @@ from pipeline import vote_training
 from pipeline.export import chat_row
 from pipeline.hub.card import NO_LICENCE, card
 from pipeline.hub.tables import TABLES, parquet
+from pipeline.prompts import FindTemplate
 from pipeline.records import ResponseStatus, Split
 from pipeline.store import Store
 from pipeline.store.members import AUTOMATIC, NOBODY, UNNAMED
@@ -48,7 +49,7 @@ def published_rows(store: Store, salt: str, show_names: bool = False) -> dict[st
     published = PublishedStore(store.database)
     # What refers to others is read first: a row that is stored meanwhile is then never referred to without being there.
     people = published.votes(), published.responses(), published.adjudications()
-    names = annotators(store, salt, show_names)
+    names, find = annotators(store, salt, show_names), store.templates.find
     votes, responses, adjudications = (
         [{**row, "annotator": names[row["annotator_id"]]} for row in rows] for rows in people
     )
@@ -59,9 +60,9 @@ def published_rows(store: Store, salt: str, show_names: bool = False) -> dict[st
         "votes": votes,
         "responses": responses,
         "adjudications": adjudications,
-        "sft": [*map(_reviewed, reviews), *vote_training.corrected(votes)],
-        "preferences": [*_preferred_in_reviews(reviews), *vote_training.preferred(votes)],
-        "unpaired": vote_training.unpaired(votes),
+        "sft": [*(_reviewed(row, find) for row in reviews), *vote_training.corrected(votes, find)],
+        "preferences": [*_preferred_in_reviews(reviews, find), *vote_training.preferred(votes, find)],
+        "unpaired": vote_training.unpaired(votes, find),
         "comparisons": published.comparisons(),
         "records": published.records(),
         "guidelines": published.guidelines(),
@@ -90,16 +91,17 @@ def _pseudonym(member_id: str, salt: str) -> str:
     return f"annotator-{hmac.new(salt.encode(), member_id.encode(), hashlib.sha256).hexdigest()[:10]}"
 
 
-def _reviewed(response: Row) -> Row:
-    messages = chat_row(prompt_of(response, response["prompt_template"]), response["answer"])["messages"]
+def _reviewed(response: Row, find: FindTemplate) -> Row:
+    messages = chat_row(prompt_of(response, response["prompt_template"], find), response["answer"])["messages"]
     return {**_review_lineage(response), "id": response["id"], "messages": messages}
 
 
-def _preferred_in_reviews(responses: Sequence[Row]) -> Iterator[Row]:
+def _preferred_in_reviews(responses: Sequence[Row], find: FindTemplate) -> Iterator[Row]:
     """Yield the submitted answers that changed the suggestion, over the suggestion."""
     for response in responses:
         if response["edited"]:
-            pair = pair_of(prompt_of(response, response["prompt_template"]), response["answer"], response["suggestion"])
+            prompt = prompt_of(response, response["prompt_template"], find)
+            pair = pair_of(prompt, response["answer"], response["suggestion"])
             models = {"chosen_model": None, "rejected_model": response["model"]}
             yield {**_review_lineage(response), **pair, **models, "id": f"{response['id']}-review"}
 

@@ -134,25 +134,8 @@ class HubRepo:
 
     @contextmanager
     def _asking(self):
-        import httpx2
-        from huggingface_hub.errors import HfHubHTTPError
-
-        try:
+        with hub_errors(self._endpoint, self._token, self._refused):
             yield
-        except HfHubHTTPError as error:
-            raise self._refused(error) from error
-        except httpx2.TimeoutException as error:
-            raise HubError(f"{self._endpoint} did not answer in time.") from error
-        except RuntimeError as error:
-            # What fails in the upload of one file comes wrapped, with the failure itself as the cause.
-            if isinstance(error.__cause__, HfHubHTTPError):
-                raise self._refused(error.__cause__) from error
-            reason = self._masked(f"{error} {error.__cause__ or ''}")
-            raise HubError(f"{self._endpoint} did not take a file ({reason[:200].strip()}).") from error
-        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
-            # The last three: an answer that is not the Hub's, for instance a page of a proxy.
-            reason = self._masked(str(error)) or type(error).__name__
-            raise HubError(f"{self._endpoint} cannot be reached ({reason[:200]}).") from error
 
     def _refused(self, error) -> HubError:
         status = error.response.status_code
@@ -176,7 +159,49 @@ class HubRepo:
         return HubError(f"The Hub answered with error {status}{why}.", status, wait)
 
     def _masked(self, text: str) -> str:
-        return text.replace(self._token, "•••") if self._token else text
+        return _masked(text, self._token)
+
+
+@contextmanager
+def hub_errors(endpoint: str, token: str, refused: Callable[[object], HubError] | None = None):
+    """Turn what huggingface_hub raises into a HubError; ``refused`` words the answers that are errors."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    told = refused or (lambda error: _plain_refusal(error, token))
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise told(error) from error
+    except httpx2.TimeoutException as error:
+        raise HubError(f"{endpoint} did not answer in time.") from error
+    except RuntimeError as error:
+        # What fails in the upload of one file comes wrapped, with the failure itself as the cause.
+        if isinstance(error.__cause__, HfHubHTTPError):
+            raise told(error.__cause__) from error
+        reason = _masked(f"{error} {error.__cause__ or ''}", token)
+        raise HubError(f"{endpoint} did not take a file ({reason[:200].strip()}).") from error
+    except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+        # The last three: an answer that is not the Hub's, for instance a page of a proxy.
+        reason = _masked(str(error), token) or type(error).__name__
+        raise HubError(f"{endpoint} cannot be reached ({reason[:200]}).") from error
+
+
+def _masked(text: str, token: str) -> str:
+    return text.replace(token, "•••") if token else text
+
+
+def _plain_refusal(error, token: str) -> HubError:
+    """Return a refusal in the Hub's own words."""
+    status = error.response.status_code
+    unsaid = {401: "HF_TOKEN is not valid", 403: "HF_TOKEN may not do this"}.get(status, "it gave no reason")
+    said = _masked(error.server_message or "", token).strip().rstrip(".")[:300] or unsaid
+    return HubError(f"{said} ({status}).", status, _seconds(error.response.headers.get("retry-after", "")))
+
+
+def hub_api(endpoint: str, token: str, patience: float = READ_SECONDS):
+    """Return the client of huggingface_hub for an endpoint; one for each, with a time-out on every request."""
+    return _api(endpoint, token, patience)
 
 
 @functools.cache

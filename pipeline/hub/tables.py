@@ -107,6 +107,14 @@ TABLES: tuple[Table, ...] = (
             string("error", "Why there is no answer, or null."),
             string("run_id", "Id of the run that it was made in; null where it was asked by itself."),
             CREATED,
+            Column("first_text_seconds", "float64", "Time to the first text of the answer, where it came in pieces."),
+            Column(
+                "attempts",
+                "int32",
+                "Requests that it took; 0 where an earlier answer was taken over, null if not known.",
+            ),
+            Column("cost", "float64", "In US dollars at the model's price at that time, or null."),
+            string("cause", "What the error comes from, as `rate_limit` or `timeout`, or null."),
         ),
     ),
     Table(

@@ -1,58 +1,56 @@
 """A chat model behind an OpenAI-compatible endpoint: OpenAI, Hugging Face router, vLLM, Ollama, llama.cpp and others.
 
-``openai`` takes 0.6 s to import, so it is imported where it is used. Retries are our own and not the client's: the
-client would sit out a Retry-After of two minutes, and send a request again that the endpoint may be working on.
+Retries are our own and not the client's: the client would sit out a Retry-After of two minutes without a word, and send a
+request again that the endpoint may be working on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
-import re
 import time
-from collections.abc import Callable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from urllib.parse import unquote
 
 from pipeline.errors import ModelError
+from pipeline.models.causes import Cause
+from pipeline.models.clients import client_of, close_clients, without_user
+from pipeline.models.endpoint_errors import Endpoint, retry_of
+from pipeline.models.events import DONE, events
+from pipeline.models.replies import Probe, Reply
+from pipeline.models.waits import Wait, tell
 from pipeline.prompts import Template, is_refusal, parse_citations, render_messages
 from pipeline.records import Answer, Context
 
 if TYPE_CHECKING:
-    from openai import APIError, APIStatusError, AsyncOpenAI
+    from httpx2 import Response
+    from openai import AsyncOpenAI
 
-_CONNECT_SECONDS = 10.0
-_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.5, 8.0
+__all__ = ("ChatModel", "close_clients")
+
 # An endpoint that trickles for ever is never silent; ten times the allowed silence is the end of one answer.
 _LONGEST_ANSWER = 10
-_OWN_WORDS = 200
-_THOUGHTS = re.compile(r"\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
-_TOO_LONG = re.compile(
-    r"context.{0,20}(length|window|size)|(maximum|available) context|exceed_context|too many tokens"
-    r"|(prompt|input|request).{0,20}too (long|large)|tokens.{0,40}must be <=",
-    re.IGNORECASE,
-)
-# Connections belong to the event loop that opened them, so clients are kept per loop, and go with it.
-_CLIENTS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str, float], AsyncOpenAI]] = WeakKeyDictionary()
-
-
-async def close_clients() -> None:
-    """Close the connections of the running loop. Models that are used afterwards open new ones."""
-    for client in _CLIENTS.pop(asyncio.get_running_loop(), {}).values():
-        await client.close()
+# What may still come after the end of an answer is waited for this long, so that its connection can be used again.
+_DRAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class ChatModel:
     """Asks one model of one endpoint, streaming.
 
-    Without ``api_key`` no Authorization header is sent. ``temperature`` and ``max_tokens`` are sent only if set.
+    Without ``api_key`` no Authorization header is sent. ``temperature``, ``top_p``, ``max_tokens``, ``seed`` and ``stop``
+    are sent only if set; ``extra`` goes into the body as it is. With ``api_version`` the endpoint is asked as Azure's
+    deployments are. ``key_name`` and ``address_name`` say where the key and the address were set, for messages.
     ``timeout`` is how many seconds the endpoint may stay silent, before and within an answer; an answer as a whole may
     take ten times as long. ``max_retries`` counts for connections that fail and for 408, 409, 429 and 5xx, as long as
     no text has come: with exponential back-off, or after the endpoint's Retry-After if that is not longer than
-    ``timeout``. Silence and an answer that is cut off are not retried, since the endpoint may charge for each.
+    ``timeout``; other requests of this model wait for that too. Silence and an answer that is cut off are not retried,
+    since the endpoint may charge for each.
     """
 
     base_url: str
@@ -63,8 +61,17 @@ class ChatModel:
     max_tokens: int | None = None
     timeout: float = 60.0
     max_retries: int = 2
+    top_p: float | None = None
+    seed: int | None = None
+    stop: Sequence[str] | None = None
+    extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    api_version: str = ""
+    key_name: str = "OPENAI_API_KEY"
+    address_name: str = "OPENAI_BASE_URL"
     # Parameters that this endpoint turned out not to take; learnt from its first refusal.
     _refused: set[str] = field(default_factory=set, init=False, repr=False)
+    # The wait that the endpoint asked for last: until then nothing is sent.
+    _asked: list[Wait] = field(default_factory=list, init=False, repr=False)
 
     async def answer(
         self, query: str, contexts: Sequence[Context], on_text: Callable[[str], None] | None = None
@@ -91,10 +98,28 @@ class ChatModel:
         reply = await self._ask(messages, on_text)
         text = reply.visible.strip()
         if not text and not reply.refusal:
-            raise ModelError(self._why_empty(reply))
+            raise self._endpoint.empty(reply)
         return Answer(
             text=text or reply.refusal.strip(),
             refused=not text,
+            seconds=reply.seconds,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            first_text_seconds=reply.first_text_seconds,
+            attempts=reply.attempts,
+        )
+
+    async def probe(self, messages: list[dict[str, str]]) -> Probe:
+        """Send one request and return what came back, as it came.
+
+        Raises:
+            ModelError: as for :meth:`answer`.
+        """
+        reply = await self._ask(messages, None)
+        return Probe(
+            text=reply.text or reply.refusal,
+            model=reply.model,
+            finish_reason=reply.finish_reason or "",
             seconds=reply.seconds,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
@@ -111,51 +136,73 @@ class ChatModel:
         try:
             page = await self._client().models.list(extra_headers=self._headers())
         except APIError as error:
-            raise self._explained(error, _Reply()) from error
+            raise self._endpoint.explained(error, Reply()) from error
         except ValueError as error:
-            raise ModelError(self._not_an_api()) from error
+            raise self._endpoint.not_an_api() from error
         models = getattr(page, "data", None)
         if not isinstance(models, list):
-            raise ModelError(self._not_an_api())
+            raise self._endpoint.not_an_api()
         return sorted(model.id for model in models)
 
-    async def _ask(self, messages: list[dict[str, str]], on_text: Callable[[str], None] | None) -> _Reply:
+    async def _ask(self, messages: list[dict[str, str]], on_text: Callable[[str], None] | None) -> Reply:
+        from httpx2 import TransportError
         from openai import APIError
 
-        attempt = 0
+        attempt, wait = 1, None
         while True:
+            await self._pause(attempt, wait)
             request = self._request(messages)
-            reply = _Reply()
+            reply = Reply(attempts=attempt)
             try:
                 await self._receive(request, reply, on_text)
                 return reply
-            except APIError as error:
+            except (APIError, TransportError) as error:
                 if self._adapts(request, error):
                     continue
-                wait = None if reply.text or attempt >= self.max_retries else _retry_wait(error, attempt, self.timeout)
+                wait = None if reply.text or attempt > self.max_retries else self._wait(error, attempt)
                 if wait is None:
-                    raise self._explained(error, reply) from error
+                    raise self._endpoint.explained(error, reply) from error
             except (json.JSONDecodeError, UnicodeDecodeError) as error:
-                raise ModelError(self._not_an_api()) from error
+                raise self._endpoint.not_an_api() from error
             except TimeoutError as error:
-                raise ModelError(
-                    f"{self._who} had not finished its answer after {self.timeout * _LONGEST_ANSWER:g} s: "
-                    "run it again, or raise PAIRLOOP_TIMEOUT."
-                ) from error
+                raise self._endpoint.too_slow(self.timeout * _LONGEST_ANSWER) from error
             attempt += 1
-            await asyncio.sleep(wait)
+
+    def _wait(self, error: Exception, attempt: int) -> Wait | None:
+        """Return the wait before the attempt after number ``attempt``, or None where there is to be none."""
+        retry = retry_of(error, attempt, self.timeout)
+        if retry is None:
+            return None
+        wait = Wait(time.monotonic() + retry.seconds, retry.reason, attempt + 1, self.max_retries + 1)
+        if retry.asked:
+            self._asked[:] = [wait]
+        return wait
+
+    async def _pause(self, attempt: int, wait: Wait | None) -> None:
+        """Wait before an attempt: for its own back-off, and as long as the endpoint has asked any request to."""
+        waited = False
+        while True:
+            due = max((item for item in (wait, *self._asked) if item), key=lambda item: item.until, default=None)
+            if due is None or due.until <= time.monotonic():
+                break
+            waited = True
+            tell(replace(due, attempt=attempt))
+            await asyncio.sleep(due.until - time.monotonic())
+        if waited:
+            tell(None)
 
     def _request(self, messages: list[dict[str, str]]) -> dict[str, object]:
-        request: dict[str, object] = {"model": self.model_id, "messages": messages, "stream": True}
+        request: dict[str, object] = {"model": self.model_id, "messages": messages, "stream": True, **self.extra}
         if "stream_options" not in self._refused:
             request["stream_options"] = {"include_usage": True}
-        if self.temperature is not None:
-            request["temperature"] = self.temperature
+        for name in ("temperature", "top_p", "seed", "stop"):
+            if (value := getattr(self, name)) is not None:
+                request[name] = value
         if self.max_tokens is not None:
             request["max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"] = self.max_tokens
         return request
 
-    def _adapts(self, request: dict[str, object], error: APIError) -> bool:
+    def _adapts(self, request: dict[str, object], error: Exception) -> bool:
         """Take the endpoint's word on what it refuses, and tell whether another request makes sense.
 
         Older servers reject ``stream_options``; OpenAI's reasoning models want ``max_completion_tokens``.
@@ -169,213 +216,86 @@ class ChatModel:
                 return True
         return False
 
-    async def _receive(self, request: dict[str, object], reply: _Reply, on_text: Callable[[str], None] | None) -> None:
+    async def _receive(self, request: dict[str, object], reply: Reply, on_text: Callable[[str], None] | None) -> None:
+        import httpx2
         from openai import AsyncStream
 
         start = time.perf_counter()
-        # Chunks as plain objects: to make the client's own types of each costs as much again as all the rest, and
-        # endpoints that leave out a field would break them.
-        async with await self._client().post(
+        # The answer of the transport as it is: what the client makes of each chunk costs more than all the rest.
+        response = await self._client().post(
             "/chat/completions",
-            cast_to=object,
+            cast_to=httpx2.Response,
             body=request,
             options={"headers": self._headers(), "security": {"bearer_auth": True}},
             stream=True,
             stream_cls=AsyncStream[object],
-        ) as stream:
+        )
+        try:
             async with asyncio.timeout(self.timeout * _LONGEST_ANSWER):
-                if "event-stream" not in stream.response.headers.get("content-type", "event-stream"):
-                    reply.add(self._whole(await stream.response.aread()))
-                async for chunk in stream:
-                    if reply.add(chunk) and on_text is not None and reply.visible:
-                        on_text(reply.visible)
-        reply.seconds = time.perf_counter() - start
+                if "event-stream" in response.headers.get("content-type", "event-stream"):
+                    await self._read(response, reply, on_text, start)
+                else:
+                    self._whole(await response.aread(), reply, on_text, start)
+        finally:
+            with suppress(httpx2.TransportError):
+                await response.aclose()
         if reply.finish_reason is None and (reply.text or reply.refusal):
-            raise ModelError(self._cut())
+            raise self._endpoint.cut()
 
-    def _whole(self, body: bytes) -> object:
+    async def _read(
+        self, response: Response, reply: Reply, on_text: Callable[[str], None] | None, start: float
+    ) -> None:
+        """Take in a stream of events until it says that it is done, or ends."""
+        coming = events(response.aiter_bytes())
+        async for chunk in coming:
+            if chunk is DONE:
+                break
+            if isinstance(chunk, dict) and chunk.get("error"):
+                raise self._endpoint.reported(chunk["error"])
+            if reply.add(chunk):
+                _tell_text(reply, on_text, start)
+        reply.seconds = time.perf_counter() - start
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for _ in coming:
+                    pass
+
+    def _whole(self, body: bytes, reply: Reply, on_text: Callable[[str], None] | None, start: float) -> None:
         """Read the answer of an endpoint that ignores ``stream`` and sends it as one JSON object."""
         completion = json.loads(body)
         if not isinstance(completion, dict) or not isinstance(completion.get("choices"), list):
-            raise ModelError(self._not_an_api())
-        return completion
+            raise self._endpoint.not_an_api()
+        reply.seconds = time.perf_counter() - start
+        if reply.add(completion):
+            _tell_text(reply, on_text, start)
 
     def _client(self) -> AsyncOpenAI:
-        import httpx2
-        from openai import AsyncOpenAI
-
-        clients = _CLIENTS.setdefault(asyncio.get_running_loop(), {})
-        key = (self.base_url, self.api_key, self.timeout)
-        if key not in clients:
-            if not (self.api_key.isascii() and self.api_key.isprintable()):
-                raise ModelError("OPENAI_API_KEY holds characters that no key has: copy the key again.")
-            try:
-                clients[key] = AsyncOpenAI(
-                    base_url=self.base_url,
-                    # The client insists on a key; where there is none, each request leaves out the header.
-                    api_key=self.api_key or "none",
-                    timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, _CONNECT_SECONDS)),
-                    max_retries=0,
-                )
-            except httpx2.InvalidURL as error:
-                raise ModelError(f"OPENAI_BASE_URL is not an address: {self._where!r}.") from error
-        return clients[key]
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise ModelError(f"{self.key_name} holds characters that no key has: copy the key again.", Cause.KEY)
+        try:
+            return client_of(without_user(self.base_url)[0], self.api_key, self.timeout, self.api_version)
+        except ValueError as error:
+            raise ModelError(
+                f"{self.address_name} is not an address: {self._endpoint.where!r}.", Cause.WRONG_ADDRESS
+            ) from error
 
     def _headers(self) -> dict[str, object]:
         from openai import Omit
 
+        if user := without_user(self.base_url)[1]:
+            return {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"}
         return {} if self.api_key else {"Authorization": Omit()}
 
     @property
-    def _where(self) -> str:
-        """The base URL without the user name, password and query that some people put into it."""
-        return re.sub(r"//[^/]*@", "//", self.base_url.partition("?")[0])
-
-    @property
-    def _who(self) -> str:
-        return f"The model {self.model_id} at {self._where}"
-
-    def _cut(self) -> str:
-        return f"The answer of {self.model_id} was cut off in the middle: {self._where} ended it early. Run it again."
-
-    def _not_an_api(self) -> str:
-        return (
-            f"{self._where} answered, but not as an OpenAI-compatible endpoint does: check OPENAI_BASE_URL, "
-            "which usually ends in /v1."
-        )
-
-    def _why_empty(self, reply: _Reply) -> str:
-        if reply.finish_reason == "length":
-            return f"{self._who} used up its limit of tokens before it wrote an answer: choose another model."
-        if reply.finish_reason == "content_filter":
-            return f"The content filter of {self._where} held back the answer: change the query, or ask another model."
-        return f"{self._who} sent an empty answer: run it again, or choose another model."
-
-    def _explained(self, error: APIError, reply: _Reply) -> ModelError:
-        import httpx2
-        from openai import APIConnectionError, APIStatusError, APITimeoutError
-
-        if isinstance(error, APIStatusError):
-            return ModelError(self._explained_status(error))
-        if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
-            return ModelError(
-                f"Cannot reach {self._where}: check that the endpoint is running and that OPENAI_BASE_URL is right."
-            )
-        if isinstance(error, APITimeoutError):
-            silence = f"sent nothing for {self.timeout:g} s"
-            place = f"stopped in the middle of its answer and {silence}" if reply.text else silence
-            return ModelError(f"{self._who} {place}: try again, or raise PAIRLOOP_TIMEOUT if it is just slow.")
-        if isinstance(error, APIConnectionError):
-            dropped = f"{self._where} closed the connection without an answer: check its log, then run it again."
-            return ModelError(self._cut() if reply.text else dropped)
-        return ModelError(f"{self._who} reported an error while it was answering: {self._own_words(error)}")
-
-    def _explained_status(self, error: APIStatusError) -> str:
-        status, words = error.status_code, self._own_words(error)
-        if status in (401, 403):
-            return self._explained_key(status)
-        if status == 404:
-            if error.code == "model_not_found" or re.search(r"\bmodel\b", words, re.IGNORECASE):
-                return f"{self._where} does not have the model {self.model_id}: check the model id (OPENAI_MODEL)."
-            return f"{self._where} knows no such address (404): check OPENAI_BASE_URL, which usually ends in /v1."
-        if status == 429 and error.code == "insufficient_quota":
-            return f"The account behind OPENAI_API_KEY has no quota left at {self._where}: check its plan and billing."
-        if status == 429:
-            return f"{self._where} takes no more requests now (429): wait a little, or lower PAIRLOOP_CONCURRENCY."
-        if status >= 500:
-            return f"{self._where} failed on its side ({status}): try again later."
-        if status == 413 or _TOO_LONG.search(words) or error.code == "context_length_exceeded":
-            return (
-                f"The query with its contexts is longer than {self.model_id} can read: lower PAIRLOOP_TOP_K, "
-                "or choose a model that reads more."
-            )
-        return f"{self._where} refused the request ({status}): {words}"
-
-    def _explained_key(self, status: int) -> str:
-        if not self.api_key:
-            return f"{self._where} wants a key ({status}): set OPENAI_API_KEY and start the app again."
-        if status == 401:
-            return f"{self._where} did not accept the key (401): check OPENAI_API_KEY."
-        return f"{self._where} does not let this key use {self.model_id} (403): check OPENAI_API_KEY and its rights."
-
-    def _own_words(self, error: APIError) -> str:
-        """The endpoint's message in one short line, without the key, and without any page of HTML."""
-        body = error.body
-        if isinstance(body, dict):
-            body = body.get("message") or body.get("detail") or body.get("error")
-        words = " ".join(body.split()) if isinstance(body, str) else ""
-        if not words or words.startswith("<"):
-            return "it gave no reason."
-        if self.api_key:
-            words = words.replace(self.api_key, "…")
-        return words if len(words) <= _OWN_WORDS else words[: _OWN_WORDS - 1] + "…"
+    def _endpoint(self) -> Endpoint:
+        return Endpoint(self.base_url, self.api_key, self.model_id, self.timeout, self.key_name, self.address_name)
 
 
-@dataclass(slots=True)
-class _Reply:
-    """What has come in of one answer."""
-
-    text: str = ""
-    refusal: str = ""
-    finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    seconds: float = 0.0
-
-    @property
-    def visible(self) -> str:
-        """The text without the thoughts that reasoning models write first, where a server leaves them in the text."""
-        return _THOUGHTS.sub("", self.text, count=1) if self.text.lstrip().startswith("<think>") else self.text
-
-    def add(self, source: object) -> bool:
-        """Take in a chunk, or a completion that came as one, and tell whether it brought text.
-
-        Chunks without choices carry usage, or nothing at all. What is not as the protocol says is passed over.
-        """
-        source = source if isinstance(source, dict) else {}
-        usage = source.get("usage")
-        if isinstance(usage, dict):
-            self.prompt_tokens = usage.get("prompt_tokens")
-            self.completion_tokens = usage.get("completion_tokens")
-        choices = source.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-        whole = choice.get("message")
-        self.finish_reason = choice.get("finish_reason") or self.finish_reason or ("stop" if whole else None)
-        message = whole or choice.get("delta")
-        text, refusal = (message.get(key) if isinstance(message, dict) else None for key in ("content", "refusal"))
-        self.text += text if isinstance(text, str) else ""
-        self.refusal += refusal if isinstance(refusal, str) else ""
-        return bool(text)
-
-
-def _retry_wait(error: APIError, attempt: int, longest: float) -> float | None:
-    """Seconds to wait before the next attempt, or None where another attempt is pointless or may be charged for."""
-    from httpx2 import ConnectTimeout
-    from openai import APIConnectionError, APIStatusError, APITimeoutError
-
-    backoff = min(_FIRST_RETRY_SECONDS * 2**attempt, _LONGEST_RETRY_SECONDS) * random.uniform(0.75, 1)
-    if isinstance(error, APITimeoutError):
-        return backoff if isinstance(error.__cause__, ConnectTimeout) else None
-    if isinstance(error, APIConnectionError):
-        return backoff
-    if not isinstance(error, APIStatusError) or error.code == "insufficient_quota":
-        return None
-    headers, passing = error.response.headers, error.status_code in (408, 409, 429) or error.status_code >= 500
-    if not passing or headers.get("x-should-retry") == "false":
-        return None
-    asked = _retry_after(headers.get("retry-after", ""))
-    if not asked:
-        return backoff
-    return asked if asked <= longest else None
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds of a Retry-After header, which is a number of seconds or a date (RFC 9110, 10.2.3); None without one."""
-    from email.utils import parsedate_to_datetime
-
-    if re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
+def _tell_text(reply: Reply, on_text: Callable[[str], None] | None, start: float) -> None:
+    visible = reply.visible
+    if not visible:
+        return
+    if reply.first_text_seconds is None:
+        reply.first_text_seconds = time.perf_counter() - start
+    if on_text is not None:
+        on_text(visible)

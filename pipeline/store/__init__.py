@@ -14,15 +14,18 @@ from pipeline.store.exchange import ExchangeStore
 from pipeline.store.imports import ImportStore
 from pipeline.store.journal_files import JournalFileStore
 from pipeline.store.judgements import JudgementStore
+from pipeline.store.lineage import LineageStore
 from pipeline.store.links import LinkStore
 from pipeline.store.members import MemberStore
 from pipeline.store.merging import Merging
 from pipeline.store.models import ModelStore
 from pipeline.store.outbox import Outbox
+from pipeline.store.proposals import ProposalStore
 from pipeline.store.published import PublishedStore
 from pipeline.store.queries import QueryStore
 from pipeline.store.responses import ResponseStore
 from pipeline.store.runs import RunStore
+from pipeline.store.templates import TemplateStore
 from pipeline.store.training import TrainingStore
 from pipeline.store.values import ValueStore
 from pipeline.store.votes import VoteStore
@@ -37,6 +40,7 @@ class Store:
         self.documents = DocumentStore(database)
         self.queries = QueryStore(database)
         self.models = ModelStore(database)
+        self.templates = TemplateStore(database)
         self.runs = RunStore(database)
         self.datasets = DatasetStore(database)
         self.responses = ResponseStore(database)
@@ -44,11 +48,13 @@ class Store:
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)
         self.votes = VoteStore(database)
+        self.lineage = LineageStore(database)
         self.links = LinkStore(database)
         self.judgements = JudgementStore(database)
         self.imports = ImportStore(database)
         self.values = ValueStore(database)
         self.exchange = ExchangeStore(database)
+        self.proposals = ProposalStore(database)
         self.published = PublishedStore(database)
         self.outbox = Outbox(database)
         self.merging = Merging(database)

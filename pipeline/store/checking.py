@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from dataclasses import MISSING, fields
 from enum import StrEnum
 
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table
@@ -12,6 +13,7 @@ from sqlalchemy import JSON, Boolean, Column, Float, Integer, Table
 from pipeline import comparison_settings
 from pipeline.annotation.plain import from_plain
 from pipeline.errors import ComparisonError, RecordError
+from pipeline.models.causes import Cause
 from pipeline.records import Change, Context, JobState, Outcome, ResponseStatus, Section, Split
 from pipeline.store.schema import (
     adjudications,
@@ -43,6 +45,7 @@ WORDS: dict[Column, type[StrEnum]] = {
     queries.c.split: Split,
     runs.c.split: Split,
     runs.c.state: JobState,
+    completions.c.cause: Cause,
     responses.c.status: ResponseStatus,
     training_jobs.c.state: JobState,
     votes.c.outcome: Outcome,
@@ -144,18 +147,23 @@ def _is_json(value: object) -> bool:
 def _rows_of(record: type) -> Check:
     """Return the check for a list of JSON rows, each of which makes one of these records."""
     hints = typing.get_type_hints(record)
+    needed = {item.name for item in fields(record) if item.default is MISSING}
 
     def fits(value: object) -> bool:
-        return isinstance(value, list) and all(_is_row(row, hints) for row in value)
+        return isinstance(value, list) and all(_is_row(row, hints, needed) for row in value)
 
     return fits
 
 
-def _is_row(row: object, hints: Mapping[str, object]) -> bool:
-    if not isinstance(row, dict) or row.keys() != hints.keys():
+def _is_row(row: object, hints: Mapping[str, object], needed: Set[str]) -> bool:
+    if not isinstance(row, dict) or not needed <= row.keys() <= hints.keys():
         return False
-    # JSON writes 1.0 as 1.0, but somebody else's JSON may not.
-    return all(isinstance(row[name], float | int if hint is float else hint) for name, hint in hints.items())
+    return all(isinstance(value, _loosened(hints[name])) for name, value in row.items())
+
+
+def _loosened(hint: object) -> object:
+    """Return what a value may be: JSON writes 1.0 as 1.0, but somebody else's JSON may not."""
+    return hint | int if hint is float or float in typing.get_args(hint) else hint
 
 
 def _maps_to(kind: type) -> Check:

@@ -32,6 +32,7 @@ from pipeline.store.schema import (
     retrievals,
     sides,
     votes,
+    workspace_values,
 )
 
 ROWS = 1_000
@@ -150,7 +151,7 @@ def _merge(connection: Connection, incoming: Sequence[Change], arrived_in: Place
     tables = {change.table for change in newest}
     if documents.name in tables:
         retire_twins(connection)
-    return Merged(applied, len(parked), bool(tables & {documents.name, chunks.name}))
+    return Merged(applied, len(parked), bool(tables & {documents.name, chunks.name, workspace_values.name}))
 
 
 def _newest(incoming: Iterable[Change]) -> list[Change]:

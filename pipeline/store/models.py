@@ -6,12 +6,12 @@ from sqlalchemy import select
 
 from pipeline.records import Model
 from pipeline.store.engine import Database
-from pipeline.store.rows import found, put
+from pipeline.store.rows import change, found, now, put
 from pipeline.store.schema import models
 
 
 class ModelStore:
-    """Rows of ``models``. A model is never changed: another configuration is another model."""
+    """Rows of ``models``. A model is never changed, but for whether it is offered: another configuration is another model."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -42,3 +42,19 @@ class ModelStore:
         with self._db.read() as connection:
             row = connection.execute(select(models).where(models.c.id == model_id)).mappings().first()
         return Model(**found(row, "model"))
+
+    def retire(self, model_id: str, retired: bool = True) -> None:
+        """Offer a model no more, or again. What it answered stays.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        with self._db.write() as connection:
+            change(connection, models, model_id, retired_at=now() if retired else None)
+
+    def replace(self, model: Model) -> None:
+        """Store the next version of the model that it names in ``replaces_id``, and offer that one no more, in one step."""
+        row = {name: getattr(model, name) for name in Model.__slots__}
+        with self._db.write() as connection:
+            put(connection, models, [{**row, "config": dict(model.config)}])
+            change(connection, models, model.replaces_id, retired_at=model.created_at)

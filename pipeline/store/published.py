@@ -22,6 +22,7 @@ from pipeline.annotation.templates import (
     TUTORIAL_QUERY_RATING,
 )
 from pipeline.records import IMPORTED, Outcome, ResponseStatus, outcome_from_ranks
+from pipeline.store.documents import cut_as_in_force
 from pipeline.store.engine import Database
 from pipeline.store.outbox import rows_by_id
 from pipeline.store.schema import (
@@ -56,7 +57,9 @@ class PublishedStore:
 
     def documents(self) -> list[Row]:
         """Return the documents that are searched; what was deleted is not published."""
-        pieces = select(func.count()).where(chunks.c.document_id == documents.c.id).scalar_subquery().label("chunks")
+        with self._db.read() as connection:
+            mine = (chunks.c.document_id == documents.c.id) & cut_as_in_force(connection)
+        pieces = select(func.count()).where(mine).scalar_subquery().label("chunks")
         return [
             {**row, "sections": [_place(section) for section in row["sections"]], "characters": len(row["text"])}
             for row in self._rows(select(documents, pieces).where(documents.c.deleted_at.is_(None)))

@@ -84,9 +84,14 @@ def sections_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Section, ...]
     return tuple(Section(**row) for row in rows)
 
 
+# Written only where they say something: rows of a search by words alone are those of the first version.
+_FOUND_BY = {"lexical", "lexical_rank", "semantic", "semantic_rank"}
+
+
 def contexts_to_json(contexts: Sequence[Context]) -> list[dict[str, Any]]:
     """Return contexts as JSON rows."""
-    return [asdict(context) for context in contexts]
+    rows = map(asdict, contexts)
+    return [{name: value for name, value in row.items() if value is not None or name not in _FOUND_BY} for row in rows]
 
 
 def contexts_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Context, ...]:

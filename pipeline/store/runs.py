@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, exists, func, select
 
 from pipeline.cleaning import clean
 from pipeline.records import Answer, Completion, JobState, Run, Split, new_id
+from pipeline.run_figures import Spent
 from pipeline.store.engine import Database
 from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import change, change_all, found, now, put, written_by
@@ -56,6 +57,11 @@ class RunStore:
         with self._db.write() as connection:
             change(connection, runs, run_id, state=state.value, error=error, finished_at=now())
 
+    def reopen(self, run_id: str) -> None:
+        """Store that a run which had ended goes on."""
+        with self._db.write() as connection:
+            change(connection, runs, run_id, state=JobState.RUNNING.value, error="", finished_at=None)
+
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""
         left = (runs.c.state == JobState.RUNNING.value) & written_by(runs, by)
@@ -76,13 +82,36 @@ class RunStore:
 
     def add_completion(self, completion: Completion) -> None:
         """Store one completion, in a transaction of its own: what is done stays done."""
-        row = {name: getattr(completion, name) for name in Completion.__slots__}
+        self.add_completions([completion])
+
+    def add_completions(self, made: Sequence[Completion]) -> None:
+        """Store completions in one transaction: one wait for the disk serves all that came in together."""
         with self._db.write() as connection:
-            put(connection, completions, [{**row, "citations": list(completion.citations), "created_at": now()}])
+            put(connection, completions, [_row(completion) for completion in made])
 
     def of_run(self, run_id: str) -> list[Completion]:
         """Return the completions of a run, oldest first."""
         return self._completions(completions.c.run_id == run_id)
+
+    def failed(self, run: Run) -> list[Completion]:
+        """Return the newest error of each query of a run that its model has not answered since over the same contexts."""
+        good = completions.alias()
+        answered = exists().where(
+            (good.c.retrieval_id == completions.c.retrieval_id)
+            & (good.c.model_id == run.model_id)
+            & (good.c.error == "")
+        )
+        condition = (completions.c.run_id == run.id) & (completions.c.error != "") & ~answered
+        return list({completion.query_id: completion for completion in self._completions(condition)}.values())
+
+    def spent(self, run_id: str) -> list[Spent]:
+        """Return what each good answer of a run took."""
+        names = Spent.__slots__
+        query = select(*(completions.c[name] for name in names)).where(
+            (completions.c.run_id == run_id) & (completions.c.error == "")
+        )
+        with self._db.read() as connection:
+            return [Spent(*row) for row in connection.execute(query)]
 
     def by_ids(self, ids: Sequence[str]) -> dict[str, Completion]:
         """Return completions by id."""
@@ -105,15 +134,20 @@ class RunStore:
             return [_completion(row) for row in rows]
 
     def _runs(self, condition, limit: int = 1) -> list[Run]:
-        good = func.coalesce(func.sum(case((completions.c.error == "", 1), else_=0)), 0)
-        bad = func.coalesce(func.sum(case((completions.c.error != "", 1), else_=0)), 0)
+        chosen = select(runs).where(condition).order_by(runs.c.id.desc()).limit(limit).subquery()
+        # A query that failed may have been asked again: it counts once, and as answered if it was in the end.
+        asked = (
+            select(completions.c.run_id, func.max(case((completions.c.error == "", 1), else_=0)).label("good"))
+            .where(completions.c.run_id.in_(select(chosen.c.id)))
+            .group_by(completions.c.run_id, completions.c.query_id)
+            .subquery()
+        )
+        good, all_asked = func.coalesce(func.sum(asked.c.good), 0), func.count(asked.c.run_id)
         query = (
-            select(runs, good.label("done"), bad.label("failed"))
-            .select_from(runs.outerjoin(completions, completions.c.run_id == runs.c.id))
-            .where(condition)
-            .group_by(runs.c.id)
-            .order_by(runs.c.id.desc())
-            .limit(limit)
+            select(chosen, good.label("done"), (all_asked - good).label("failed"))
+            .select_from(chosen.outerjoin(asked, asked.c.run_id == chosen.c.id))
+            .group_by(*chosen.c)
+            .order_by(chosen.c.id.desc())
         )
         with self._db.read() as connection:
             return [_run(row) for row in connection.execute(query).mappings()]
@@ -141,7 +175,12 @@ def completion_of(answer: Answer, run_id: str | None, model_id: str, query_id: s
 
 def answer_of(completion: Completion) -> Answer:
     """Return a stored completion as an answer that was given again; its tokens were paid for the first time only."""
-    return Answer(completion.text, completion.refused, completion.citations, completion.seconds)
+    return Answer(completion.text, completion.refused, completion.citations, completion.seconds, attempts=0)
+
+
+def _row(completion: Completion) -> dict[str, object]:
+    row = {name: getattr(completion, name) for name in Completion.__slots__}
+    return {**row, "citations": list(completion.citations), "created_at": now()}
 
 
 def _completion(row) -> Completion:

@@ -69,6 +69,8 @@ chunks = Table(
     Column("end", Integer, nullable=False),
     Column("heading", Text, nullable=False),
     Column("page", Integer, nullable=True),
+    # The sizes that the document was cut by: "256/32" for chunks of 256 tokens that share 32, also where it is null.
+    Column("chunking", String(20), nullable=True),
 )
 
 query_sets = Table(

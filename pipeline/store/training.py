@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 
-from pipeline.records import JobState, Model, new_id
+from pipeline.records import JobState, Model, id_of, new_id
 from pipeline.store.engine import Database
-from pipeline.store.rows import change, change_all, now, put, written_by
-from pipeline.store.schema import models, training_jobs, training_rows
+from pipeline.store.rows import change, change_all, found, now, put, written_by
+from pipeline.store.schema import models, training_events, training_jobs, training_rows
 
 INTERRUPTED = "The app was stopped while this job ran. Start it again."
+# Trainers whose jobs run on while the app is stopped: it follows them again when it is back.
+OUTLIVING = ("openai", "hf_jobs", "local")
+# SQLite takes a bounded number of variables in one statement.
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,37 @@ class TrainingJob:
     plan: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingEvent:
+    """Something that a trainer reported: a ``state``, a line of its ``log``, or the ``loss`` of a ``step``.
+
+    ``text`` is in the trainer's own words; of a loss it is the name of its curve, for example "train" or "validation".
+    ``key`` is the same for the same event of a job, however often it is reported.
+    """
+
+    kind: str
+    text: str
+    key: str
+    at: float = 0.0
+    step: int | None = None
+    value: float | None = None
+
+
 class TrainingStore:
-    """Rows of ``training_jobs`` and ``training_rows``."""
+    """Rows of ``training_jobs``, ``training_rows`` and ``training_events``."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def start(self, trainer: str, dataset_id: str, base_model_id: str, rows: Sequence[TrainingRow]) -> str:
+    def start(
+        self,
+        trainer: str,
+        dataset_id: str | None,
+        base_model_id: str,
+        rows: Sequence[TrainingRow],
+        settings: Mapping[str, object] | None = None,
+        plan: Mapping[str, object] | None = None,
+    ) -> str:
         """Store a new job with its rows, before it begins; return its id."""
         job_id = new_id()
         job = {
@@ -71,11 +99,51 @@ class TrainingStore:
             "metrics": {},
             "error": "",
             "created_at": now(),
+            "settings": dict(settings) if settings is not None else None,
+            "plan": dict(plan) if plan is not None else None,
         }
         with self._db.write() as connection:
             put(connection, training_jobs, [job])
             put(connection, training_rows, [_row(job_id, position, row) for position, row in enumerate(rows)])
         return job_id
+
+    def began(self, job_id: str, external_id: str) -> None:
+        """Store what the trainer calls a job."""
+        with self._db.write() as connection:
+            change(connection, training_jobs, job_id, external_id=external_id)
+
+    def add_events(self, job_id: str, events: Sequence[TrainingEvent]) -> int:
+        """Store what was reported of a job and is not here yet; return how many that were."""
+        rows, moment = {}, now()
+        for position, event in enumerate(events):
+            row_id = id_of("training event", job_id, event.kind, event.key)
+            rows[row_id] = {
+                "id": row_id,
+                "job_id": job_id,
+                # What is reported at once stays in its order.
+                "at": event.at or moment + position * 1e-6,
+                "kind": event.kind,
+                "text": event.text,
+                "step": event.step,
+                "value": event.value,
+            }
+        ids, known = list(rows), set()
+        with self._db.write() as connection:
+            for start in range(0, len(ids), _BATCH):
+                batch = training_events.c.id.in_(ids[start : start + _BATCH])
+                known |= set(connection.scalars(select(training_events.c.id).where(batch)))
+            put(connection, training_events, [row for row_id, row in rows.items() if row_id not in known])
+        return len(rows) - len(known)
+
+    def events(self, job_id: str) -> list[TrainingEvent]:
+        """Return what was reported of a job, in the order in which it happened."""
+        order = (training_events.c.at, training_events.c.step, training_events.c.id)
+        query = select(training_events).where(training_events.c.job_id == job_id).order_by(*order)
+        with self._db.read() as connection:
+            rows = connection.execute(query).mappings()
+            return [
+                TrainingEvent(row["kind"], row["text"], row["id"], row["at"], row["step"], row["value"]) for row in rows
+            ]
 
     def finish(self, job_id: str, state: JobState, **values: object) -> None:
         """Store how a job ended without a model: ``metrics`` or ``error``."""
@@ -90,21 +158,59 @@ class TrainingStore:
         row = {name: getattr(model, name) for name in Model.__slots__}
         ended = {"state": JobState.DONE.value, "error": "", "finished_at": now()}
         with self._db.write() as connection:
-            put(connection, models, [{**row, "config": dict(model.config)}])
+            # Another replica may have followed the same job of a provider, and be here already.
+            if connection.scalar(select(models.c.id).where(models.c.id == model.id)) is None:
+                put(connection, models, [{**row, "config": dict(model.config)}])
             change(connection, training_jobs, job_id, **ended, model_id=model.id, metrics=dict(metrics))
 
     def interrupt_all(self, by: str | None = None) -> None:
-        """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was."""
+        """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was.
+
+        Those that run elsewhere go on, and are followed by this replica from now on.
+        """
         left = (training_jobs.c.state == JobState.RUNNING.value) & written_by(training_jobs, by)
+        elsewhere = training_jobs.c.trainer.in_(OUTLIVING)
         values = {"state": JobState.INTERRUPTED.value, "error": INTERRUPTED, "finished_at": now()}
         with self._db.write() as connection:
-            change_all(connection, training_jobs, left, **values)
+            change_all(connection, training_jobs, left & ~elsewhere, **values)
+            if by != self._db.writer.replica:
+                change_all(connection, training_jobs, left & elsewhere, error="")
+
+    def running(self) -> list[TrainingJob]:
+        """Return the jobs that this replica follows, oldest first."""
+        left = (training_jobs.c.state == JobState.RUNNING.value) & written_by(training_jobs, self._db.writer.replica)
+        with self._db.read() as connection:
+            rows = connection.execute(select(training_jobs).where(left).order_by(training_jobs.c.id)).mappings()
+            return [_job(row) for row in rows]
+
+    def job(self, job_id: str) -> TrainingJob:
+        """Return one job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        with self._db.read() as connection:
+            row = connection.execute(select(training_jobs).where(training_jobs.c.id == job_id)).mappings().first()
+        return _job(found(row, "training job"))
+
+    def row_counts(self) -> dict[str, tuple[int, int]]:
+        """Return for each job how many rows it has, and how many of them an owner let in against the rule."""
+        overridden = func.sum(case((training_rows.c.overridden.is_(True), 1), else_=0))
+        query = select(training_rows.c.job_id, func.count(), overridden).group_by(training_rows.c.job_id)
+        with self._db.read() as connection:
+            return {job_id: (count, int(marked)) for job_id, count, marked in connection.execute(query)}
+
+    def queries_of(self, job_ids: Sequence[str]) -> set[str]:
+        """Return the ids of the queries that jobs were given."""
+        query = select(training_rows.c.query_id).distinct().where(training_rows.c.job_id.in_(list(job_ids)))
+        with self._db.read() as connection:
+            return set(connection.scalars(query))
 
     def jobs(self) -> list[TrainingJob]:
         """Return all jobs, newest first."""
         with self._db.read() as connection:
             rows = connection.execute(select(training_jobs).order_by(training_jobs.c.id.desc())).mappings()
-            return [TrainingJob(**{**row, "state": JobState(row["state"])}) for row in rows]
+            return [_job(row) for row in rows]
 
     def rows(self, job_id: str) -> list[TrainingRow]:
         """Return the rows of a job in their order."""
@@ -112,6 +218,10 @@ class TrainingStore:
         with self._db.read() as connection:
             rows = connection.execute(query).mappings()
             return [_training_row(row) for row in rows]
+
+
+def _job(row) -> TrainingJob:
+    return TrainingJob(**{**row, "state": JobState(row["state"])})
 
 
 def _row(job_id: str, position: int, row: TrainingRow) -> dict[str, object]:

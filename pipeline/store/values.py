@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from pipeline.records import new_id
+from pipeline.retrieval_settings import RetrievalSettings, from_text, to_text
 from pipeline.store.engine import Database
 from pipeline.store.rows import put
 from pipeline.store.schema import workspace_values
 
 SALT = "pseudonym-salt"
+# Values are never changed: settings have a row for each time that they were, under ids that sort by time.
+RETRIEVAL = "retrieval:"
 
 
 class ValueStore:
@@ -32,3 +36,19 @@ class ValueStore:
                 salt = secrets.token_hex(16)
                 put(connection, workspace_values, [{"id": SALT, "value": salt}])
         return salt
+
+    def retrieval(self) -> RetrievalSettings:
+        """Return the retrieval settings in force."""
+        with self._db.read() as connection:
+            return retrieval_settings(connection)
+
+    def set_retrieval(self, settings: RetrievalSettings) -> None:
+        """Put retrieval settings into force."""
+        with self._db.write() as connection:
+            put(connection, workspace_values, [{"id": f"{RETRIEVAL}{new_id()}", "value": to_text(settings)}])
+
+
+def retrieval_settings(connection: Connection) -> RetrievalSettings:
+    """Return the retrieval settings in force, within a transaction."""
+    query = select(workspace_values.c.value).where(workspace_values.c.id.startswith(RETRIEVAL, autoescape=True))
+    return from_text(connection.scalar(query.order_by(workspace_values.c.id.desc()).limit(1)))

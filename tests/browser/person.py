@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Error, Locator, Page, expect
+from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, expect
 
 # The machine of the tests may be slow and shared; a failing test still ends.
-WAIT = 30_000
+WAIT = 60_000
+expect.set_options(timeout=WAIT)
 UNDER_WAY = Path(__file__).with_name("under_way.js").read_text(encoding="utf-8")
 # A page is settled when nothing came for so many frames. Timers and runs keep some pages from it: then one acts all the same.
 FRAMES = 3
-PATIENCE = 4_000
+FOLLOWED = """(look) => matchMedia(`(prefers-color-scheme: ${look})`).matches
+    && (!document.querySelector('.gradio-container') || document.body.classList.contains('dark') === (look === 'dark'))"""
+# Nothing goes over into another colour or place; what turns for ever, as a sign that something is awaited, does not count.
+STILL = """() => document.getAnimations().every((one) =>
+    one.playState !== 'running' || one.effect.getComputedTiming().endTime === Infinity)"""
+PATIENCE = 10_000
 
 
 class Person:
@@ -28,7 +37,7 @@ class Person:
         self.page.on("pageerror", lambda error: self.failures.append(f"page error: {error}"))
         self.url = url
         self.page.goto(url + path)
-        expect(self.page.locator(".pl-screen:visible").first).to_be_visible(timeout=WAIT)
+        expect(self.page.locator(".pl-screen:visible").first).to_be_visible()
         self.settles()
 
     def settles(self) -> None:
@@ -47,7 +56,7 @@ class Person:
     def go(self, tab: str) -> None:
         """Open a tab."""
         self.open_panel(tab)
-        expect(self.find(f"#{tab.lower()}-screen")).to_be_visible(timeout=WAIT)
+        expect(self.find(f"#{tab.lower()}-screen")).to_be_visible()
         self.settles()
 
     def open_panel(self, tab: str) -> None:
@@ -76,11 +85,11 @@ class Person:
 
     def looks(self) -> None:
         """Wait until what came after a submit or a vote has stood there long enough to take the next one."""
-        expect(self.page.locator("[data-resting]")).to_have_count(0, timeout=WAIT)
+        expect(self.page.locator("[data-resting]")).to_have_count(0)
 
-    def sees(self, selector: str, text: str | re.Pattern, timeout: int = WAIT) -> None:
+    def sees(self, selector: str, text: str | re.Pattern) -> None:
         """Wait until an element shows a text, and until what comes with it has come: whoever acts next acts on that."""
-        expect(self.find(selector)).to_contain_text(text, timeout=timeout)
+        expect(self.find(selector)).to_contain_text(text)
         self.settles()
 
     def type_into(self, element_id: str, text: str) -> None:
@@ -100,15 +109,37 @@ class Person:
         self.page.get_by_role("option", name=label).first.click()
 
     def upload(self, element_id: str, *files: Path) -> None:
-        """Give files to an upload field."""
+        """Give files to an upload field, and wait until the server has them and the page knows it."""
+        with self.page.expect_response(lambda answer: urlsplit(answer.url).path.endswith("/gradio_api/upload")):
+            self.offer(element_id, *files)
+        self.settles()
+
+    def offer(self, element_id: str, *files: Path) -> None:
+        """Give files to an upload field that may refuse them."""
         self.settles()
         self.find(f"#{element_id} input[type=file]").set_input_files([str(file) for file in files])
+
+    def holds(self, element_id: str, name: str) -> None:
+        """Wait until an upload field holds a file: only while it is on its way its name stands there in one piece."""
+        expect(self.find(f'#{element_id} td.filename[aria-label="{name}"]')).to_be_visible()
 
     def unfold(self, element_id: str) -> None:
         """Open an accordion; its parts are made when it opens, and filled then."""
         self.settles()
         self.find(f"#{element_id} > button").click()
         self.settles()
+
+    def keeps(self, element_id: str, text: str) -> None:
+        """Wait until a field holds exactly this text."""
+        expect(self.find(f"#{element_id} textarea, #{element_id} input")).to_have_value(text)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so that the page does not show, as what a server has stored."""
+        deadline = time.monotonic() + WAIT / 1000
+        while not condition():
+            assert time.monotonic() < deadline, "it did not become so"
+            # The browser goes on in the meantime.
+            self.page.wait_for_timeout(50)
 
     def click(self, selector: str) -> None:
         """Click what a selector finds first."""
@@ -117,13 +148,32 @@ class Person:
 
     def toast(self, text: str | re.Pattern) -> None:
         """Wait for a message of Gradio's."""
-        expect(self.page.locator(".toast-body").filter(has_text=text).first).to_be_visible(timeout=WAIT)
+        expect(self.page.locator(".toast-body").filter(has_text=text).first).to_be_visible()
 
     def picture(self, path: Path | None) -> None:
         """Take a screenshot of the window, where one is wanted."""
         if path:
             self.page.wait_for_timeout(600)
             self.page.screenshot(path=str(path))
+
+
+def in_colours(page: Page, look: str) -> None:
+    """Let a page be shown light or dark, and wait until Gradio has followed, which learns of it a moment later."""
+    page.emulate_media(color_scheme=look)
+    page.wait_for_function(FOLLOWED, arg=look)
+
+
+def too_wide(page: Page, width: int) -> list[str]:
+    """Wait until a page has taken the width of its window, colours and charts included; say so where it stays wider."""
+    # What depends on the window and its colours is told with the next frame, and drawn with the one after it.
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    settles(page)
+    page.wait_for_function(STILL)
+    try:
+        page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width, timeout=PATIENCE)
+    except TimeoutError:
+        return [f"{page.evaluate('document.documentElement.scrollWidth')} px wide in a window of {width}"]
+    return []
 
 
 def settles(page: Page) -> None:

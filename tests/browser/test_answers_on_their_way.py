@@ -142,7 +142,7 @@ def test_an_answer_that_is_lost_on_its_way_is_no_change_of_another_window(home, 
 
     ada.page.route("**/annotate/draft", lose, times=1)
     answer(ada).fill("The server has this.")
-    ada.sees("#edit-status", "Not saved yet")
+    ada.sees("#edit-status", "Not saved yet: no connection")
     answer(ada).fill("The server has this. And now more.")
     ada.sees("#edit-status", "Draft saved")
     no_conflict(ada)

@@ -24,7 +24,7 @@ def test_the_argilla_cloud_case(tmp_path, open_person, shared_data):
         # The list comes with its own split, and its column is named question.
         lead.unfold("runs-new")
         lead.upload("runs-file", case / "questions.jsonl")
-        lead.find("#runs-file").get_by_text("questions.jsonl").wait_for()
+        lead.holds("runs-file", "questions.jsonl")
         lead.press("runs-add")
         lead.sees("#runs-report", re.compile(r"Added questions: \d+ train and \d+ test"))
         train = int(re.search(r"(\d+) train", lead.find("#runs-report").inner_text())[1])

@@ -51,13 +51,13 @@ def test_lists_that_cannot_be_read_say_why_and_keep_what_was_typed(plain, tmp_pa
     lead.toast("one of the two")
     lead.type_into("runs-name", "My list")
     lead.upload("runs-file", tmp_path / "list.csv")
-    lead.find("#runs-file").get_by_text("list.csv").wait_for()
+    lead.holds("runs-file", "list.csv")
     lead.press("runs-add")
     lead.toast("It has: name, colour.")
-    assert lead.text_of("runs-name") == "My list"
+    lead.keeps("runs-name", "My list")
     lead.click("#runs-file button[aria-label=Clear]:visible")
     lead.upload("runs-file", tmp_path / "long.jsonl")
-    lead.find("#runs-file").get_by_text("long.jsonl").wait_for()
+    lead.holds("runs-file", "long.jsonl")
     lead.press("runs-add")
     lead.toast(re.compile("long.jsonl, line 1"))
 
@@ -106,7 +106,7 @@ def test_an_endpoint_that_fails_says_what_to_do_and_keeps_query_and_sources(endp
     lead.click("#ask-query button")
     # Where the answer would stand, beside the sources that were found, and nowhere else.
     lead.sees("#ask-answer .pl-bad", re.compile(words))
-    assert lead.text_of("ask-query") == "What does a rating of 5 mean?"
+    lead.keeps("ask-query", "What does a rating of 5 mean?")
     assert lead.page.locator(".toast-body").count() == 0
     assert "is answering" not in lead.find("#ask-answer").inner_text()
     assert lead.page.locator("#ask-sources .pl-source").count() >= 2
@@ -134,6 +134,7 @@ def test_an_answer_grows_while_the_model_writes(endpoint, lead):
 def test_no_part_of_the_key_is_shown_anywhere(endpoint, lead):
     _, app = endpoint
     lead.go("Settings")
+    lead.open_panel("Environment")
     lead.sees("#settings-environment", "OPENAI_API_KEY")
     assert parts_of_the_key(lead, app) == []
 
@@ -179,10 +180,11 @@ def test_a_blank_list_and_two_lists_at_once_are_refused_and_what_was_typed_stays
     lead.type_into("runs-typed", "Who was Ada?")
     lead.type_into("runs-name", "Two at once")
     lead.upload("runs-file", tmp_path / "list.csv")
-    lead.find("#runs-file").get_by_text("list.csv").wait_for()
+    lead.holds("runs-file", "list.csv")
     lead.press("runs-add")
     lead.page.wait_for_function("document.querySelectorAll('.toast-body').length >= 1")
-    assert (lead.text_of("runs-typed"), lead.text_of("runs-name")) == ("Who was Ada?", "Two at once")
+    lead.keeps("runs-typed", "Who was Ada?")
+    lead.keeps("runs-name", "Two at once")
     lead.click("#runs-file button[aria-label=Clear]:visible")
     lead.press("runs-add")
     lead.sees("#runs-report", "Added Two at once")

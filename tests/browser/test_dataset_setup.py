@@ -1,5 +1,6 @@
 """Datasets made on the screen: by hand, from a file, from the tutorial; and a change that is refused."""
 
+import itertools
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from pipeline.annotation.files import from_text
 from pipeline.annotation.settings import FieldKind, QuestionKind
 from pipeline.annotation.templates import tutorial_settings
 from pipeline.store.datasets import NewRecord
-from tests.browser.person import WAIT
+from tests.browser.person import in_colours, too_wide
 from tests.browser.test_looks import SMALL_TEXT, violations
 from tests.material import TRAIN, reviewable
 from tests.servers import QuickApp
@@ -45,7 +46,7 @@ def begin(lead, template: str, name: str = "") -> None:
 def create(lead, name: str) -> None:
     """Make the dataset and wait for its setup."""
     lead.press("new-create")
-    expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value(name, timeout=WAIT)
+    expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value(name)
 
 
 def add(lead, what: str, kind: str, title: str, options: str = "", required: bool = True) -> None:
@@ -66,7 +67,7 @@ def add(lead, what: str, kind: str, title: str, options: str = "", required: boo
 
 def downloaded(lead, button: str) -> str:
     """Return the text of a file that a button makes."""
-    with lead.page.expect_download(timeout=WAIT) as download:
+    with lead.page.expect_download() as download:
         lead.press(button)
     return download.value.path().read_text(encoding="utf-8")
 
@@ -90,7 +91,7 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     lead.sees("#setup-state", "It is complete")
     lead.unfold("setup-guidelines-panel")
     lead.type_into("setup-guidelines", "Read it **twice**.")
-    expect(lead.find("#setup-guidelines-shown strong")).to_have_text("twice", timeout=WAIT)
+    expect(lead.find("#setup-guidelines-shown strong")).to_have_text("twice")
     lead.press("setup-save-guidelines")
     lead.sees("#setup-guidelines-message", "Saved")
     lead.unfold("setup-rules")
@@ -105,7 +106,7 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     lead.sees("#setup-preview", "Order of importance")
     lead.press("setup-publish")
     lead.sees("#setup-state", "Published, 0 records")
-    expect(lead.page.locator("#setup-publish")).to_have_count(0, timeout=WAIT)
+    expect(lead.page.locator("#setup-publish")).to_have_count(0)
 
     # What was saved is on the server: it is all there after a reload.
     lead.page.reload()
@@ -127,7 +128,7 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     file = tmp_path / "moved.yaml"
     file.write_text(text, encoding="utf-8")
     lead.upload("new-file", file)
-    lead.find("#new-file").get_by_text("moved.yaml").wait_for()
+    lead.holds("new-file", "moved.yaml")
     create(lead, "moved")
     lead.sees("#setup-state", "Draft")
     assert yaml.safe_load(downloaded(lead, "setup-yaml")) == yaml.safe_load(text)
@@ -145,7 +146,7 @@ def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(runni
         "#setup-part-message [role=alert]", "cannot be removed or renamed: it was chosen, suggested or decided on"
     )
     # What was typed is still there to be put right.
-    assert lead.text_of("setup-options") == "neutral\nnegative"
+    lead.keeps("setup-options", "neutral\nnegative")
     lead.type_into("setup-options", "positive | Good\nneutral\nnegative\nmixed")
     lead.press("setup-save")
     lead.sees("#setup-part-message", "Saved")
@@ -159,7 +160,7 @@ def test_the_tutorials_dataset_is_one_click_and_is_filled_from_a_run(running, op
     lead.go("Edit")
     lead.press("edit-new")
     lead.press("new-tutorial")
-    expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value("customer_assistant", timeout=WAIT)
+    expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value("customer_assistant")
     for question in tutorial_settings().questions:
         lead.sees("#setup-parts", question.title)
     lead.unfold("setup-files")
@@ -196,12 +197,12 @@ def test_a_dataset_is_made_and_published_with_the_keyboard_alone(running, open_p
     lead.settles()
     reach("#new-create")
     keyboard.press("Enter")
-    expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value("By keys", timeout=WAIT)
+    expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value("By keys")
     lead.settles()
     reach("#setup-add-question")
     keyboard.press("Enter")
     lead.sees("#setup-form-title", "New question")
-    expect(lead.find("#setup-title textarea, #setup-title input")).to_be_focused(timeout=WAIT)
+    expect(lead.find("#setup-title textarea, #setup-title input")).to_be_focused()
     lead.settles()
     keyboard.type("What else?")
     reach("#setup-save")
@@ -213,20 +214,18 @@ def test_a_dataset_is_made_and_published_with_the_keyboard_alone(running, open_p
     lead.sees("#setup-state", "Published")
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_both_panels_fit_can_be_read_and_are_accessible(running, open_person, look):
-    lead = open_person(running.url, viewport={"width": 1440, "height": 900}, color_scheme=look)
+def test_both_panels_fit_can_be_read_and_are_accessible(running, open_person):
+    lead = open_person(running.url, viewport={"width": 1440, "height": 900}, color_scheme="light")
     lead.go("Edit")
     problems = []
 
     def check(panel: str) -> None:
-        for width in (1440, 390):
+        for width, look in itertools.product((1440, 390), ("light", "dark")):
+            in_colours(lead.page, look)
             lead.page.set_viewport_size({"width": width, "height": 844})
-            lead.settles()
-            if (wide := lead.page.evaluate("document.documentElement.scrollWidth")) > width:
-                problems.append(f"{panel} is {wide} px wide in a window of {width}")
+            problems.extend(f"{panel} is {wide}" for wide in too_wide(lead.page, width))
             problems.extend(f"{panel}, {width}: small text {text}" for text in lead.page.evaluate(SMALL_TEXT))
-            problems.extend(f"{panel}, {width}: {found}" for found in violations(lead))
+            problems.extend(f"{panel}, {width}, {look}: {found}" for found in violations(lead))
         lead.page.set_viewport_size({"width": 1440, "height": 900})
 
     lead.press("edit-new")

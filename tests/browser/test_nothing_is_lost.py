@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from pipeline.annotation.values import MAX_TEXT_CHARACTERS
 from pipeline.records import ResponseStatus
@@ -60,11 +61,6 @@ def stored(home, person):
     return found
 
 
-def field_holds(person, element_id, text):
-    script = "([id, text]) => document.querySelector(`#${id} textarea`)?.value === text"
-    person.page.wait_for_function(script, arg=[element_id, text])
-
-
 def test_looking_around_is_no_work(home, reviewer):
     ada = reviewer()
     first = ada.text_of("edit-question-answer")
@@ -90,7 +86,7 @@ def test_letters_typed_just_before_another_tab_or_record_is_opened_are_kept(home
     ada.type_into("edit-question-answer", "Typed, and off to another tab.")
     ada.go("Tune")
     ada.go("Edit")
-    assert ada.text_of("edit-question-answer") == "Typed, and off to another tab."
+    ada.keeps("edit-question-answer", "Typed, and off to another tab.")
     ada.type_into("edit-question-answer", "Typed, and on to the next record.")
     ada.press("edit-next")
     ada.sees("#edit-record", "Record 2 of 24")
@@ -100,7 +96,7 @@ def test_letters_typed_just_before_another_tab_or_record_is_opened_are_kept(home
     assert ada.text_of("edit-question-answer") == suggestion
     assert "on to the next record" not in ada.find("#edit-screen").inner_text()
     ada.press("edit-back")
-    field_holds(ada, "edit-question-answer", "Typed, and on to the next record.")
+    ada.keeps("edit-question-answer", "Typed, and on to the next record.")
     assert {key: r.values["answer"] for key, r in stored(home, ada).items()} == {
         record: "Typed, and on to the next record."
     }
@@ -118,7 +114,7 @@ def test_deleted_and_pasted_text_is_saved_like_typed_text(reviewer):
         ada.page.keyboard.press("Backspace")
     ada.page.wait_for_function("!document.querySelector('#edit-screen .pl-diff').textContent.includes('elsewhere')")
     ada.page.reload()
-    field_holds(ada, "edit-question-answer", "Pasted from ")
+    ada.keeps("edit-question-answer", "Pasted from ")
 
 
 def test_an_answer_that_is_too_long_is_refused_in_words_and_stays_on_the_screen(reviewer):
@@ -174,7 +170,8 @@ def test_two_tabs_of_one_person_keep_both_answers(home, reviewer):
     assert (kept.values["answer"], kept.edits["values"]["answer"]) == ("From the first tab.", "From the second tab.")
     other.locator("[data-resting]").wait_for(state="detached")
     settles(other)
-    other.locator("#edit-submit").click()
+    with other.expect_response("**/annotate/end"):
+        other.locator("#edit-submit").click()
     other.locator("#edit-record [data-shows]").wait_for()
     other.wait_for_function(f"!document.querySelector(`#edit-record [data-shows='{record}']`)")
     assert stored(home, ada)[record].values["answer"] == "From the second tab."
@@ -209,14 +206,16 @@ def test_a_reason_and_a_better_answer_survive_a_change_of_tab_and_a_reload(home,
     ada.type_into("vote-correction", "The harbour opens at seven.")
     ada.go("Results")
     ada.go("Compare")
+    ada.keeps("vote-reason", "B is about another harbour.")
     ada.page.wait_for_timeout(600)
-    assert ada.text_of("vote-reason") == "B is about another harbour."
+    ada.keeps("vote-reason", "B is about another harbour.")
     ada.page.reload()
-    field_holds(ada, "vote-reason", "B is about another harbour.")
-    field_holds(ada, "vote-correction", "The harbour opens at seven.")
+    ada.keeps("vote-reason", "B is about another harbour.")
+    ada.keeps("vote-correction", "The harbour opens at seven.")
     ada.press("vote-a")
     ada.sees("#compare-progress", "1 of 3")
-    assert (ada.text_of("vote-reason"), ada.text_of("vote-correction")) == ("", "")
+    ada.keeps("vote-reason", "")
+    ada.keeps("vote-correction", "")
     store = open_store(home / "pairloop.db")
     votes = store.votes.of_set(store.comparisons.sets()[0].id)
     store.close()
@@ -234,14 +233,14 @@ def test_what_is_typed_while_the_app_is_down_is_there_when_it_is_back(home, runn
     ada.sees("#edit-alerts", re.compile(r"Your answer to record \d+ was not submitted: no connection"))
     assert record_of(ada) != record
     ada.page.get_by_role("button", name="Go back to it").click()
-    assert record_of(ada) == record
-    assert ada.text_of("edit-question-answer") == "Typed while nobody listened."
+    expect(ada.find("#edit-record [data-shows]")).to_have_attribute("data-shows", record)
+    ada.keeps("edit-question-answer", "Typed while nobody listened.")
     running.start()
     # The page sends what it kept as soon as somebody listens again.
     ada.sees("#edit-status", "Draft saved")
     assert stored(home, ada)[record].values["answer"] == "Typed while nobody listened."
     ada.page.reload()
-    field_holds(ada, "edit-question-answer", "Typed while nobody listened.")
+    ada.keeps("edit-question-answer", "Typed while nobody listened.")
     assert record_of(ada) == record
     ada.press("edit-submit")
     ada.sees("#edit-progress", "Submitted 1")

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.annotation.settings import DatasetSettings, Field, Option, Question, QuestionKind
+from tests.browser.person import too_wide
 from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
@@ -91,7 +92,7 @@ def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(reco
     lead.press("records-add")
     lead.sees("#records-report", "2 records added.")
     lead.sees("#records-summary", "2 records in Letters.")
-    assert lead.find("#edit-dataset input").input_value() == "Letters (2)"
+    expect(lead.find("#edit-dataset input")).to_have_value("Letters (2)")
     with lead.page.expect_download() as waiting:
         lead.press("records-download")
     path = tmp_path / waiting.value.suggested_filename
@@ -117,7 +118,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(records_of, tmp_path):
     file.write_text("id,Letter,tone\n1," + "word " * 200 + ",warm\n", "utf-8")
     person.upload("records-upload", file)
     person.sees("#records-columns", "1 row, 3 columns")
-    assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert too_wide(person.page, 390) == []
     box = person.page.get_by_label("Letter", exact=True).bounding_box()
     assert box["height"] >= 38 and box["x"] + box["width"] <= 390
     person.press("records-add")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from components._session import COOKIE
-from tests.browser.person import settles
+from tests.browser.person import in_colours, too_wide
 from tests.browser.test_looks import SMALL_TEXT, violations
 from tests.ranked import MODELS, QUERIES, add_league
 from tests.servers import QuickApp
@@ -59,9 +59,8 @@ def test_a_vote_is_counted_on_an_open_screen_and_nothing_moves(running, ada, ope
     explained = ada.find("#results-over-time .pl-because")
     expect(explained).to_be_visible()
     ada.page.evaluate("document.querySelector('#results-chart .pl-bar').dataset.mine = 'kept'")
-    ada.page.mouse.wheel(0, 420)
-    ada.page.wait_for_function("scrollY > 300")
-    ada.page.wait_for_timeout(300)
+    ada.page.evaluate("scrollBy({top: 420, behavior: 'instant'})")
+    ada.settles()
     before = ada.page.evaluate("scrollY")
 
     late = open_person(running.url, storage_state=signed_in(LATE))
@@ -150,14 +149,10 @@ def look_at(page) -> list[str]:
 
     problems = []
     for look in ("light", "dark"):
-        page.emulate_media(color_scheme=look)
+        in_colours(page, look)
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 844})
-            settles(page)
-            # Colours go over into others in a moment.
-            page.wait_for_timeout(400)
-            if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
-                problems.append(f"{wide} px wide in a window of {width}")
+            problems += too_wide(page, width)
             problems += [f"{look}, {width}: small text {text}" for text in page.evaluate(SMALL_TEXT)]
             problems += [f"{look}, {width}: {found}" for found in violations(Looker(page))]
     return problems

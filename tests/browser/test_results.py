@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from components._session import COOKIE
+from tests.browser.person import in_colours, too_wide
 from tests.browser.test_looks import SMALL_TEXT, violations
 from tests.ranked import MODELS, QUERIES, add_league
 from tests.servers import QuickApp
@@ -72,14 +73,10 @@ def test_results_of_one_comparison_and_of_all_models(running, open_person):
     ada.settles()
     problems = []
     for look in ("light", "dark"):
-        ada.page.emulate_media(color_scheme=look)
+        in_colours(ada.page, look)
         for width in (1440, 390):
             ada.page.set_viewport_size({"width": width, "height": 844})
-            ada.settles()
-            # The charts are drawn anew in another width, a moment later.
-            ada.page.wait_for_timeout(200)
-            if (wide := ada.page.evaluate("document.documentElement.scrollWidth")) > width:
-                problems.append(f"{wide} px wide in a window of {width}")
+            problems += too_wide(ada.page, width)
             problems += [f"{look}, {width}: small text {text}" for text in ada.page.evaluate(SMALL_TEXT)]
             problems += [f"{look}, {width}: {found}" for found in violations(ada)]
     assert problems == []

@@ -19,7 +19,7 @@ TWICE = """async ([screen, press, then, pause]) => {
         : document.body.dispatchEvent(new KeyboardEvent('keydown', {key: what, bubbles: true, cancelable: true}));
     const part = document.getElementById(`${screen}-screen`);
     const next = new Promise((come, fail) => {
-        setTimeout(() => fail(new Error('nothing came after the first press')), 30000);
+        setTimeout(() => fail(new Error("nothing came after the first press")), 60000);
         const watch = (_, watcher) => { if (shown() !== before) { watcher.disconnect(); come(); } };
         new MutationObserver(watch).observe(part, {childList: true, subtree: true, attributes: true});
     });
@@ -51,17 +51,17 @@ def running(tmp_path_factory):
         yield process
 
 
-@pytest.mark.parametrize("pause", [0, 200, 300])
 @pytest.mark.parametrize(("press", "then"), [("vote-a", "vote-a"), ("1", "1"), ("vote-b", "4")])
-def test_a_second_press_gives_no_vote_on_a_pair_that_nobody_has_read(running, open_person, press, then, pause):
+def test_a_second_press_gives_no_vote_on_a_pair_that_nobody_has_read(running, open_person, press, then):
     voter = open_person(running.url, path="/?tab=compare")
     voter.sees("#compare-progress", "0 of 6")
-    assert voter.page.evaluate(TWICE, ["compare", press, then, pause])
-    voter.looks()
-    voter.settles()
-    voter.sees("#compare-progress", "1 of 6")
+    for done, pause in enumerate((0, 200, 300), 1):
+        assert voter.page.evaluate(TWICE, ["compare", press, then, pause])
+        voter.looks()
+        voter.settles()
+        voter.sees("#compare-progress", f"{done} of 6")
     voter.press("vote-tie")
-    voter.sees("#compare-progress", "2 of 6")
+    voter.sees("#compare-progress", "4 of 6")
 
 
 @pytest.mark.parametrize("press", ["edit-submit", "edit-discard"])

@@ -7,11 +7,10 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from components import compare, header, results, results_checks, tune
-from components import settings as settings_tab
+from components import compare, environment_panel, header, model_panel, results, results_checks, tune
 from pipeline.annotation.templates import ANSWER
 from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
-from pipeline.errors import ComparisonError, ModelError, NotFoundError, PipelineError, RecordError, TrainingError
+from pipeline.errors import ComparisonError, NotFoundError, PipelineError, RecordError, TrainingError
 from pipeline.export import validate_chat_jsonl
 from pipeline.records import JobState, Outcome, Split, Vote
 from tests.components.screens import ADA, BO, NOBODY, choices, event, member, value
@@ -41,7 +40,6 @@ class TestTune:
     def test_without_a_dataset_and_without_rows_it_says_where_to_begin(self, services, handlers, empty):
         nothing = tune.TuneHandlers(empty).show_data(None)
         assert "No dataset yet" in nothing.card and not nothing.train.interactive
-        assert "files can be downloaded without" in tune.TuneHandlers(empty).show_data(None, ["chosen"]).card
         none_yet = handlers.show_data(services.datasets.all()[0].id)
         assert "No rows yet" in none_yet.card and not none_yet.download.interactive
 
@@ -54,7 +52,7 @@ class TestTune:
     def test_the_file_is_made_when_it_is_asked_for(self, handlers, submitted):
         path = Path(handlers.download_rows(submitted))
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert path.name == "pairloop-chat.jsonl" and len(lines) == 5 and validate_chat_jsonl(lines) == []
+        assert path.name == "pairloop-openai-chat.jsonl" and len(lines) == 5 and validate_chat_jsonl(lines) == []
 
     def test_a_job_is_started_and_shown_with_its_loss(self, services, handlers, submitted):
         chosen = handlers.load_choices(None, None)
@@ -318,22 +316,11 @@ class TestSettingsAndHeader:
         services = open_copy(
             prepared, tmp_path / "chat", openai_base_url="http://127.0.0.1:1/v1", openai_api_key="sk-never-shown"
         )
-        shown = settings_tab.SettingsHandlers(services).show_settings()
-        assert "OPENAI_API_KEY" in shown.environment and "sk-never" not in repr(shown)
-        assert str(services.settings.home) in shown.environment and "http://127.0.0.1:1/v1" in shown.models
+        models = model_panel.ModelHandlers(services).show_registry(None, None, None)
+        environment = environment_panel.EnvironmentHandlers(services).show_environment()
+        assert "OPENAI_API_KEY" in environment and "sk-never" not in repr((models, environment))
+        assert str(services.settings.home) in environment and "OPENAI_API_KEY" in choices(models.key)
         services.close()
-
-    def test_a_model_is_registered_and_listed(self, prepared, tmp_path):
-        services = open_copy(prepared, tmp_path / "chat", openai_base_url="http://127.0.0.1:1/v1")
-        shown = settings_tab.SettingsHandlers(services).add_model("Mine", "vendor/model", "answer-review", 0.5)
-        assert "<b>Mine</b>" in shown.models and "vendor/model at http" in shown.models
-        with pytest.raises(ModelError, match="already"):
-            settings_tab.SettingsHandlers(services).add_model("Mine", "other", "answer-review", None)
-        services.close()
-
-    def test_without_an_endpoint_no_model_is_registered(self, services):
-        with pytest.raises(ModelError, match="No endpoint"):
-            settings_tab.SettingsHandlers(services).add_model("Mine", "m", "answer-review", None)
 
     def test_a_name_is_kept_and_shown(self, services):
         handlers = header.HeaderHandlers(services)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import _html, documents, header, runs, tune, viewer, voting_html
+from components import _html, documents, header, runs, tune_data, tune_jobs, viewer, voting_html
 from components import settings as settings_tab
 from pipeline.comparison_settings import ComparisonSettings
 from pipeline.comparisons import BlindPair
-from pipeline.finetune.tuner import Row as TuneRow
+from pipeline.finetune.rows import Row as TuneRow
 from pipeline.generation import Row as RunRow
 from pipeline.library import Added
 from pipeline.records import (
@@ -250,8 +250,8 @@ SCREENS = {
     "upload report": lambda text: documents.report([Added(text, 2), Added(text, problem=text)]),
     "run": lambda text: runs.progress(a_run(text), text, text),
     "rows of a run": lambda text: runs.table(shown_rows([a_run_row(text), a_failed_row(text)])),
-    "training row": lambda text: tune.preview([a_tune_row(text)]),
-    "jobs": lambda text: tune.jobs_html([a_job(text)], {"m": text}, {"j": 3}),
+    "training row": lambda text: tune_data.preview([a_tune_row(text)]),
+    "jobs": lambda text: tune_jobs.table([a_job(text)], {"m": text}, {"j": 3}),
     "models": lambda text: settings_tab.models_html([a_model(text)], text),
     "header": header.header,
     "drawer": lambda text: viewer.drawer(Document("d", text, text, "s", f"before{text}after", deleted_at=1.0), 6, 9),

@@ -13,7 +13,7 @@ from components import results_share
 from components.charts import colours
 from pipeline.records import Outcome
 from tests.components.screens import ADA, event, member
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
 
@@ -31,7 +31,7 @@ def running(tmp_path_factory):
     tokens = [services.shared_results.make(set_id, me) for _ in range(2)]
     services.shared_results.withdraw(set_id, services.store.links.of_set(set_id)[0].id, me)
     services.close()
-    with AppProcess(home, PAIRLOOP_EXAMPLE="0") as app:
+    with QuickApp(home, PAIRLOOP_EXAMPLE="0") as app:
         yield app, tokens
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components import ask, results, runs, settings, tune, tune_votes
+from components import ask, model_panel, results, runs, tune, tune_votes
 from components.vote_import import MEANINGS, ORDER, VoteImportHandlers
 from pipeline.errors import ComparisonError, TrainingError
 from pipeline.records import Outcome
@@ -73,7 +73,7 @@ def test_the_votes_come_in_once_the_unknown_verdict_has_a_meaning(services, path
     assert boxes.value == set_id and "Battles of May" in choices(boxes)
     assert "brought in before" in handlers.bring(path, "Again", *chosen)[0]
     assert len([item for item in services.comparisons.sets() if item.id == set_id]) == 1
-    listed = settings.SettingsHandlers(services).show_settings().models
+    listed = model_panel.ModelHandlers(services).show_registry(None, None, None).models
     assert "old-1" in listed and listed.count("it answers nothing") == 2
     assert choices(ask.AskHandlers(services).load_models(None)) == choices(
         runs.RunsHandlers(services).load_choices(None, None).model
@@ -139,11 +139,10 @@ def test_tune_lists_comparisons_whose_results_are_open_and_counts_their_correcti
     shown = handlers.show_data(dataset, [set_id], ADA)
     assert "corrections out of votes" in shown.card and "1 test query is trained on" in shown.card
     assert "<script" not in shown.preview
-    for download in (part.download_corrections, part.download_preferences, part.download_unpaired):
-        assert json.loads(Path(download([set_id], ADA)).read_text("utf-8").splitlines()[0])["annotator"].startswith(
-            "annotator-"
-        )
+    for form in ("trl-prompt-completion", "trl-preference", "trl-unpaired"):
+        lines = Path(handlers.download_rows("", [set_id], ADA, "", form)).read_text("utf-8").splitlines()
+        assert json.loads(lines[0])["annotator"].startswith("annotator-")
         with pytest.raises(TrainingError):
-            download([set_id], BO)
+            handlers.download_rows("", [set_id], BO, "", form)
     lines = Path(handlers.download_rows(dataset, [set_id], ADA)).read_text("utf-8").splitlines()
     assert f"Better {ODD}." in lines[-1]

@@ -155,9 +155,13 @@ def test_a_lambda_in_a_listener_only_sets_or_toggles_a_component():
 # What a page asks for when its tabs are opened, with nothing chosen yet. Within a request Gradio's updates are not the
 # components that a direct call of a handler gives back.
 OPENED = {
-    **dict.fromkeys(("show_header", "show_loop", "list_documents", "show_jobs", "show_settings"), ()),
+    **dict.fromkeys(("show_header", "show_loop", "list_documents"), ()),
+    "show_jobs": (None,),
+    **dict.fromkeys(("show_storage", "show_environment"), ()),
+    "show_registry": (None, None, None),
+    "show_prompts": (None, None),
     **dict.fromkeys(("load_models", "show_run", "load_datasets", "show_next", "show_results"), (None,)),
-    "show_data": (None, []),
+    "show_data": (None, [], "sft", "", None, None),
     **dict.fromkeys(("load_comparisons", "load_comparisons_1"), (None,)),
     **dict.fromkeys(("load_choices", "load_choices_1"), (None, None)),
     "load_new": (None, None, None, []),
@@ -248,7 +252,7 @@ def test_a_file_that_the_app_made_is_handed_out(served):
         services.annotation.submit(record.id, services.store.members.by_token("d" * 64), {"answer": record.completion})
     visitor = Visitor(url)
     visitor.call("load_choices_1", None, None)
-    (made,) = visitor.call("download_rows", dataset.id, [])
+    (made,) = visitor.call("download_rows", dataset.id, [], "", "openai-chat")
     file = made.get("value", made)
     lines = visitor.open(f"/gradio_api/file={file['path']}").read().decode().splitlines()
     assert len(lines) >= 5 and all(json.loads(line)["messages"] for line in lines)

@@ -45,7 +45,7 @@ class Batch:
         settings = {"base_url": server.base_url, "api_key": "", "model_id": "test-model", "timeout": 30.0}
         self.model = ChatModel(**settings, template=get_template("answer-review"), max_retries=0)
         self.background = background
-        self.results = {}
+        self.results, self.groups = {}, []
         self.cancelled = threading.Event()
 
     def keep(self, item, result):
@@ -53,9 +53,14 @@ class Batch:
 
     def start(self, items, concurrency=4, keep=None, answer_one=None, cancelled=None):
         answer_one = answer_one or (lambda item: self.model.answer(item, CONTEXTS))
-        return self.background.submit(
-            run_batch(items, answer_one, keep or self.keep, concurrency, cancelled or self.cancelled)
-        )
+        keep = keep or self.keep
+
+        def keep_all(results):
+            self.groups.append(len(results))
+            for item, result in results:
+                keep(item, result)
+
+        return self.background.submit(run_batch(items, answer_one, keep_all, concurrency, cancelled or self.cancelled))
 
     def run(self, items, **options) -> JobState:
         return self.start(items, **options).result(30)
@@ -162,6 +167,16 @@ def test_results_are_reported_one_at_a_time_in_one_thread_outside_the_loop(batch
     assert len(batch.results) == 40
     assert len(threads) == 1
     assert loop_thread not in threads
+
+
+def test_results_that_come_while_others_are_reported_are_reported_together(batch):
+    def slow(item, result):
+        time.sleep(0.05 if not batch.results else 0)
+        batch.keep(item, result)
+
+    assert batch.run(queries(40), concurrency=10, keep=slow) is JobState.DONE
+    assert len(batch.results) == sum(batch.groups) == 40
+    assert max(batch.groups) > 1
 
 
 async def current_thread() -> str:

@@ -43,7 +43,7 @@ def run(services, list_id, model_id=None, split=None):
     return finished(services, services.generation.start_run(model_id or chat(services), list_id, split))
 
 
-def until(condition, seconds=15):
+def until(condition, seconds=30):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.home import claim
-from tests.servers import AppProcess
+from tests.servers import AppProcess, QuickApp
 from tests.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,12 +41,12 @@ def test_a_home_that_is_a_file_is_named(tmp_path):
 
 
 def test_a_second_app_on_one_home_or_one_port_ends_with_a_sentence_and_leaves_the_first_alone(tmp_path):
-    with AppProcess(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as first:
-        for home, port, message in (
-            (first.home, 0, "Another Pairloop is using"),
-            (tmp_path / "other", first.port, "It cannot listen on 127.0.0.1:"),
+    with QuickApp(tmp_path / "home", PAIRLOOP_EXAMPLE="0") as first:
+        for second, message in (
+            # A process of its own, which ends as Python ends one, and a forked one.
+            (AppProcess.second(first, first.home, 0), "Another Pairloop is using"),
+            (first.second(tmp_path / "other", first.port), "It cannot listen on 127.0.0.1:"),
         ):
-            second = first.second(home, port)
             assert second.returncode == 1 and "Traceback" not in second.stderr
             assert second.stderr.startswith("Pairloop cannot start. ") and message in second.stderr
         assert first.stop() == 0

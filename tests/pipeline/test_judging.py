@@ -79,7 +79,7 @@ def embedded(services):
     return next(model.id for model in services.judge.judges() if model.provider == "extractive")
 
 
-def until(condition, seconds=15):
+def until(condition, seconds=30):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from pipeline.chat_configs import ChatConfig
 from pipeline.errors import ModelError, NotFoundError
 from pipeline.models.extractive import base
 from pipeline.records import Model, new_id
@@ -20,6 +21,10 @@ def home(tmp_path):
     home = Home(tmp_path / "home")
     yield home
     home.services.close()
+
+
+def chat(model_id, endpoint="http://127.0.0.1:1/v1", **more):
+    return ChatConfig(endpoint, model_id, **more)
 
 
 def names(services):
@@ -57,7 +62,7 @@ def test_a_model_is_asked_at_the_endpoint_that_it_was_registered_for_and_at_no_o
 def test_a_model_of_the_settings_whose_name_is_taken_gets_another_one(home, taken):
     services = home.restart(openai_base_url="http://127.0.0.1:1/v1")
     if taken not in names(services):
-        services.registry.add_chat_model(taken, "another id", "answer-review", None)
+        services.registry.add_chat_model(taken, chat("another id"), "answer-review")
     services = home.restart(openai_base_url="http://127.0.0.1:1/v1", openai_model=taken)
     assert len(set(names(services))) == len(names(services))
     assert services.registry.all()[-1].config["model_id"] == taken
@@ -95,24 +100,22 @@ def test_a_key_alone_means_openai(home):
 def test_what_cannot_be_registered_is_refused_with_what_to_do(home, name, model_id, temperature, said):
     services = home.restart(openai_base_url="http://127.0.0.1:1/v1")
     with pytest.raises(ModelError, match=said):
-        services.registry.add_chat_model(name, model_id, "answer-review", temperature)
+        services.registry.add_chat_model(name, chat(model_id, temperature=temperature), "answer-review")
     assert names(services) == [BASE_NAME]
 
 
-def test_a_prompt_that_is_not_there_and_an_endpoint_that_is_none_register_nothing(home):
-    with pytest.raises(ModelError, match="No endpoint"):
-        home.services.registry.add_chat_model("mine", "m", "answer-review", None)
-    services = home.restart(openai_base_url="http://127.0.0.1:1/v1")
+def test_a_prompt_that_is_not_there_registers_nothing(home):
     with pytest.raises(NotFoundError, match="prompt template"):
-        services.registry.add_chat_model("mine", "m", "no-such-template", None)
-    assert names(services) == [BASE_NAME]
+        home.services.registry.add_chat_model("mine", chat("m"), "no-such-template")
+    assert names(home.services) == [BASE_NAME]
 
 
 def test_a_registered_model_is_asked_under_its_id_with_its_temperature_and_prompt(home, tmp_path):
     with OpenAIServer(models=["vendor/model:small"]) as server:
-        services = home.restart(openai_base_url=server.base_url)
+        services = home.services
         add_manual(services, tmp_path)
-        model = services.registry.add_chat_model(" Mine ", "vendor/model:small", "customer-assistant", 0.5)
+        asked = chat("vendor/model:small", server.base_url, temperature=0.5)
+        model = services.registry.add_chat_model(" Mine ", asked, "customer-assistant")
         assert model.name == "Mine" and services.registry.all()[-1] == model
         last = list(services.generation.ask("Where is diesel sold?", model.id))[-1]
         (request,) = server.chats

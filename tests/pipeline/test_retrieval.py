@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import tantivy
 
 from pipeline.errors import DocumentError
 from pipeline.records import Chunk
-from pipeline.retrieval import LexicalIndex, Retriever
+from pipeline.retrieval import LexicalIndex
 from tests.evaluation import xquad
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -274,37 +273,3 @@ def test_a_writer_in_another_process_is_named_as_the_reason(tmp_path):
 
     index.add([chunk("x", "red wolf")])
     assert found(index, "wolf") == ["x"]
-
-
-def test_the_retriever_gives_stored_chunks_with_their_scores(tmp_path):
-    stored = {
-        "a": replace(chunk("a", "The backup is made daily.", "d1", "plan.pdf", "Backups"), page=3),
-        "b": chunk("b", "A backup of the backup.", "d2", "other.pdf"),
-        "gone": chunk("gone", "backup", "d3", "third.pdf"),
-    }
-    index = LexicalIndex(tmp_path)
-    index.add(list(stored.values()))
-    del stored["gone"]
-    asked: list[list[str]] = []
-
-    def load(ids):
-        asked.append(list(ids))
-        return {id: stored[id] for id in ids if id in stored}
-
-    retriever = Retriever(index, load, top_k=3)
-    contexts = retriever.contexts("How is the backup made?")
-
-    assert retriever.name == "bm25 k=3"
-    scores = {hit.chunk_id: hit.score for hit in index.search("How is the backup made?", 3)}
-    assert [(context.chunk_id, context.score) for context in contexts] == [
-        (id, scores[id]) for id in scores if id != "gone"
-    ]
-    first = next(context for context in contexts if context.chunk_id == "a")
-    assert (first.document_name, first.heading, first.page, first.text) == (
-        "plan.pdf",
-        "Backups",
-        3,
-        "The backup is made daily.",
-    )
-    assert retriever.contexts("the") == ()
-    assert len(asked) == 1

@@ -3,6 +3,7 @@
 import pytest
 from huggingface_hub import constants
 
+from pipeline.store import open_store
 from tests.hub_server import HubServer
 
 
@@ -18,3 +19,11 @@ def hub():
     """An empty Hub."""
     with HubServer() as server:
         yield server
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty store."""
+    store = open_store(tmp_path / "pairloop.db")
+    yield store
+    store.close()

@@ -256,7 +256,7 @@ def test_secrets_are_taken_out_before_a_line_is_written(store, tmp_path):
     assert not journal.read_blocks(file.read_bytes()).problem
 
 
-def until(condition, seconds=10.0):
+def until(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

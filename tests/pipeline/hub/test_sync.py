@@ -2,51 +2,30 @@
 
 import threading
 import time
-from collections import Counter
 
 import pytest
 
 from pipeline.errors import HubError
-from pipeline.hub.state import BackupKind, BackupState
-from pipeline.journal import read_blocks
+from pipeline.hub.state import BackupKind
 from pipeline.records import JobState, ResponseStatus
 from pipeline.store import open_store
-from pipeline.store.runs import NewRun
-from tests.backing import REPO, answer, never_rewritten, restored, rows_of, sync_with, work
+from tests.backing import (
+    REPO,
+    add_run,
+    answer,
+    doubled,
+    kind,
+    restored,
+    rows_of,
+    same_after_restore,
+    sync_with,
+    until,
+    work,
+)
 from tests.hub_server import HubServer, Token
 from tests.workspace import add_comparison, add_model
 
 JOURNAL_COMMIT = {"method": "POST", "path": r"/commit/"}
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = open_store(tmp_path / "pairloop.db")
-    yield store
-    store.close()
-
-
-def kind(sync):
-    return BackupState(sync.state()).kind
-
-
-def doubled(hub):
-    """Return the states of rows that stand in the journal more than once."""
-    files = [data for path, data in hub.files(REPO).items() if path.startswith("journal/")]
-    states = Counter((c.table, c.row_id, c.stamp) for data in files for c in read_blocks(data).changes)
-    return [state for state, times in states.items() if times > 1]
-
-
-def same_after_restore(store, hub, tmp_path):
-    """Compare a store with what a fresh one gets from the repo alone."""
-    again = restored(hub, tmp_path / f"again-{time.monotonic_ns()}.db")
-    try:
-        assert rows_of(again) == rows_of(store)
-        assert again.outbox.waiting("repo").count == 0
-        assert again.merging.parked() == []
-    finally:
-        again.close()
-    assert never_rewritten(hub)
 
 
 def test_everything_comes_back_and_goes_on_where_people_left(services, hub, tmp_path):
@@ -215,78 +194,6 @@ def test_own_journal_commits_do_not_keep_the_tables_from_being_refreshed(store, 
     assert hub.files(REPO)["data/t.txt"] == b"made slowly"
 
 
-def test_a_repo_that_is_added_later_gets_all_that_is_there(store, hub, tmp_path):
-    work(store, 700)
-    assert store.outbox.waiting("repo").count > 700
-    sync_with(store, hub).sync_now()
-    same_after_restore(store, hub, tmp_path)
-
-
-def test_another_repo_gets_everything_too(store, hub, tmp_path):
-    sync_with(store, hub).sync_now()
-    work(store)
-    sync_with(store, hub, repo="team/second").sync_now()
-    again = restored(hub, tmp_path / "second.db", repo="team/second")
-    assert rows_of(again) == rows_of(store)
-    again.close()
-
-
-def test_a_repo_that_was_deleted_is_made_again_and_filled(store, hub, tmp_path):
-    sync = sync_with(store, hub)
-    work(store)
-    sync.sync_now()
-    del hub.repos[f"datasets/{REPO}"]
-    work(store, name="more")
-    with pytest.raises(HubError):
-        sync.sync_now()
-    sync.sync_now()
-    same_after_restore(store, hub, tmp_path)
-
-
-def test_journal_files_that_somebody_deleted_come_again(store, hub, tmp_path):
-    sync = sync_with(store, hub)
-    work(store)
-    sync.sync_now()
-    hub.commit_by_others(REPO, {path: None for path in hub.files(REPO) if path.startswith("journal/")})
-    sync.sync_now()
-    assert kind(sync) is BackupKind.WAITING
-    sync.sync_now()
-    same_after_restore(store, hub, tmp_path)
-
-
-def test_a_repo_that_was_set_back_gets_again_what_it_has_lost(store, hub, tmp_path):
-    sync = sync_with(store, hub, fold_files=3)
-    for number in range(3):
-        work(store, name=f"early {number}")
-        sync.sync_now()
-    early = dict(hub.files(REPO))
-    assert any(path.startswith("snapshot/") for path in early)
-    for number in range(4):
-        work(store, name=f"late {number}")
-        sync.sync_now()
-    hub.commit_by_others(REPO, {**{path: None for path in hub.files(REPO)}, **early})
-    hub.fail(times=1, path="/resolve/", status=404)
-    with pytest.raises(HubError):
-        sync.sync_now()
-    assert kind(sync) is not BackupKind.BACKED_UP
-    sync.sync_now()
-    sync.sync_now()
-    assert kind(sync) is BackupKind.BACKED_UP
-    same_after_restore(store, hub, tmp_path)
-
-
-def test_a_repo_that_is_gone_while_nobody_works_is_noticed(store, hub, tmp_path):
-    sync = sync_with(store, hub)
-    work(store)
-    sync.sync_now()
-    del hub.repos[f"datasets/{REPO}"]
-    sync._cycle(at_once=False)
-    assert kind(sync) is BackupKind.FAILING
-    sync._cycle(at_once=False)
-    assert kind(sync) is BackupKind.BACKED_UP
-    same_after_restore(store, hub, tmp_path)
-
-
 def test_the_state_counts_what_is_not_in_the_repo_at_every_moment(store, hub):
     sync = sync_with(store, hub)
     sync.sync_now()
@@ -312,94 +219,6 @@ def test_a_change_during_a_commit_is_not_taken_for_sent(store, hub):
     assert kind(sync) is BackupKind.WAITING and sync.state().waiting == 1
     sync.sync_now()
     assert b"Ada Lovelace" in b"".join(hub.files(REPO).values())
-
-
-def test_a_damaged_journal_file_is_reported_by_name_and_the_others_are_used(store, hub, tmp_path):
-    sync = sync_with(store, hub)
-    work(store, name="first")
-    sync.sync_now()
-    hub.commit_by_others(REPO, {"journal/2026-01-01/x-01j0000000000000000000000a.jsonl": b'{"pairloop":1,"rows":3,'})
-    work(store, name="second")
-    sync.sync_now()
-    (warning,) = sync.warnings()
-    assert "x-01j0000000000000000000000a.jsonl" in warning
-    again = restored(hub, tmp_path / "again.db")
-    assert rows_of(again) == rows_of(store)
-    again.close()
-
-
-def test_what_hangs_on_a_damaged_file_waits_and_comes_when_the_file_is_mended(store, hub, tmp_path):
-    sync = sync_with(store, hub)
-    list_id = work(store)
-    sync.sync_now()
-    (path,) = [path for path in hub.files(REPO) if path.startswith("journal/")]
-    whole = hub.files(REPO)[path]
-    run_model = add_run(store, list_id)
-    sync.sync_now()
-    hub.commit_by_others(REPO, {path: whole[:-40]})
-    again = restored(hub, tmp_path / "again.db")
-    assert again.queries.sets() == [] and len(again.merging.parked()) == 1
-    hub.commit_by_others(REPO, {path: None, "journal/2026-01-01/mended-01j0000000000000000000000a.jsonl": whole})
-    sync_with(again, hub).sync_now()
-    assert again.runs.get(run_model).total == 3 and again.merging.parked() == []
-    again.close()
-
-
-def add_run(store, list_id):
-    model = store.models.all()
-    if not model:
-        from pipeline.records import Model
-
-        store.models.add(Model("m1", "model", "extractive", {}, "answer-review", created_at=1.0))
-    return store.runs.start(NewRun("m1", list_id, None, "r", 3, 0))
-
-
-def test_folding_keeps_every_row_and_makes_the_next_restore_short(store, hub, tmp_path):
-    sync = sync_with(store, hub, fold_files=5)
-    for number in range(7):
-        work(store, name=f"list {number}")
-        sync.sync_now()
-    files = [path for path in hub.files(REPO) if path.startswith(("journal/", "snapshot/"))]
-    assert sum(path.startswith("snapshot/") for path in files) == 1 and len(files) < 5
-    same_after_restore(store, hub, tmp_path)
-
-
-def test_folding_by_one_replica_loses_nothing_that_another_has_not_read(store, hub, tmp_path):
-    other = open_store(tmp_path / "other.db")
-    first, second = sync_with(store, hub, fold_files=3), sync_with(other, hub, fold_files=100)
-    first.sync_now()
-    second.sync_now()
-    for number in range(4):
-        work(other, name=f"theirs {number}")
-        second.sync_now()
-        work(store, name=f"ours {number}")
-        first.sync_now()
-    assert any(path.startswith("snapshot/") for path in hub.files(REPO))
-    second.sync_now()
-    first.sync_now()
-    assert rows_of(other) == rows_of(store)
-    other.close()
-    same_after_restore(store, hub, tmp_path)
-
-
-def test_a_damaged_file_is_never_folded_away(store, hub):
-    sync = sync_with(store, hub, fold_files=3)
-    sync.sync_now()
-    bad = "journal/2026-01-01/x-01j0000000000000000000000a.jsonl"
-    hub.commit_by_others(REPO, {bad: b"nonsense\n"})
-    for number in range(5):
-        work(store, name=f"list {number}")
-        sync.sync_now()
-    assert hub.files(REPO)[bad] == b"nonsense\n"
-
-
-def test_history_is_squashed_when_that_is_set(store, hub, tmp_path):
-    sync = sync_with(store, hub, fold_files=3, squash=True)
-    for number in range(5):
-        work(store, name=f"list {number}")
-        sync.sync_now()
-    assert len(hub.commits(REPO)) < 5
-    same_after_restore(store, hub, tmp_path)
 
 
 def test_two_replicas_merge_and_the_last_writer_wins_per_row(store, hub, tmp_path):
@@ -543,10 +362,3 @@ def a_record(services):
     finished(services, run_id)
     dataset = services.datasets.create_of_run(run_id, "answer-review")
     return services.store.datasets.record_ids(dataset.id)[0]
-
-
-def until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -1,0 +1,262 @@
+"""The job runner: stores what trainers report, follows jobs over restarts of the app, registers the models they give."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict
+
+from pipeline.cleaning import clean
+from pipeline.errors import NotFoundError, PipelineError, TrainingError
+from pipeline.finetune.rows import Row, TrainingData
+from pipeline.finetune.trainers import NotReached, Plan, Progress, Settings, Trainer, Tuned
+from pipeline.naming import free_name
+from pipeline.records import JobState, Model, id_of
+from pipeline.store import Store
+from pipeline.store.rows import now
+from pipeline.store.training import INTERRUPTED, TrainingEvent, TrainingJob, TrainingRow
+
+log = logging.getLogger(__name__)
+_UNEXPECTED = "An unexpected error ended this job; the log of the app says which."
+_NOT_BEGUN = "The app was stopped before this job had begun at its trainer. Start it again: nothing was paid for."
+# What cannot be reached is asked again, less and less often, up to this many seconds apart.
+_LONGEST_PAUSE = 60.0
+_CANCEL_SECONDS = 30.0
+_LONGEST_NAME = 80
+
+
+class JobRunner:
+    """Runs the jobs of all trainers on the event loop of the process."""
+
+    def __init__(
+        self,
+        store: Store,
+        trainers: Sequence[Trainer],
+        background: Callable[[Coroutine[object, object, object]], Future],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._trainers = {trainer.name: trainer for trainer in trainers}
+        self._background = background
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._naming = threading.Lock()
+        # When each job was last begun to be followed, its task, and what wakes it from its pause.
+        self._followed: dict[str, float] = {}
+        self._tasks: dict[str, Future] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+
+    @property
+    def trainers(self) -> list[Trainer]:
+        """All trainers, as they are offered."""
+        return list(self._trainers.values())
+
+    def trainer(self, name: str) -> Trainer:
+        """Return a trainer.
+
+        Raises:
+            NotFoundError: there is no such trainer.
+        """
+        if name not in self._trainers:
+            raise NotFoundError("There is no such trainer. Reload the page.")
+        return self._trainers[name]
+
+    def start(self, name: str, data: TrainingData, base: Model, settings: Settings, dataset_id: str | None) -> str:
+        """Store a job with its rows and what it is said to take, begin it in the background, and return its id.
+
+        Raises:
+            TrainingError: there is nothing to train on, or the trainer cannot begin now.
+        """
+        trainer = self.trainer(name)
+        if not data.train:
+            raise TrainingError("No answer to a train query was submitted yet. Review some records on Edit first.")
+        if not trainer.can_tune(base):
+            raise TrainingError(f'The trainer "{trainer.title}" cannot start from {base.name}.')
+        plan = trainer.plan(data, base, settings)
+        if plan.unavailable:
+            raise TrainingError(plan.unavailable)
+        chosen = {**settings, "method": data.method.value, **({"override": data.override} if data.override else {})}
+        rows = [_stored(row) for row in data.rows]
+        job_id = self._store.training.start(name, dataset_id, base.id, rows, chosen, _plain(plan))
+        self._run(job_id, self._begin(job_id, trainer, data, base))
+        return job_id
+
+    def follow_left(self) -> None:
+        """Follow the jobs that run on at their trainers and that nobody follows here: after a restart, or a crash of that."""
+        for job in self._store.training.running():
+            trainer = self._trainers.get(job.trainer)
+            if trainer is None or not trainer.outlives:
+                continue
+            with self._lock:
+                task, since = self._tasks.get(job.id), self._followed.get(job.id)
+                rests = since is not None and self._clock() - since < _LONGEST_PAUSE
+            if (task is None or task.done()) and not rests:
+                base = self._store.models.get(job.base_model_id)
+                self._run(job.id, self._follow(job.id, trainer, base))
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the trainer of a job to stop; the job says itself when it has.
+
+        Raises:
+            TrainingError: the job has ended, or the trainer could not be asked; the message has its own words.
+        """
+        job = self._store.training.job(job_id)
+        if job.state is not JobState.RUNNING:
+            raise TrainingError(f"This job is {job.state} already.")
+        trainer = self.trainer(job.trainer)
+        try:
+            self._background(self._cancel(job, trainer)).result(_CANCEL_SECONDS)
+        except TimeoutError as error:
+            raise TrainingError(f"{trainer.title} did not answer. Try again.") from error
+
+    def jobs(self) -> list[TrainingJob]:
+        """Return all jobs, newest first."""
+        return self._store.training.jobs()
+
+    def job(self, job_id: str) -> TrainingJob:
+        """Return one job."""
+        return self._store.training.job(job_id)
+
+    def events(self, job_id: str) -> list[TrainingEvent]:
+        """Return what was reported of a job, oldest first."""
+        return self._store.training.events(job_id)
+
+    def _run(self, job_id: str, work: Coroutine[object, object, object]) -> None:
+        with self._lock:
+            self._followed[job_id] = self._clock()
+            self._tasks[job_id] = self._background(work)
+
+    async def _cancel(self, job: TrainingJob, trainer: Trainer) -> None:
+        await trainer.cancel(job)
+        if job.id in self._wake:
+            self._wake[job.id].set()
+
+    async def _begin(self, job_id: str, trainer: Trainer, data: TrainingData, base: Model) -> None:
+        job = await asyncio.to_thread(self._store.training.job, job_id)
+        error = "" if trainer.outlives else _UNEXPECTED
+        try:
+            external_id = await trainer.start(job, data, base)
+            await asyncio.to_thread(self._store.training.began, job_id, external_id)
+            error = ""
+        except NotReached as failure:
+            # It may have begun all the same: _follow looks for it.
+            error = ""
+            await self._note(job_id, str(failure))
+        except PipelineError as failure:
+            error = str(failure)
+        except asyncio.CancelledError:
+            if not trainer.outlives:
+                self._store.training.finish(job_id, JobState.INTERRUPTED, error=INTERRUPTED)
+                error = ""
+            raise
+        finally:
+            if error:
+                self._store.training.finish(job_id, JobState.FAILED, error=error)
+        if not error:
+            await self._follow(job_id, trainer, base)
+
+    async def _follow(self, job_id: str, trainer: Trainer, base: Model) -> None:
+        """Poll until the job has ended. A job that outlives the app stays as it is when the app stops."""
+        state, error = JobState.FAILED, "" if trainer.outlives else _UNEXPECTED
+        self._wake[job_id] = asyncio.Event()
+        try:
+            progress = await self._ended(job_id, trainer, base)
+            if progress is not None:
+                await asyncio.to_thread(self._finish, job_id, base, progress)
+            error = ""
+        except PipelineError as failure:
+            error = str(failure)
+        except asyncio.CancelledError:
+            state, error = JobState.INTERRUPTED, "" if trainer.outlives else INTERRUPTED
+            raise
+        finally:
+            self._wake.pop(job_id, None)
+            if error:
+                self._store.training.finish(job_id, state, error=error)
+
+    async def _ended(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:
+        """Return how a job ended, or None where somebody else followed it to its end."""
+        pause = trainer.poll_seconds
+        while True:
+            try:
+                job = await self._known(job_id, trainer)
+                if job.state is not JobState.RUNNING:
+                    return None
+                progress = await trainer.poll(job, base)
+            except NotReached as failure:
+                await self._note(job_id, str(failure))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                pause = trainer.poll_seconds
+                await asyncio.to_thread(self._store.training.add_events, job_id, progress.events)
+                if progress.state is not JobState.RUNNING:
+                    return progress
+            await self._sleep(job_id, pause)
+
+    async def _known(self, job_id: str, trainer: Trainer) -> TrainingJob:
+        """Return a job with its external id, which is looked for where the app was stopped before it came."""
+        job = await asyncio.to_thread(self._store.training.job, job_id)
+        if job.external_id is None and job.state is JobState.RUNNING:
+            external_id = await trainer.find(job)
+            if external_id is None:
+                raise TrainingError(_NOT_BEGUN)
+            await asyncio.to_thread(self._store.training.began, job_id, external_id)
+            job = await asyncio.to_thread(self._store.training.job, job_id)
+        return job
+
+    async def _sleep(self, job_id: str, seconds: float) -> None:
+        wake = self._wake[job_id]
+        try:
+            await asyncio.wait_for(wake.wait(), seconds)
+        except TimeoutError:
+            return
+        wake.clear()
+
+    async def _note(self, job_id: str, text: str) -> None:
+        """Store that a trainer cannot be asked: once for as long as it says the same."""
+        states = [event for event in await asyncio.to_thread(self.events, job_id) if event.kind == "state"]
+        if not states or states[-1].text != text:
+            event = TrainingEvent("state", text, f"note {len(states)}", now())
+            await asyncio.to_thread(self._store.training.add_events, job_id, [event])
+
+    def _finish(self, job_id: str, base: Model, progress: Progress) -> None:
+        if progress.state is not JobState.DONE or progress.tuned is None:
+            error = progress.error or ("" if progress.state is JobState.CANCELLED else _UNEXPECTED)
+            self._store.training.finish(job_id, progress.state, error=error)
+            return
+        tuned = progress.tuned
+        # Two jobs that end at the same time must not take the same name.
+        with self._naming:
+            model = Model(
+                # Two replicas that follow one job of a provider register one model.
+                id=id_of("tuned", job_id),
+                name=self._name(base, tuned),
+                provider=tuned.provider,
+                config=tuned.config,
+                template=tuned.template or base.template,
+                parent_id=base.id,
+                job_id=job_id,
+                created_at=now(),
+            )
+            self._store.training.finish_with_model(job_id, model, tuned.metrics)
+
+    def _name(self, base: Model, tuned: Tuned) -> str:
+        taken = {model.name for model in self._store.models.all()}
+        root = re.sub(r"-(base|tuned-\d+)$", "", base.name)[: _LONGEST_NAME - 12]
+        if tuned.name:
+            return free_name(clean(tuned.name)[:_LONGEST_NAME], taken)
+        return free_name(f"{root}-tuned-1", taken, f"{root.replace('{', '').replace('}', '')}-tuned-{{n}}")
+
+
+def _stored(row: Row) -> TrainingRow:
+    told = (row.response_id, row.query_id, row.messages, row.vote_id)
+    return TrainingRow(*told, kind=row.kind, rejected=row.rejected, overridden=row.overridden)
+
+
+def _plain(plan: Plan) -> Mapping[str, object]:
+    return {**asdict(plan), "notes": list(plan.notes)}
