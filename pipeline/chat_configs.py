@@ -214,8 +214,8 @@ def _check_sampling(config: ChatConfig) -> None:
     for value, low, high, said in (
         (config.temperature, 0, 2, "A temperature is a number from 0 to 2."),
         (config.top_p, 0, 1, "Top p is a number from 0 to 1."),
-        (config.input_price, 0, 100_000, "A price is a number of US dollars per million tokens, 0 or more."),
-        (config.output_price, 0, 100_000, "A price is a number of US dollars per million tokens, 0 or more."),
+        (config.input_price, 0, 100_000, "A price is a number of US dollars per million tokens, from 0 to 100,000."),
+        (config.output_price, 0, 100_000, "A price is a number of US dollars per million tokens, from 0 to 100,000."),
     ):
         if value is not None and not (_is_number(value) and low <= value <= high):
             raise ModelError(said)

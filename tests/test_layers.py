@@ -184,7 +184,9 @@ sys.addaudithook(lambda event, args: written.append(args[0]) if event == "open" 
                  else None)
 for name in {modules!r}:
     __import__(name)
-heavy = [name for name in ("openai", "llama_index", "pypdf", "docx", "pptx", "openpyxl", "scipy.stats", "onnxruntime", "tokenizers") if name in sys.modules]
+heavy = ("openai", "llama_index", "pypdf", "docx", "pptx", "openpyxl", "scipy.stats", "onnxruntime", "tokenizers", "aiohttp",
+         "xllamacpp", "torch", "gguf")
+heavy = [name for name in heavy if name in sys.modules]
 assert not heavy, heavy
 assert not written, written
 assert set(threading.enumerate()) == before, threading.enumerate()

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import _html, documents, header, runs, tune_data, tune_jobs, viewer, voting_html
-from components import settings as settings_tab
+from components import _html, documents, header, model_table, runs, tune_data, tune_jobs, viewer, voting_html
 from pipeline.comparison_settings import ComparisonSettings
 from pipeline.comparisons import BlindPair
 from pipeline.finetune.rows import Row as TuneRow
@@ -252,7 +251,7 @@ SCREENS = {
     "rows of a run": lambda text: runs.table(shown_rows([a_run_row(text), a_failed_row(text)])),
     "training row": lambda text: tune_data.preview([a_tune_row(text)]),
     "jobs": lambda text: tune_jobs.table([a_job(text)], {"m": text}, {"j": 3}),
-    "models": lambda text: settings_tab.models_html([a_model(text)], text),
+    "models": lambda text: model_table.models_html([a_model(text)], lambda model: text, lambda model: text),
     "header": header.header,
     "drawer": lambda text: viewer.drawer(Document("d", text, text, "s", f"before{text}after", deleted_at=1.0), 6, 9),
 }

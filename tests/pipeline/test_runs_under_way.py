@@ -212,20 +212,20 @@ def test_a_cancel_takes_effect_within_a_second_whatever_is_under_way(home, serve
 
 def test_a_run_stops_before_it_spends_more_than_it_may_and_goes_on_with_more(home, server):
     services = home.services
-    # Every answer has two tokens: 2 dollars.
+    # Every answer has two tokens: 20 cents.
     server.answer = lambda messages: "Over there."
-    model = priced(services, 1_000_000.0)
-    run_id = begin(services, model_id=model, limit=9.0)
+    model = priced(services, 100_000.0)
+    run_id = begin(services, model_id=model, limit=0.9)
     run = finished(services, run_id)
     assert (run.state, run.done) == (JobState.CANCELLED, 4)
-    assert run.error.startswith("Stopped at the spending limit of $9.00.") and "resume" in run.error
-    assert services.generation.figures(run).cost == 8.0
-    assert services.generation.resume(run_id, limit=13.0)
+    assert run.error.startswith("Stopped at the spending limit of $0.90.") and "resume" in run.error
+    assert services.generation.figures(run).cost == pytest.approx(0.8)
+    assert services.generation.resume(run_id, limit=1.3)
     assert finished(services, run_id).done == 6
     assert services.generation.resume(run_id)
     run = finished(services, run_id)
     assert (run.state, run.done, run.error) == (JobState.DONE, 10, "") and len(server.chats) == 10
-    assert services.generation.figures(run).cost == 20.0
+    assert services.generation.figures(run).cost == pytest.approx(2.0)
 
 
 def test_a_limit_needs_a_price_and_an_amount(home):
