@@ -15,8 +15,8 @@ from components._session import person
 from components.retrieval_html import why_html
 from pipeline.errors import PipelineError
 from pipeline.generation import Asked
+from pipeline.prices import dollars
 from pipeline.records import Completion
-from pipeline.run_watch import dollars
 from pipeline.services import Services
 
 

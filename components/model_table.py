@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from components import _html
 from pipeline.chat_configs import ChatConfig
 from pipeline.models.replies import Probe
-from pipeline.prices import price
+from pipeline.prices import dollars, price
 from pipeline.records import Model
 
 _HEAD = "<th>Model</th><th>What it is</th><th>Prompt</th><th>Price</th><th>Came of</th><th>Added</th>"
@@ -79,12 +79,3 @@ def probe_html(probe: Probe, config: ChatConfig) -> str:
         f"{_html.note('It answers. Nothing is registered yet.', 'good')}<ul class='pl-list'>{said}</ul>"
         f"<p class='pl-label'>Its reply, as it came</p><pre class='pl-raw' tabindex='0'>{_html.esc(reply)}</pre>"
     )
-
-
-def dollars(amount: float) -> str:
-    """Return an amount with as many digits as say something: cents, or fractions of one."""
-    if amount == 0:
-        return "$0"
-    if amount >= 0.01:
-        return f"${amount:,.2f}"
-    return f"${amount:.6f}".rstrip("0") if amount >= 0.000001 else "under $0.000001"

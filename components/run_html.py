@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from components import _html
 from pipeline.models.causes import Failures
+from pipeline.prices import dollars
 from pipeline.records import JobState, Run
 from pipeline.run_figures import RunFigures
 from pipeline.run_files import ShownRow
-from pipeline.run_watch import RunStatus, dollars
+from pipeline.run_watch import RunStatus
 
 SHOWN_ROWS = 200
 # Asks again for those that failed for one cause.
@@ -124,7 +125,10 @@ def table(rows: Sequence[ShownRow], total: int | None = None, status: RunStatus 
 
 def _row(row: ShownRow, counts: Counter[str], wait: str) -> str:
     text = _html.esc(row.answer)
-    told = {"tokens": "" if row.tokens is None else f"{row.tokens:,}", "cost": dollars(row.cost)}
+    told = {
+        "tokens": "" if row.tokens is None else f"{row.tokens:,}",
+        "cost": "" if row.cost is None else dollars(row.cost),
+    }
     extra = "".join(f"<td class='pl-num'>{value}</td>" for name, value in told.items() if counts[name])
     return (
         f"<tr><td class='pl-num'>{row.number}</td><td class='pl-wide'>{_html.esc(row.query)}</td>"

@@ -1,4 +1,4 @@
-"""What an answer cost."""
+"""What an answer cost, as a number and in words."""
 
 from __future__ import annotations
 
@@ -16,4 +16,13 @@ def price(config: Mapping[str, object], prompt_tokens: int | None, completion_to
     counts = prompt_tokens, completion_tokens
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in (*prices, *counts)):
         return None
-    return sum(dollars * tokens for dollars, tokens in zip(prices, counts, strict=True)) / MILLION
+    return sum(per_million * tokens for per_million, tokens in zip(prices, counts, strict=True)) / MILLION
+
+
+def dollars(amount: float) -> str:
+    """Return an amount of US dollars with as many digits as say something: cents, or fractions of one."""
+    if amount == 0:
+        return "$0"
+    if amount >= 0.01:
+        return f"${amount:,.2f}"
+    return f"${amount:.6f}".rstrip("0") if amount >= 0.000001 else "under $0.000001"

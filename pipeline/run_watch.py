@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import PipelineError
 from pipeline.models.waits import Wait, heard_by
+from pipeline.prices import dollars
 
 
 class LimitReached(PipelineError):
@@ -118,11 +119,3 @@ class RunWatch:
         """Return what goes on now."""
         seconds = time.monotonic() - self._begun
         return RunStatus(len(self._asking), dict(self._waits), self._answered, self._planned, seconds)
-
-
-def dollars(amount: float | None) -> str:
-    """Return an amount of US dollars, exact enough to tell a small one from nothing."""
-    if amount is None:
-        return ""
-    digits = 2 if amount == 0 or amount >= 1 else 4 if amount >= 0.001 else 6
-    return f"${amount:,.{digits}f}"

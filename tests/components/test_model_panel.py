@@ -7,7 +7,7 @@ from components import model_form
 from components.environment_panel import EnvironmentHandlers
 from components.model_form import NO_KEY, Fields, config_of
 from components.model_panel import Listed, ModelHandlers
-from components.model_table import dollars, probe_html
+from components.model_table import probe_html
 from components.prompt_panel import PromptHandlers, preview_html
 from pipeline.chat_configs import PRESETS, ChatConfig
 from pipeline.errors import ModelError, PipelineError

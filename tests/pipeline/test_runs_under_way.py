@@ -215,13 +215,13 @@ def test_a_run_stops_before_it_spends_more_than_it_may_and_goes_on_with_more(hom
     # Every answer has two tokens: 20 cents.
     server.answer = lambda messages: "Over there."
     model = priced(services, 100_000.0)
-    run_id = begin(services, model_id=model, limit=0.9)
+    run_id = begin(services, model_id=model, limit=1.1)
     run = finished(services, run_id)
-    assert (run.state, run.done) == (JobState.CANCELLED, 4)
-    assert run.error.startswith("Stopped at the spending limit of $0.90.") and "resume" in run.error
-    assert services.generation.figures(run).cost == pytest.approx(0.8)
-    assert services.generation.resume(run_id, limit=1.3)
-    assert finished(services, run_id).done == 6
+    assert (run.state, run.done) == (JobState.CANCELLED, 5)
+    assert run.error.startswith("Stopped at the spending limit of $1.10.") and "resume" in run.error
+    assert services.generation.figures(run).cost == pytest.approx(1.0)
+    assert services.generation.resume(run_id, limit=1.5)
+    assert finished(services, run_id).done == 7
     assert services.generation.resume(run_id)
     run = finished(services, run_id)
     assert (run.state, run.done, run.error) == (JobState.DONE, 10, "") and len(server.chats) == 10
