@@ -12,6 +12,7 @@ from components.prompt_panel import PromptHandlers, preview_html
 from pipeline.chat_configs import PRESETS, ChatConfig
 from pipeline.errors import ModelError, PipelineError
 from pipeline.models.replies import Probe
+from pipeline.prices import dollars
 from pipeline.prompt_desk import Preview
 from tests.components.screens import ADA, NOBODY, choices, value
 from tests.material import add_queries
