@@ -96,7 +96,8 @@ def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compa
     chosen = [tab.dataset, tab.base]
     given = [tab.dataset, tab.votes.chosen, tab.method, tab.reason, tab.base, tab.picked]
     cards = [tab.trainers, tab.train, tab.picked]
-    data = [tab.card, tab.preview, tab.files.file.button, tab.train, tab.trainers, tab.options, tab.picked]
+    files = [tab.files.file.button, tab.files.lineage.button]
+    data = [tab.card, tab.preview, *files, tab.train, tab.trainers, tab.options, tab.picked]
     opened = tab.root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
     opened.success(shows_errors(handlers.show_data), given, data, **quiet)
     tune_votes.wire(tab.votes, handlers.votes, [tab.root.select])

@@ -34,8 +34,11 @@ def build() -> TuneFiles:
         form.preprocess = lambda value: value
         about = gr.HTML(_about(FORMS[0].name), elem_id="tune-form-about")
         with gr.Row():
-            file = _download.build("Download", "tune-download", interactive=False)
-            lineage = _download.build("Download its lineage (CSV)", "tune-lineage")
+            # Each beside its hidden file, so that both are of one width.
+            with gr.Column(min_width=200):
+                file = _download.build("Download", "tune-download", interactive=False)
+            with gr.Column(min_width=200):
+                lineage = _download.build("Download its lineage (CSV)", "tune-lineage", interactive=False)
     return TuneFiles(root, form, about, file, lineage)
 
 

@@ -28,6 +28,7 @@ class Data(NamedTuple):
     card: str
     preview: str
     download: gr.Button
+    lineage: gr.Button
     train: gr.Button
     trainers: str
     options: str
@@ -110,6 +111,7 @@ class TuneHandlers:
         return Data(
             shown,
             preview(card.rows),
+            gr.Button(interactive=bool(card.rows)),
             gr.Button(interactive=bool(card.rows)),
             gr.Button(interactive=bool(card.rows) and (base_id is None or _ready(found, name))),
             tune_trainers.cards(found, name),

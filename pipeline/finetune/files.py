@@ -49,7 +49,7 @@ FORMS = (
     Form(
         "openai-chat",
         "OpenAI chat (JSONL)",
-        "messages, for OpenAI's fine-tuning and whatever reads its files. OpenAI takes no further keys: the lineage is a "
+        "Rows of messages, for OpenAI's fine-tuning and whatever reads its files. OpenAI takes no further keys: the lineage is a "
         "second file with the same order.",
         ".jsonl",
         beside=True,
@@ -57,7 +57,8 @@ FORMS = (
     Form(
         "openai-preference",
         "OpenAI preference pairs (JSONL)",
-        "input, preferred_output and non_preferred_output, for OpenAI's DPO. The lineage is a second file with the same order.",
+        "Rows of input, preferred_output and non_preferred_output, for OpenAI's DPO. The lineage is a second file with the "
+        "same order.",
         ".jsonl",
         PAIRS,
         beside=True,
@@ -65,27 +66,27 @@ FORMS = (
     Form(
         "trl-messages",
         "TRL messages (JSONL)",
-        "messages with lineage columns, for TRL's SFTTrainer: it learns every turn, or the answers only with "
+        "Rows of messages with lineage columns, for TRL's SFTTrainer: it learns every turn, or the answers only with "
         "assistant_only_loss.",
         ".jsonl",
     ),
     Form(
         "trl-prompt-completion",
         "TRL prompt and completion (JSONL)",
-        "prompt and completion as messages, for TRL's SFTTrainer, which learns the completion only.",
+        "Rows of prompt and completion as messages, for TRL's SFTTrainer, which learns the completion only.",
         ".jsonl",
     ),
     Form(
         "trl-preference",
         "TRL preference pairs (JSONL)",
-        "prompt, chosen and rejected as messages, for TRL's DPOTrainer and RewardTrainer.",
+        "Rows of prompt, chosen and rejected as messages, for TRL's DPOTrainer and RewardTrainer.",
         ".jsonl",
         PAIRS,
     ),
     Form(
         "trl-unpaired",
         "TRL wanted or not (JSONL)",
-        "prompt, completion and label, for TRL's KTOTrainer: single answers that people want, or do not.",
+        "Rows of prompt, completion and label, for TRL's KTOTrainer: single answers that people want, or do not.",
         ".jsonl",
         SINGLES,
     ),
@@ -100,10 +101,16 @@ FORMS = (
     Form(
         "parquet",
         "Table (Parquet)",
-        "prompt and completion with typed lineage columns: the smallest file, for load_dataset and TRL.",
+        "Rows of prompt and completion with typed lineage columns: the smallest file, for load_dataset and TRL.",
         ".parquet",
     ),
-    Form("parquet-preference", "Preference pairs (Parquet)", "prompt, chosen and rejected, the same way.", ".parquet", PAIRS),
+    Form(
+        "parquet-preference",
+        "Preference pairs (Parquet)",
+        "Rows of prompt, chosen and rejected, with the same columns.",
+        ".parquet",
+        PAIRS,
+    ),
 )  # fmt: skip
 _FORMS = {form.name: form for form in FORMS}
 
