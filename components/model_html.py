@@ -147,13 +147,20 @@ def _named(name: str) -> str:
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = str(value)
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.hostname:
-        # An address may carry a name and a password.
-        port = f":{parts.port}" if parts.port else ""
-        text = urlunsplit((parts.scheme, parts.hostname + port, parts.path, "", ""))
+    text = _without_password(str(value))
     return text if len(text) <= _LONG else f"{text[:_LONG]} …"
+
+
+def _without_password(text: str) -> str:
+    """Return a text without the name, the password and the parameters that an address may carry; what is no address stays."""
+    if "://" not in text or " " in text:
+        return text
+    try:
+        parts = urlsplit(text)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return text
+    return urlunsplit((parts.scheme, parts.hostname + port, parts.path, "", "")) if parts.hostname else text
 
 
 def _training(found: ModelPage) -> str:

@@ -147,9 +147,11 @@ class ModelHandlers:
         """Send one request and show what came back, without registering anything."""
         yield _html.note("Asking the model …")
         try:
-            owner(self._services, request)
+            me = owner(self._services, request)
             config, template = model_form.config_of(*typed)
             asked = (question or "").strip()
+            # Of no model in particular: the form may be any model's twin.
+            self._services.comparisons.refuse_withheld_query(asked, "", me)
             messages = (
                 self._services.prompts.messages(template, asked) if asked else [{"role": "user", "content": GREETING}]
             )

@@ -153,7 +153,8 @@ class ProposalHandlers:
     def accept(self, current: str | None, text: str | None, request: gr.Request) -> Panel:
         """Accept the proposal that is shown, as it stands in the field; show the next one."""
         following = self._after(current)
-        self._desk.accept(_chosen(current), text or "", person(self._services, request))
+        if not self._desk.accept(_chosen(current), text or "", person(self._services, request)):
+            gr.Info("Somebody else has decided on this query already.")
         return self._panel(following, request, anew=True)
 
     def reject(self, current: str | None, request: gr.Request) -> Panel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from components import _html
 from pipeline.export import token_unit
@@ -86,8 +86,12 @@ def overridden(rows: int, reason: str) -> str:
     return f"{which}, let in by an owner: {reason}" if reason else f"{which}, let in by an owner."
 
 
-def preview(rows: Sequence[Row]) -> str:
-    """Return the messages of the first row; of a pair the answer that was not preferred too."""
+def preview(rows: Sequence[Row], blind: Collection[str] = ()) -> str:
+    """Return the messages of the first row; of a pair the answer that was not preferred too.
+
+    Rows of queries that the reader still judges ``blind`` are passed over.
+    """
+    rows = [row for row in rows if row.query_id not in blind]
     if not rows:
         return _html.note("The first row will stand here.")
     row = rows[0]

@@ -110,7 +110,7 @@ class TuneHandlers:
         shown = _nothing(chosen) if not dataset_id and not card.rows else data_card(card)
         return Data(
             shown,
-            preview(card.rows),
+            preview(card.rows, self._blind(card.rows, request)),
             gr.Button(interactive=bool(card.rows)),
             gr.Button(interactive=bool(card.rows)),
             gr.Button(interactive=bool(card.rows) and (base_id is None or _ready(found, name))),
@@ -270,6 +270,27 @@ class TuneHandlers:
         return self._tuner.data_card(dataset_id or None, given, kind, told)
 
     def _rows(
+        self, form: str, dataset_id: str | None, chosen: Sequence[str] | None, reason: str, request: gr.Request
+    ) -> tuple[Row, ...]:
+        rows = self._all_rows(form, dataset_id, chosen, reason, request)
+        if blind := self._blind(rows, request):
+            queries = (
+                "1 query that you still judge" if len(blind) == 1 else f"{len(blind)} queries that you still judge"
+            )
+            raise TrainingError(
+                f"This file would hold answers to {queries} blind on Compare, beside the names of their models. Finish there "
+                "and open the results first, or let somebody else download it."
+            )
+        return rows
+
+    def _blind(self, rows: Sequence[Row], request: gr.Request) -> frozenset[str]:
+        """Return the queries of rows that this person still judges blind: who reads their answers here cannot any more."""
+        if not rows or request is None:
+            return frozenset()
+        queries = {row.query_id: row.query for row in rows}
+        return self._services.comparisons.judged_blind(queries, person(self._services, request))
+
+    def _all_rows(
         self, form: str, dataset_id: str | None, chosen: Sequence[str] | None, reason: str, request: gr.Request
     ) -> tuple[Row, ...]:
         made_of = files.form_of(form).rows

@@ -101,5 +101,6 @@ def _outcome(job: TrainingJob) -> str:
         return " …"
     metrics = job.metrics
     if job.state is JobState.DONE and "kept" in metrics:
-        return f": learned from {metrics['kept']} kept and {metrics['not_kept']} dropped sentences"
+        kept, dropped = (_html.esc(str(metrics.get(name, 0))) for name in ("kept", "not_kept"))
+        return f": learned from {kept} kept and {dropped} dropped sentences"
     return ""

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError, RetrievalError
@@ -68,23 +69,38 @@ class EmbeddingIndex:
         """Return the embedding model and its vectors of everything that is searched now.
 
         Raises:
-            RetrievalError: they are not all there within ``patience`` seconds, or the model gives none.
+            RetrievalError: they are not all there within ``patience`` seconds, the model gives none, or they are used no more.
         """
-        embedding, version = self._store.values.retrieval().embedding, self._library.version
-
-        def is_here() -> bool:
-            return self._ready is not None and (self._ready.embedding, self._ready.version) == (embedding, version)
-
         deadline = time.monotonic() + patience
+        while True:
+            ready = self._ready
+            if ready is not None and self._is_current(ready):
+                return ready.embedder, ready.view
+            if not self._store.values.retrieval().uses_vectors:
+                raise RetrievalError("The retrieval settings have changed to BM25 meanwhile: ask again.")
+            self._await_others(ready, deadline)
+
+    def _is_current(self, ready: _Ready) -> bool:
+        """Say whether vectors are those of what is searched now, which may have changed while somebody waits for them.
+
+        Never under ``_changed``: the library calls :meth:`wake`, which takes it, while its own lock is held.
+        """
+        return (ready.embedding, ready.version) == (self._store.values.retrieval().embedding, self._library.version)
+
+    def _await_others(self, before: _Ready | None, deadline: float) -> None:
+        """See to it that vectors are being made, and wait until others are there or the making has ended.
+
+        Raises:
+            RetrievalError: it has ended with an error, or the time is over.
+        """
         with self._changed:
-            while not is_here():
+            if self._ready is before:
                 self._start()
-                self._changed.wait_for(
-                    lambda: is_here() or not self._progress.running, max(0.0, deadline - time.monotonic())
-                )
-                if not is_here() and (self._progress.error or self._stopped or time.monotonic() >= deadline):
-                    raise RetrievalError(_why_not(self._progress))
-            return self._ready.embedder, self._ready.view
+            self._changed.wait_for(
+                lambda: self._ready is not before or not self._progress.running, max(0.0, deadline - time.monotonic())
+            )
+            if self._ready is before and (self._progress.error or self._stopped or time.monotonic() >= deadline):
+                raise RetrievalError(_why_not(self._progress))
 
     def embedder(self, embedding: Embedding) -> Embedder:
         """Return an embedding model, opened at first use.
@@ -120,7 +136,7 @@ class EmbeddingIndex:
             error = ""
         except PipelineError as failure:
             error = str(failure)
-        except RuntimeError:
+        except (RuntimeError, CancelledError):
             if not self._stopped:
                 raise
         finally:

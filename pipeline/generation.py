@@ -157,8 +157,8 @@ class Generation:
         return task, completions
 
     def retriever_name(self) -> str:
-        """Return the name of the retriever together with the state of the documents."""
-        return f"{self._retriever.name} documents={self._library.fingerprint()}"
+        """Return the name of the retriever together with the state of what it searches."""
+        return f"{self._retriever.name} documents={self._library.searched()}"
 
     def start_run(
         self, model_id: str, query_set_id: str, split: Split | None = None, limit: float | None = None
@@ -259,23 +259,27 @@ class Generation:
         model_id = planned.model_id
         ids = [task.retrieval.id for task in planned.waiting]
         stored = await asyncio.to_thread(self._store.runs.answered, model_id, ids)
-        spent = await asyncio.to_thread(self._store.runs.spent, planned.run_id) if watch.limit is not None else ()
-        spending = Spending(watch.limit, sum(item.cost or 0.0 for item in spent))
+        spending = await asyncio.to_thread(self._spending, planned.run_id, watch.limit)
 
         async def answer_one(task: Task) -> Answer:
             if earlier := stored.get(task.retrieval.id):
                 return answer_of(earlier)
-            await spending.enter()
-            cost = None
-            try:
+
+            async def ask() -> Answer:
                 with watch.asking(task.query.id):
-                    answer = await self._answer_once(model_id, task)
-                cost = answer.cost
-                return answer
-            finally:
-                spending.leave(cost)
+                    return await self._answer_once(model_id, task)
+
+            return await spending.pay_for(ask)
 
         return answer_one
+
+    def _spending(self, run_id: str, limit: float | None) -> Spending:
+        """Return what a run may spend, with what it was charged for before it was resumed."""
+        if limit is None:
+            return Spending(None)
+        runs = self._store.runs
+        costs = [item.cost for item in runs.spent(run_id) if item.attempts]
+        return Spending(limit, costs, [item.cause for item in runs.failed(runs.get(run_id))])
 
     def cancel(self, run_id: str) -> None:
         """Stop a run; what is answered stays. Nothing happens where it has ended."""

@@ -95,6 +95,8 @@ class Library:
                 self._refill()
 
     def _refill(self) -> None:
+        # Until it is full again it holds nothing that has a name, even where the filling fails.
+        self._index.state = ""
         self._index.clear()
         self._index.add(self._store.documents.searched_chunks())
         self._changed()
@@ -170,6 +172,14 @@ class Library:
         """Return a short text that changes whenever a document comes or goes; waits for a change that is under way."""
         with self._changing:
             return hashlib.sha256(self._store.documents.fingerprint().encode()).hexdigest()[:8]
+
+    def searched(self) -> str:
+        """Return a short text that changes whenever the index holds something else; waits for a change under way.
+
+        What other replicas sent is in the store first and in the index later: until then it is what the index still holds.
+        """
+        with self._changing:
+            return self._index.state
 
     def _refuse_twin(self, sha256: str, name: str) -> None:
         if twin := self._store.documents.by_hash(sha256):

@@ -165,7 +165,7 @@ class LineageDesk:
             replaced_by=tuple(item for item in models if item.replaces_id == model.id),
             job=job,
             data=self._store.lineage.data_of(job.id) if job else None,
-            runs=self._runs(model, sets, opened),
+            runs=self._runs(model, sets, opened, member_id),
             single=self._store.lineage.apart_from_runs(model.id),
             against=self._against(model, known, [item for item in opened if model.id in item.model_ids], member_id),
             opened=sum(model.id in item.model_ids for item in opened),
@@ -224,21 +224,35 @@ class LineageDesk:
         return named and self._comparisons.is_revealed(item.id, member_id)
 
     def _runs(
-        self, model: Model, sets: Collection[ComparisonSet], opened: Collection[ComparisonSet]
+        self, model: Model, sets: Collection[ComparisonSet], opened: Collection[ComparisonSet], member_id: str
     ) -> tuple[ShownRun, ...]:
         """Return the runs of a model that the reader may know of.
 
-        A run over test queries was made for a comparison: it is told of where one over its list is opened.
+        A run over test queries was made for a comparison: it is told of where one over its list is opened. A run with answers
+        that are withheld from the reader is told of without what it took: a sum would tell what one of them took.
         """
         told = {item.query_set_id for item in opened if model.id in item.model_ids}
         hidden = {item.query_set_id for item in self._preparing() if model.id in item.model_ids}
         hidden |= {item.query_set_id for item in sets if item not in opened and model.id in item.model_ids}
+        runs = self._store.lineage.runs_of(model.id)
+        withheld = self._withheld_parts(model, {run.query_set_id for run in runs}, member_id)
         shown = []
-        for run in self._store.lineage.runs_of(model.id):
+        for run in runs:
             kept_back = run.query_set_id in hidden and run.split is not Split.TRAIN
+            kept_back |= any(run.split in (None, split) for split in withheld[run.query_set_id])
             if run.split is not Split.TEST or (run.query_set_id in told and not kept_back):
                 shown.append(ShownRun(run, not kept_back))
         return tuple(shown)
+
+    def _withheld_parts(self, model: Model, list_ids: Collection[str], member_id: str) -> dict[str, set[Split]]:
+        """Return by list which of its parts hold queries whose answers by this model are withheld from the reader."""
+        queries = [query for list_id in sorted(list_ids) for query in self._store.queries.in_set(list_id)]
+        withheld = self._comparisons.withheld(queries, model.id, member_id)
+        parts: dict[str, set[Split]] = {list_id: set() for list_id in list_ids}
+        for query in queries:
+            if query.id in withheld:
+                parts[query.query_set_id].add(query.split)
+        return parts
 
     def _preparing(self) -> list[ComparisonSet]:
         return [item for item in self._comparisons.sets() if item.state == "preparing"]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.batch import run_batch
-from pipeline.cleaning import clean
+from pipeline.cleaning import clean, normal
 from pipeline.errors import ModelError, PipelineError, QueryFileError
 from pipeline.generation import Generation
 from pipeline.naming import free_name
@@ -189,9 +189,14 @@ class ProposalDesk:
         if len(name) > 120:
             raise QueryFileError("The name of a list takes at most 120 characters.")
         with self._starting:
-            accepted = self._store.proposals.of_state(ACCEPTED, 10 * MOST, listed=False)
-            if not accepted:
+            everything = self._store.proposals.of_state(ACCEPTED, 10 * MOST, listed=False)
+            if not everything:
                 raise QueryFileError("Accept some proposals first: they become the list.")
+            # Two may have been made into the same words: one query is asked once, and is in one part only.
+            alike: dict[str, list[Proposal]] = {}
+            for proposal in everything:
+                alike.setdefault(normal(proposal.query), []).append(proposal)
+            accepted = [some[0] for some in alike.values()]
             splits = divide([None] * len(accepted), hold_out)
             name = free_name(name, {query_set.name for query_set in self._store.queries.sets()})
             models = {model.id: model.name for model in self._store.models.all()}
@@ -205,9 +210,9 @@ class ProposalDesk:
                 )
                 for proposal, split in zip(accepted, splits, strict=True)
             ]
-            list_id = self._store.proposals.make_list(name, items)
+            list_id = self._store.proposals.make_list(name, items, [some[1:] for some in alike.values()])
         test = splits.count(Split.TEST)
-        return AddedList(list_id, name, len(splits) - test, test, 0)
+        return AddedList(list_id, name, len(splits) - test, test, len(everything) - len(accepted))
 
     def _refuse_second(self) -> None:
         if self._progress is not None and self._progress.state is JobState.RUNNING:
@@ -237,7 +242,7 @@ class ProposalDesk:
         return Known([*self._store.proposals.query_texts(), *self._store.proposals.texts()])
 
     async def _ask(self, model: Model, answerer, places: Sequence[str]) -> None:
-        progress, known = self._progress, await asyncio.to_thread(self._known)
+        progress, known = self._progress, Known([])
 
         async def ask(passage: Passage) -> Answer:
             where = " › ".join(part for part in (passage.document, passage.heading) if part)
@@ -258,6 +263,7 @@ class ProposalDesk:
 
         state, error = JobState.FAILED, _STOPPED
         try:
+            known = await asyncio.to_thread(self._known)
             passages = await asyncio.to_thread(list, self._store.proposals.passages(places))
             state = await run_batch(passages, ask, keep, self._concurrency, self._cancelled)
             error = ""

@@ -124,7 +124,9 @@ class Registry:
             ModelError: as for :meth:`add_chat_model`, or nothing has changed, or the model was changed or retired meanwhile.
             NotFoundError: there is no such model or template.
         """
-        return self.replace(model_id, self._checked(config).to_config(), template)
+        old = self._store.models.get(model_id)
+        kept = _trained(old) if old.config.get("model_id") == config.model_id else {}
+        return self.replace(model_id, {**self._checked(config).to_config(), **kept}, template)
 
     def replace(self, model_id: str, config: dict[str, object], template: str) -> Model:
         """Register the next version of a model of any provider, as :meth:`change_chat_model` does."""
@@ -189,7 +191,7 @@ class Registry:
             preset = next((item.name for item in PRESETS.values() if item.endpoint == config.endpoint), OTHER)
             key = _OF_ENVIRONMENT[0] if self._settings.openai_api_key and self._is_here(model) else ""
             config = replace(config, preset=preset, key=key)
-        return config.to_config()
+        return {**config.to_config(), **_trained(model)}
 
     def answerer(self, model_id: str) -> Answerer:
         """Return what answers for a model, a retired one too; one object per model, so that its connections are reused."""
@@ -257,11 +259,7 @@ class Registry:
 
     def _check_place(self, config: ChatConfig) -> None:
         if config.key and not self._settings.may_send(config.key, config.endpoint):
-            place = self._settings.places_of(config.key)[0].replace("*.", "")
-            raise ModelError(
-                f"{config.key} belongs to {place} and is sent nowhere else: put the key of this endpoint into a variable of "
-                "its own, and name that."
-            )
+            raise ModelError(self._settings.why_not_sent(config.key))
 
     def _is_here(self, model: Model) -> bool:
         """Say whether a chat model is one of the endpoint that is configured."""
@@ -331,6 +329,11 @@ def _refuse_imported(model: Model) -> Answerer:
     raise ModelError(
         f"{model.name} came with imported votes: only its results are here, so it can answer nothing. Choose another model."
     )
+
+
+def _trained(model: Model) -> dict[str, object]:
+    """Return what the next round of a tuned model starts from, which stays however its endpoint is asked."""
+    return {name: model.config[name] for name in ("weights", "adapter") if name in model.config}
 
 
 def _refuse_unknown(model: Model) -> Answerer:

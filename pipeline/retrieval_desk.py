@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import threading
 import time
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from pipeline.embedding_index import EmbeddingIndex, Progress
@@ -125,12 +128,14 @@ class RetrievalDesk:
 
     def cancel(self) -> None:
         """Give up the change that is under way; what is in force stays so."""
-        self._cancelled = True
+        with self._lock:
+            self._cancelled = True
+            # At once: a download may go on for longer than anybody waits, and the next start takes up what stands there.
+            self._want(None)
         if thread := self._thread:
             thread.join(5.0)
         with self._lock:
             if not self._progress.running:
-                self._want(None)
                 self._progress = Progress()
 
     def try_embedding(self, embedding: Embedding) -> Trial:
@@ -153,13 +158,30 @@ class RetrievalDesk:
         return self._index.matches(query, context.chunk_id)
 
     def _wanted(self) -> RetrievalSettings | None:
-        return from_text(self._wanted_file.read_text("utf-8")) if self._wanted_file.is_file() else None
+        try:
+            text = self._wanted_file.read_text("utf-8")
+            is_whole = isinstance(json.loads(text), dict)
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            # from_text would take the defaults for it, which nobody asked for.
+            self._want(None)
+            return None
+        return from_text(text)
 
     def _want(self, settings: RetrievalSettings | None) -> None:
         if settings is None:
             self._wanted_file.unlink(missing_ok=True)
-        else:
-            self._wanted_file.write_text(to_text(settings), "utf-8")
+            return
+        # A process that is killed in between leaves the file as it was, and no half of it.
+        fresh = self._wanted_file.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(to_text(settings))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, self._wanted_file)
 
     def _begin(self) -> None:
         with self._lock:
@@ -178,6 +200,10 @@ class RetrievalDesk:
         except PipelineError as failure:
             error = str(failure)
             self._want(None)
+        except (RuntimeError, CancelledError):
+            # At the end of the app its event loop ends, and what asks an endpoint on it.
+            if not self._stopped:
+                raise
         finally:
             self._progress = Progress(False, self._progress.done, self._progress.total, error=error)
 
@@ -190,6 +216,8 @@ class RetrievalDesk:
         if not self._library.cut_documents(sizes, self._reporter("cutting")):
             return False
         if wanted.uses_vectors and not self._embed(wanted.embedding, sizes):
+            return False
+        if self._cancelled:
             return False
         self._library.use(wanted)
         self._want(None)

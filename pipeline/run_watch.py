@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline.errors import PipelineError
+from pipeline.errors import ModelError, PipelineError
+from pipeline.models.causes import Cause
 from pipeline.models.waits import Wait, heard_by
 from pipeline.prices import dollars
+from pipeline.records import Answer
+
+# The model has worked for these, or may have: endpoints charge for that, and no longer tell how much.
+_CHARGED = frozenset((Cause.EMPTY, Cause.CUT_OFF, Cause.TIMEOUT))
+# So many of them may fail while no answer has told what one costs.
+_MOST_FAILED = 3
 
 
 class LimitReached(PipelineError):
@@ -22,45 +29,79 @@ class Spending:
     """What a run has spent of what it may, in US dollars. Used in the event loop only.
 
     Nothing is asked whose cost would go over ``limit``, judged by the mean of the answers so far; so the first one is asked
-    alone. ``spent`` is what was spent before.
+    alone. A request that failed in a way that endpoints charge for counts as the mean. Once an answer came whose cost is not
+    known, nothing more is asked. ``costs`` are those of the answers that the run has already, ``failed`` the causes of its
+    errors.
     """
 
-    def __init__(self, limit: float | None, spent: float = 0.0) -> None:
+    def __init__(
+        self, limit: float | None, costs: Sequence[float | None] = (), failed: Iterable[str | None] = ()
+    ) -> None:
         self._limit = limit
-        self._spent = spent
-        self._cost, self._priced, self._under_way = 0.0, 0, 0
+        known = [cost for cost in costs if cost is not None]
+        self._cost, self._priced = sum(known), len(known)
+        # Without a mean they would count as nothing, and as too many at each resume.
+        self._failed = sum(cause in _CHARGED for cause in failed) if known else 0
+        self._blind = len(known) < len(costs)
+        self._under_way = 0
         self._changed = asyncio.Event()
 
-    async def enter(self) -> None:
-        """Return when one more request can be paid for.
+    async def pay_for(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Call ``ask`` when one more request can be paid for, note what it has cost, and return its answer.
 
         Raises:
-            LimitReached: none can, and no other is under way any more.
+            LimitReached: none can be paid for, and no other is under way any more.
+            ModelError: ``ask`` raised it.
         """
+        await self._enter()
+        try:
+            answer = await ask()
+            self._note(answer)
+            return answer
+        except ModelError as error:
+            self._failed += error.cause in _CHARGED
+            raise
+        finally:
+            self._under_way -= 1
+            self._changed.set()
+
+    async def _enter(self) -> None:
         while not self._fits():
             if self._under_way == 0:
-                raise LimitReached(
-                    f"Stopped at the spending limit of {dollars(self._limit)}. What is answered stays. Raise the limit or clear "
-                    "it, and resume."
-                )
+                raise LimitReached(self._why())
             self._changed.clear()
             await self._changed.wait()
         self._under_way += 1
 
-    def leave(self, cost: float | None) -> None:
-        """Note what a request has cost; None where it got no answer."""
-        self._under_way -= 1
-        self._spent += cost or 0.0
-        if cost is not None:
-            self._cost, self._priced = self._cost + cost, self._priced + 1
-        self._changed.set()
+    def _note(self, answer: Answer) -> None:
+        if answer.cost is not None:
+            self._cost, self._priced = self._cost + answer.cost, self._priced + 1
+        elif answer.attempts != 0:
+            self._blind = True
 
     def _fits(self) -> bool:
         if self._limit is None:
             return True
+        if self._blind:
+            return False
         if not self._priced:
-            return self._under_way == 0 and self._spent < self._limit
-        return self._spent + self._cost / self._priced * (self._under_way + 1) <= self._limit
+            return self._under_way == 0 and self._failed < _MOST_FAILED
+        more = self._failed + self._under_way + 1
+        return self._cost + self._cost / self._priced * more <= self._limit
+
+    def _why(self) -> str:
+        limit = f"the spending limit of {dollars(self._limit)}"
+        if self._blind:
+            return (
+                f"The endpoint did not count the tokens of an answer, so {limit} cannot be kept. What is answered stays. Clear "
+                "the limit, and resume."
+            )
+        if not self._priced:
+            return (
+                f"{self._failed} requests failed that the endpoint may charge for, before any answer told what one costs, so "
+                f"{limit} cannot be kept. See to these errors, or clear the limit, and resume."
+            )
+        return f"Stopped at {limit}. What is answered stays. Raise the limit or clear it, and resume."
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -114,7 +115,7 @@ class Settings:
     def places_of(self, name: str) -> tuple[str, ...]:
         """Return the addresses that the key in this variable belongs to; none where nobody said so.
 
-        A key with such addresses is sent nowhere else, whatever somebody types on the screen. ``*.`` stands for any name.
+        It is sent nowhere else, whatever somebody types on the screen or a workspace file says. ``*.`` stands for any name.
         """
         if name == "OPENAI_API_KEY":
             return (self.openai_base_url or "https://api.openai.com",)
@@ -123,9 +124,22 @@ class Settings:
         return (self.addresses[name],) if name in self.addresses else ()
 
     def may_send(self, name: str, endpoint: str) -> bool:
-        """Say whether the key in this variable may be sent to an endpoint."""
+        """Say whether the key in this variable may be sent to an endpoint: one without a place only to this machine itself."""
         places = self.places_of(name)
-        return not places or any(_is_at(endpoint, place) for place in places)
+        return any(_is_at(endpoint, place) for place in places) if places else is_loopback(endpoint)
+
+    def why_not_sent(self, name: str) -> str:
+        """Say why the key in this variable is not sent to an endpoint that it does not belong to, and what to do."""
+        places = self.places_of(name)
+        if not places:
+            return (
+                f"Nobody said where {name} belongs, so it is sent to this machine only: set {_stem(name)}_BASE_URL to the "
+                "address of its endpoint where the app is started, and start it again."
+            )
+        return (
+            f"{name} belongs to {places[0].replace('*.', '')} and is sent nowhere else: put the key of this endpoint into a "
+            "variable of its own, and name that."
+        )
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -196,10 +210,22 @@ def _keys(environment: Mapping[str, str]) -> dict[str, str]:
 def _addresses(environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name in _keys(environment):
-        stem = re.sub(r"(_API)?_(KEY|TOKEN)$", "", name)
-        addresses = (environment.get(f"{stem}{ending}", "").strip() for ending in ("_BASE_URL", "_ENDPOINT"))
+        addresses = (environment.get(f"{_stem(name)}{ending}", "").strip() for ending in ("_BASE_URL", "_ENDPOINT"))
         found[name] = next(filter(None, addresses), "")
     return {name: address for name, address in found.items() if address}
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether an address is one of this machine itself."""
+    try:
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"(_API)?_(KEY|TOKEN)$", "", name)
 
 
 def _address(name: str, value: str, key: str) -> str:

@@ -63,7 +63,10 @@ class VectorFile:
             block[:, _KEY_FLOATS:] = [vector for _, vector in new]
             block[:, :_KEY_FLOATS] = np.frombuffer(b"".join(key for key, _ in new), np.float32).reshape(len(new), -1)
             first = len(self._matrix)
-            with self._path.open("ab") as file:
+            with self._path.open("r+b") as file:
+                # A full disk may have left a part of an earlier block there, and ids would point at its rows.
+                file.seek(first * self._width * 4)
+                file.truncate()
                 file.write(block.tobytes())
                 file.flush()
                 os.fsync(file.fileno())

@@ -44,8 +44,8 @@ class Fault:
     ``retry_after``. ``stall`` waits so many seconds before anything is sent, ``stall_after`` waits ``stall`` seconds
     after that many pieces of text instead. ``cut_after`` drops the connection after that many pieces of text;
     ``polite`` ends the response cleanly there instead, without the closing chunk and [DONE]. ``body`` replaces the
-    answer, sent as ``content_type``. ``events`` replaces the events of a stream. ``drop`` closes the connection
-    without a word. With ``when`` only requests whose last message contains that text count.
+    answer, sent as ``content_type``. ``events`` replaces the events of a stream, after which ``cut_after`` drops the
+    connection. ``drop`` closes it without a word. With ``when`` only requests whose last message contains that text count.
     """
 
     status: int = 0
@@ -312,7 +312,7 @@ class Handler(BaseHTTPRequestHandler):
         self._head(200, {"Content-Type": "text/event-stream; charset=utf-8", "Transfer-Encoding": "chunked"})
         if fault.events is not None:
             self._chunk("".join(fault.events) or ": nothing\n\n")
-            return self._chunk("")
+            return self._chunk("") if fault.cut_after is None else self._hang_up()
         self._event(completion.chunk({"role": "assistant", "content": "", "refusal": None}))
         for number, piece in enumerate(completion.pieces):
             if fault.stall_after == number:

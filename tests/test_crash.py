@@ -55,10 +55,10 @@ def test_a_stop_in_the_middle_of_a_run_ends_in_time_and_says_so_in_the_store(pre
         settings = {"OPENAI_BASE_URL": server.base_url, "OPENAI_MODEL": "test-model", "PAIRLOOP_EXAMPLE": "0"}
         with AppProcess(prepared, **settings) as app:
             visitor = Visitor(app.url)
-            lists, models = visitor.call("load_choices", None, None)
+            lists, models, *_ = visitor.call("load_choices", None, None)
             run_list = next(value for name, value in lists["choices"] if name.startswith("Harbour"))
             model = next(value for name, value in models["choices"] if name == "test-model")
-            visitor.call("start_run", run_list, model)
+            visitor.call("start_run", run_list, model, "")
             deadline = time.monotonic() + 60
             while len(server.chats) < PIECES and time.monotonic() < deadline:
                 time.sleep(0.02)

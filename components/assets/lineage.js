@@ -29,23 +29,36 @@
   };
 
   // Opens the tab and the panel, whose own listeners ask what is wanted; where they are open already, the door tells the server.
+  // Gradio may draw its tabs anew while a page loads, and opens the first panel again: so it is looked after for a while, until
+  // the person does something.
   const STEP_MS = 60;
   const GIVE_UP_MS = 20000;
+  const ASKED_MS = 2000;
+  const LOOK_AFTER_MS = 5000;
+  let going = null;
+  ['click', 'keydown'].forEach((name) => document.addEventListener(name, (event) => { if (event.isTrusted) going = null; }, true));
   const go = (kind, place) => {
     const {tab, panel} = KINDS[kind];
     wanted[kind] = last[kind] = place;
+    const mine = going = {};
     const until = Date.now() + GIVE_UP_MS;
+    let pressed = 0;
+    let opened = 0;
     const step = () => {
-      if (Date.now() > until) return;
+      if (going !== mine || Date.now() > until) return;
       const again = () => { setTimeout(step, STEP_MS); };
       const main = tabNamed('#tabs', tab);
       const inner = panel && tabNamed(panel[0], panel[1]);
       if (!main || (panel && isOpen(main) && !inner)) { again(); return; }
       if (!isOpen(main)) { main.click(); if (panel) again(); return; }
-      if (inner && !isOpen(inner)) { inner.click(); return; }
-      if (wanted[kind] === undefined) return;
-      if (!doors[kind]) { again(); return; }
-      doors[kind]({place: take(kind)});
+      if (inner && !isOpen(inner)) { inner.click(); pressed = Date.now(); opened = 0; again(); return; }
+      if (wanted[kind] !== undefined) {
+        // A panel that was pressed just now asks for itself.
+        if (!doors[kind] || Date.now() < pressed + ASKED_MS) { again(); return; }
+        doors[kind]({place: take(kind)});
+      }
+      opened = opened || Date.now();
+      if (panel && Date.now() < opened + LOOK_AFTER_MS) again();
     };
     step();
   };

@@ -45,6 +45,7 @@ _BILLIONS = re.compile(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", re.IGNORECASE)
 _MOST_LINES, _LONGEST_LINE = 3000, 1000
 # Until uv has installed the packages and the weights are there.
 _SETUP_SECONDS = 300.0
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,37 +200,51 @@ class HubJobsTrainer:
         return "Choose one of the machines."
 
     def _start(self, job: TrainingJob, data: TrainingData, base: Model) -> str:
-        from huggingface_hub import CommitOperationAdd, Volume
-
-        settings = job.settings or {}
-        with self._refusals("began no job"):
-            owner = str(settings.get("namespace") or "") or self._api.whoami()["name"]
-            repo, folder = f"{owner}/{REPO}", f"jobs/{job.id}"
-            self._api.create_repo(repo, repo_type="dataset", visibility="private", exist_ok=True)
-            files = _files(_job_file(job, data, base, owner), data)
-            operations = [CommitOperationAdd(f"{folder}/{name}", content) for name, content in files.items()]
-            self._api.create_commit(repo, operations, commit_message=f"Rows of job {job.id}", repo_type="dataset")
-            volume = Volume(type="dataset", source=repo, mount_path=_MOUNT, path=folder, read_only=True)
-        for attempt in range(2):
+        owner = self._prepare(job, data, base)
+        for attempt in range(_ATTEMPTS):
             try:
-                with self._refusals("began no job"):
-                    made = self._api.run_job(
-                        image=_IMAGE,
-                        command=["uv", "run", f"{_MOUNT}/{_SCRIPT}", _MOUNT],
-                        secrets={"HF_TOKEN": self._token},
-                        flavor=_machine(settings).name,
-                        timeout=int(_chosen(settings)["hours"] * 3600),
-                        labels={LABEL: job.id, "name": f"pairloop-{job.id[-8:].lower()}"},
-                        volumes=[volume],
-                        namespace=owner,
-                    )
-                return f"{owner}/{made.id}"
-            except NotReached as error:
-                lost = str(error)
-            time.sleep(0.5 * (attempt + 1))
-            if (found := self._look_for(job)) is not None:
-                return found
-        raise TrainingError(f"{lost} No job is there. Start it again.")
+                with hub_errors(self._endpoint, self._token):
+                    return f"{owner}/{self._create(job, owner).id}"
+            except HubError as error:
+                if _unsent(error):
+                    time.sleep(0.5 * (attempt + 1))
+                elif error.status in (0, 408) or error.status >= 500:
+                    # It may have been created all the same, and a second one would be paid for too.
+                    raise NotReached(f"{error} Whether the job was created is not known; it is looked for.") from error
+                else:
+                    raise TrainingError(f"The Hub began no job: {error}") from error
+        raise TrainingError(f"{self._endpoint} cannot be reached: no job was created. Start it again.")
+
+    def _prepare(self, job: TrainingJob, data: TrainingData, base: Model) -> str:
+        """Put the rows and the script into the private repo; return who owns it, and the job."""
+        from huggingface_hub import CommitOperationAdd
+
+        try:
+            with hub_errors(self._endpoint, self._token):
+                owner = str((job.settings or {}).get("namespace") or "") or self._api.whoami()["name"]
+                repo, folder = f"{owner}/{REPO}", f"jobs/{job.id}"
+                self._api.create_repo(repo, repo_type="dataset", visibility="private", exist_ok=True)
+                files = _files(_job_file(job, data, base, owner), data)
+                operations = [CommitOperationAdd(f"{folder}/{name}", content) for name, content in files.items()]
+                self._api.create_commit(repo, operations, commit_message=f"Rows of job {job.id}", repo_type="dataset")
+        except HubError as error:
+            raise TrainingError(f"The Hub began no job: {error}") from error
+        return owner
+
+    def _create(self, job: TrainingJob, owner: str) -> JobInfo:
+        from huggingface_hub import Volume
+
+        settings, source = job.settings or {}, f"{owner}/{REPO}"
+        return self._api.run_job(
+            image=_IMAGE,
+            command=["uv", "run", f"{_MOUNT}/{_SCRIPT}", _MOUNT],
+            secrets={"HF_TOKEN": self._token},
+            flavor=_machine(settings).name,
+            timeout=int(_chosen(settings)["hours"] * 3600),
+            labels={LABEL: job.id, "name": f"pairloop-{job.id[-8:].lower()}"},
+            volumes=[Volume(type="dataset", source=source, mount_path=_MOUNT, path=f"jobs/{job.id}", read_only=True)],
+            namespace=owner,
+        )
 
     def _look_for(self, job: TrainingJob) -> str | None:
         with self._refusals("could not be asked for the job"):
@@ -241,22 +256,30 @@ class HubJobsTrainer:
         owner, _, job_id = str(job.external_id).rpartition("/")
         with self._refusals("could not be asked for the job", follows=True):
             found = self._api.inspect_job(job_id=job_id, namespace=owner)
-            events = self._log(job_id, owner)
-            stage = str(getattr(found.status.stage, "value", found.status.stage))
-            state = _STATES.get(stage, JobState.RUNNING)
-            told = _state_event(stage, found)
-            if state is JobState.DONE:
-                adapter = adapter_of(job, base, owner)
-                if not self._api.file_exists(adapter, "adapter_config.json"):
-                    error = f"The job ended without an error, but its adapter is not in {adapter}: see its log."
-                    return Progress(JobState.FAILED, [*events, told], error=error)
-                return Progress(state, [*events, told], _tuned(base, job, adapter, found))
-        return Progress(state, [*events, told], error=_failure(found, events) if state is JobState.FAILED else "")
+        stage = str(getattr(found.status.stage, "value", found.status.stage))
+        state = _STATES.get(stage, JobState.RUNNING)
+        events, told = self._log(job_id, owner), _state_event(stage, found)
+        if state is not JobState.DONE:
+            return Progress(state, [*events, told], error=_failure(found, events) if state is JobState.FAILED else "")
+        adapter = adapter_of(job, base, owner)
+        with self._refusals("could not be asked for the adapter", follows=True):
+            there = self._api.file_exists(adapter, "adapter_config.json")
+        if not there:
+            error = f"The job ended without an error, but its adapter is not in {adapter}: see its log."
+            return Progress(JobState.FAILED, [*events, told], error=error)
+        return Progress(state, [*events, told], _tuned(base, job, adapter, found))
 
     def _log(self, job_id: str, owner: str) -> list[TrainingEvent]:
-        """Return what the job has printed so far, each line under its number; a restart reads the same again."""
-        lines = self._api.fetch_job_logs(job_id=job_id, namespace=owner, follow=False)
-        return [event for n, line in enumerate(lines) if n < _MOST_LINES and (event := _event(n, line)) is not None]
+        """Return what the job has printed so far, each line under its number; a restart reads the same again.
+
+        A log that cannot be read is read at the next poll: the state counts.
+        """
+        try:
+            with hub_errors(self._endpoint, self._token):
+                lines = list(self._api.fetch_job_logs(job_id=job_id, namespace=owner, follow=False))
+        except HubError:
+            return []
+        return [event for n, line in enumerate(lines[:_MOST_LINES]) if (event := _event(n, line)) is not None]
 
     def _cancel(self, job: TrainingJob) -> None:
         owner, _, job_id = str(job.external_id).rpartition("/")
@@ -283,6 +306,13 @@ class HubJobsTrainer:
             if error.status in (0, 408, 429) or error.status >= 500:
                 raise NotReached(f"{error} The job is asked for again.") from error
             raise TrainingError(f"The Hub {what}: {error}") from error
+
+
+def _unsent(error: HubError) -> bool:
+    """Say whether there was no connection at all, so that nothing was sent."""
+    import httpx2
+
+    return isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
 
 
 def weights_of(base: Model | None) -> str:

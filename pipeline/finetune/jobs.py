@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 
 from pipeline.cleaning import clean
-from pipeline.errors import NotFoundError, PipelineError, TrainingError
+from pipeline.errors import NotFoundError, PipelineError, StoreError, TrainingError
 from pipeline.finetune.rows import Row, TrainingData
 from pipeline.finetune.trainers import NotReached, Plan, Progress, Settings, Trainer, Tuned
 from pipeline.naming import free_name
@@ -23,7 +23,12 @@ from pipeline.store.training import INTERRUPTED, TrainingEvent, TrainingJob, Tra
 
 log = logging.getLogger(__name__)
 _UNEXPECTED = "An unexpected error ended this job; the log of the app says which."
-_NOT_BEGUN = "The app was stopped before this job had begun at its trainer. Start it again: nothing was paid for."
+_NOT_BEGUN = (
+    "Whether this job began is not known: no answer came when it was created, and its trainer does not list it. Look there "
+    "before you start it again."
+)
+# A job that was created and whose answer was lost may be listed late: it is looked for that long.
+_LISTED_SECONDS = 600.0
 # What cannot be reached is asked again, less and less often, up to this many seconds apart.
 _LONGEST_PAUSE = 60.0
 _CANCEL_SECONDS = 30.0
@@ -44,7 +49,8 @@ class JobRunner:
         self._trainers = {trainer.name: trainer for trainer in trainers}
         self._background = background
         self._clock = clock
-        self._lock = threading.Lock()
+        # Held from the look at what runs until it is followed, so that nobody follows a job twice.
+        self._lock = threading.RLock()
         self._naming = threading.Lock()
         # When each job was last begun to be followed, its task, and what wakes it from its pause.
         self._followed: dict[str, float] = {}
@@ -82,22 +88,23 @@ class JobRunner:
             raise TrainingError(plan.unavailable)
         chosen = {**settings, "method": data.method.value, **({"override": data.override} if data.override else {})}
         rows = [_stored(row) for row in data.rows]
-        job_id = self._store.training.start(name, dataset_id, base.id, rows, chosen, _plain(plan))
-        self._run(job_id, self._begin(job_id, trainer, data, base))
+        with self._lock:
+            job_id = self._store.training.start(name, dataset_id, base.id, rows, chosen, _plain(plan))
+            self._run(job_id, self._begin(job_id, trainer, data, base))
         return job_id
 
     def follow_left(self) -> None:
         """Follow the jobs that run on at their trainers and that nobody follows here: after a restart, or a crash of that."""
-        for job in self._store.training.running():
-            trainer = self._trainers.get(job.trainer)
-            if trainer is None or not trainer.outlives:
-                continue
-            with self._lock:
+        with self._lock:
+            for job in self._store.training.running():
+                trainer = self._trainers.get(job.trainer)
+                if trainer is None or not trainer.outlives:
+                    continue
                 task, since = self._tasks.get(job.id), self._followed.get(job.id)
                 rests = since is not None and self._clock() - since < _LONGEST_PAUSE
-            if (task is None or task.done()) and not rests:
-                base = self._store.models.get(job.base_model_id)
-                self._run(job.id, self._follow(job.id, trainer, base))
+                if (task is None or task.done()) and not rests:
+                    base = self._store.models.get(job.base_model_id)
+                    self._run(job.id, self._follow(job.id, trainer, base))
 
     def cancel(self, job_id: str) -> None:
         """Ask the trainer of a job to stop; the job says itself when it has.
@@ -147,6 +154,9 @@ class JobRunner:
             # It may have begun all the same: _follow looks for it.
             error = ""
             await self._note(job_id, str(failure))
+        except StoreError as failure:
+            # It has begun, only its id is not stored: _follow looks for it.
+            error = "" if trainer.outlives else str(failure)
         except PipelineError as failure:
             error = str(failure)
         except asyncio.CancelledError:
@@ -169,6 +179,10 @@ class JobRunner:
             if progress is not None:
                 await asyncio.to_thread(self._finish, job_id, base, progress)
             error = ""
+        except StoreError as failure:
+            # What could not be saved says nothing about the job: follow_left takes it up again.
+            error = "" if trainer.outlives else str(failure)
+            raise
         except PipelineError as failure:
             error = str(failure)
         except asyncio.CancelledError:
@@ -181,22 +195,35 @@ class JobRunner:
 
     async def _ended(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:
         """Return how a job ended, or None where somebody else followed it to its end."""
-        pause = trainer.poll_seconds
+        pause, progress = trainer.poll_seconds, None
         while True:
             try:
-                job = await self._known(job_id, trainer)
-                if job.state is not JobState.RUNNING:
+                # What was told and could not be saved is saved before anything else is asked.
+                progress = progress or await self._told(job_id, trainer, base)
+                if progress is None:
                     return None
-                progress = await trainer.poll(job, base)
+                await asyncio.to_thread(self._store.training.add_events, job_id, progress.events)
             except NotReached as failure:
                 await self._note(job_id, str(failure))
                 pause = min(pause * 2, _LONGEST_PAUSE)
+            except StoreError:
+                log.warning("What job %s told could not be saved; it is tried again.", job_id, exc_info=True)
+                pause = min(pause * 2, _LONGEST_PAUSE)
             else:
-                pause = trainer.poll_seconds
-                await asyncio.to_thread(self._store.training.add_events, job_id, progress.events)
                 if progress.state is not JobState.RUNNING:
                     return progress
+                pause, progress = trainer.poll_seconds, None
             await self._sleep(job_id, pause)
+
+    async def _told(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:
+        """Ask how far a job is; None where its end is stored already."""
+        job = await self._known(job_id, trainer)
+        if job.state is JobState.INTERRUPTED and trainer.outlives:
+            # Another replica that did not see the process may have said so: where the job runs, it goes on.
+            over = await trainer.find(job) is None
+        else:
+            over = job.state is not JobState.RUNNING
+        return None if over else await trainer.poll(job, base)
 
     async def _known(self, job_id: str, trainer: Trainer) -> TrainingJob:
         """Return a job with its external id, which is looked for where the app was stopped before it came."""
@@ -204,6 +231,8 @@ class JobRunner:
         if job.external_id is None and job.state is JobState.RUNNING:
             external_id = await trainer.find(job)
             if external_id is None:
+                if now() - job.created_at < _LISTED_SECONDS:
+                    raise NotReached(f"{trainer.title} does not list this job yet; it is looked for again.")
                 raise TrainingError(_NOT_BEGUN)
             await asyncio.to_thread(self._store.training.began, job_id, external_id)
             job = await asyncio.to_thread(self._store.training.job, job_id)

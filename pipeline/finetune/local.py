@@ -26,7 +26,7 @@ from pipeline.finetune.checks import check_rows, row_tokens
 from pipeline.finetune.files import trl_lines
 from pipeline.finetune.local_script import EVENTS, JOB, LOCK, READY, RESULT, TRAIN_ROWS, TUNED, VALIDATION_ROWS
 from pipeline.finetune.rows import Method, TrainingData
-from pipeline.finetune.trainers import Option, Plan, Progress, Settings, Tuned, number
+from pipeline.finetune.trainers import NotReached, Option, Plan, Progress, Settings, Tuned, number
 from pipeline.models.gguf_file import GgufFile, fingerprint
 from pipeline.models.local import LocalModels, LocalSpec
 from pipeline.records import JobState, Model
@@ -46,6 +46,7 @@ _TRAIN = (
 )
 _CANCELLED = "cancelled"
 _START_SECONDS, _END_SECONDS, _PAUSE = 30.0, 1.0, 0.05
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 # Measured with SmolLM2-135M (134.5 million parameters) on two cores; a job that ended here replaces it.
 _MEASURED = {Method.SFT: 98 * 134.5e6, Method.DPO: 67 * 134.5e6}
 _READY_SECONDS = 60.0
@@ -197,6 +198,10 @@ class LocalTrainer:
         end = time.monotonic() + _START_SECONDS
         while not (folder / READY).exists():
             if child.poll() is not None or time.monotonic() > end:
+                # One that is only slow must not train on unseen.
+                if child.poll() is None:
+                    _signal(child.pid, _KILL)
+                self._reap(job_id)
                 raise TrainingError(f"The training process did not start: {_last_words(folder)}")
             time.sleep(_PAUSE)
 
@@ -210,6 +215,10 @@ class LocalTrainer:
 
     def _poll(self, job: TrainingJob, base: Model) -> Progress:
         folder = self._folder / job.id
+        if not folder.is_dir():
+            raise NotReached(
+                "A machine without the folder of this job asked for it: the machine that trains it tells how it ends."
+            )
         # In this order: what a process wrote before it ended is not missed.
         runs = self._runs(folder)
         events = _events(folder)
@@ -223,10 +232,6 @@ class LocalTrainer:
             return Progress(JobState.CANCELLED, events)
         if result.get("state") == "failed":
             return Progress(JobState.FAILED, events, error=f"Training failed: {result['error']}")
-        if not folder.exists():
-            return Progress(
-                JobState.INTERRUPTED, error="The folder of this job is not on this machine. Start it again."
-            )
         return Progress(
             JobState.INTERRUPTED,
             events,
@@ -246,13 +251,18 @@ class LocalTrainer:
 
     def _cancel(self, job_id: str) -> None:
         folder = self._folder / job_id
+        if not folder.is_dir():
+            raise TrainingError("This job runs on another machine: cancel it there.")
         (folder / _CANCELLED).touch()
+        if not self._runs(folder):
+            # Its number may be that of another process by now.
+            return
         pid = _read(folder / READY).get("pid")
         end = time.monotonic() + _END_SECONDS
         _signal(pid, signal.SIGTERM)
         while self._runs(folder):
             if time.monotonic() > end:
-                _signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+                _signal(pid, _KILL)
             time.sleep(_PAUSE)
             if time.monotonic() > end + 10 * _END_SECONDS:
                 raise TrainingError(f"The training process {pid} does not end: end it by hand.")

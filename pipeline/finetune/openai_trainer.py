@@ -39,6 +39,7 @@ _LONGEST = 65_536
 _PRICES = {"gpt-4.1-nano": 1.5, "gpt-4.1-mini": 5.0, "gpt-4.1": 25.0, "gpt-4o-mini": 3.0, "gpt-4o": 25.0}
 _ANSWER, _UPLOAD = 60.0, 600.0
 _FILE_SECONDS = 60.0
+_ATTEMPTS = 2
 _WORDS = 500
 _STATES = {"succeeded": JobState.DONE, "failed": JobState.FAILED, "cancelled": JobState.CANCELLED}
 _LOSSES = (("train_loss", "train"), ("valid_loss", "validation"), ("full_valid_loss", "validation, all rows"))
@@ -99,23 +100,19 @@ class OpenAITrainer:
         self._base_of = base_of
         self.poll_seconds = poll_seconds
         self._clock = clock
-        # The events that were handed over, so that a poll reads no further back; a restart reads them all again.
+        # The events that are stored, so that a poll reads no further back, and those that were handed over last. A restart
+        # reads them all again.
         self._told: dict[str, set[str]] = {}
+        self._given: dict[str, set[str]] = {}
 
     def options(self, base: Model | None) -> Sequence[Option]:
         """Return hyperparameters, the suffix and the price."""
         price = _price(str(base.config.get("model_id", ""))) if base is not None else None
+        empty = "Empty: the endpoint's."
         return (
             Option("epochs", "Epochs", "number", None, "Empty leaves it to the endpoint.", low=1, high=50),
-            Option(
-                "learning_rate_multiplier",
-                "Learning rate multiplier",
-                "number",
-                None,
-                "Empty: the endpoint's.",
-                low=0.001,
-            ),
-            Option("batch_size", "Batch size", "number", None, "Empty: the endpoint's.", low=1, high=256),
+            Option("learning_rate_multiplier", "Learning rate multiplier", "number", None, empty, low=0.001),
+            Option("batch_size", "Batch size", "number", None, empty, low=1, high=256),
             Option("beta", "Beta", "number", None, "How close to its parent.", low=0, high=2, methods=(Method.DPO,)),
             Option("suffix", "Suffix of the model's name", "text", "pairloop", "Up to 18 letters, digits and dashes."),
             Option("price_per_million", "US$ for a million training tokens", "number", price, "As your endpoint says."),
@@ -149,32 +146,30 @@ class OpenAITrainer:
             tokens=tokens,
             epochs=epochs,
             price=tokens * epochs * price / 1e6 if price is not None else None,
-            price_note=f"{tokens:,} tokens × {epochs:g} epochs × US$ {price:g} for a million"
-            if price is not None
-            else "",
+            price_note="" if price is None else f"{tokens:,} tokens × {epochs:g} epochs × US$ {price:g} for a million",
             notes=tuple(notes),
         )
 
     async def start(self, job: TrainingJob, data: TrainingData, base: Model) -> str:
-        """Upload the files and create the job. Where the answer is lost, the job is looked for before another is created."""
+        """Upload the files and create the job; where its answer is lost, it is looked for and no other is created."""
         from openai import APIConnectionError, APIStatusError
 
         connection = self._connect(base)
         client = self._client(connection)
         request = _request(job, base, data.method, await self._uploaded(client, connection, job, data))
-        for attempt in range(2):
+        for attempt in range(_ATTEMPTS):
             try:
                 return (await client.fine_tuning.jobs.create(**request)).id
             except APIStatusError as error:
                 if error.status_code < 500:
                     raise TrainingError(_refused(connection, error)) from error
-                lost = _refused(connection, error)
-            except APIConnectionError:
-                lost = f"{connection.host} did not answer when the job was created."
+                raise NotReached(f"{_refused(connection, error)} The job is looked for there.") from error
+            except APIConnectionError as error:
+                if not _unsent(error):
+                    said = f"{connection.host} did not answer when the job was created; it is looked for there."
+                    raise NotReached(said) from error
             await asyncio.sleep(0.5 * (attempt + 1))
-            if (found := await self._find(client, connection, job)) is not None:
-                return found
-        raise TrainingError(f"{lost} No job is there. Start it again.")
+        raise TrainingError(f"{connection.host} cannot be reached: no job was created. Start it again.")
 
     async def find(self, job: TrainingJob) -> str | None:
         """Look for a job by what was written into it."""
@@ -187,10 +182,10 @@ class OpenAITrainer:
         client = self._client(connection, retries=1)
         async with _asking(connection):
             found = await client.fine_tuning.jobs.retrieve(str(job.external_id))
-            events = [*await self._events(client, job), _state_event(found)]
-            state = _STATES.get(found.status, JobState.RUNNING)
-            if state is JobState.DONE:
-                return Progress(state, events, _tuned(base, found, await _checkpoints(client, found.id)))
+        state = _STATES.get(found.status, JobState.RUNNING)
+        events = [*await self._events(client, job), _state_event(found)]
+        if state is JobState.DONE:
+            return Progress(state, events, _tuned(base, found, await _checkpoints(client, found.id)))
         return Progress(state, events, error=_failure(connection, found) if state is JobState.FAILED else "")
 
     async def cancel(self, job: TrainingJob) -> None:
@@ -276,16 +271,25 @@ class OpenAITrainer:
         return None
 
     async def _events(self, client: AsyncOpenAI, job: TrainingJob) -> list[TrainingEvent]:
-        """Return the events that were not handed over yet; the endpoint lists the newest first."""
-        told = self._told.setdefault(job.id, set())
-        fresh = []
-        async for event in client.fine_tuning.jobs.list_events(str(job.external_id), limit=100):
-            if event.id in told:
-                break
-            fresh.append(event)
+        """Return the events that were not handed over yet; the endpoint lists the newest first.
+
+        Not every endpoint keeps any, and what cannot be read now is read at the next poll: the state counts.
+        """
+        from openai import APIConnectionError, APIStatusError
+
+        told, fresh = self._told.setdefault(job.id, set()), []
+        # Whoever polls again has stored what it was given before.
+        told |= self._given.pop(job.id, set())
+        try:
+            async for event in client.fine_tuning.jobs.list_events(str(job.external_id), limit=100):
+                if event.id in told:
+                    break
+                fresh.append(event)
+        except (APIStatusError, APIConnectionError):
+            return []
+        self._given[job.id] = {event.id for event in fresh}
         # Their times are whole seconds: those of one second stay in their order.
         numbered = enumerate(reversed(fresh), len(told))
-        told |= {event.id for event in fresh}
         return [made for n, event in numbered for made in _events_of(event, event.created_at + n * 1e-6)]
 
 
@@ -296,9 +300,8 @@ def default_epochs(rows: int) -> int:
 
 def suffix_of(job: TrainingJob) -> str:
     """Return the suffix that marks a job's model; its end is the job's own, so that it is found again."""
-    chosen = "".join(
-        sign for sign in str((job.settings or {}).get("suffix") or "pairloop") if sign.isalnum() or sign == "-"
-    )
+    wanted = str((job.settings or {}).get("suffix") or "pairloop")
+    chosen = "".join(sign for sign in wanted if sign.isalnum() or sign == "-")
     return f"{chosen[:18].strip('-').lower() or 'pairloop'}-{job.id[-12:].lower()}"
 
 
@@ -329,9 +332,8 @@ async def _asking(connection: Connection):
         yield
     except APIStatusError as error:
         if error.status_code == 404:
-            raise TrainingError(
-                f"{connection.host} does not know this job (404): {_words(connection, error)}"
-            ) from error
+            said = f"{connection.host} does not know this job (404): {_words(connection, error)}"
+            raise TrainingError(said) from error
         if error.status_code in (401, 403):
             raise NotReached(
                 f"{_refused(connection, error)} The job may run on there: set {connection.key_name} to a valid key and start "
@@ -340,6 +342,14 @@ async def _asking(connection: Connection):
         raise NotReached(f"{_refused(connection, error)} It is asked again.") from error
     except APIConnectionError as error:
         raise NotReached(f"{connection.host} cannot be reached at this moment; it is asked again.") from error
+
+
+def _unsent(error: BaseException) -> bool:
+    """Say whether there was no connection at all: its causes tell, as the client calls a lost answer a time-out too."""
+    from aiohttp import ClientConnectorError
+
+    cause = error.__cause__
+    return cause is not None and (isinstance(cause, ConnectionRefusedError | ClientConnectorError) or _unsent(cause))
 
 
 def _refused(connection: Connection, error) -> str:
@@ -386,11 +396,11 @@ def _failure(connection: Connection, found: FineTuningJob) -> str:
 
 
 async def _checkpoints(client: AsyncOpenAI, job_id: str) -> list[dict[str, object]]:
-    from openai import APIStatusError
+    from openai import APIConnectionError, APIStatusError
 
     try:
         page = await client.fine_tuning.jobs.checkpoints.list(job_id, limit=10)
-    except APIStatusError:
+    except (APIStatusError, APIConnectionError):
         # Not every endpoint keeps any.
         return []
     return [{"model_id": item.fine_tuned_model_checkpoint, "step": item.step_number} for item in page.data or ()]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
+
+from pipeline.settings import is_loopback
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -55,7 +56,7 @@ def client_of(base_url: str, api_key: str, timeout: float, api_version: str = ""
             "api_key": api_key or "none",
             "timeout": httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             "max_retries": 0,
-            "http_client": pool.here if _is_here(base_url) else pool.http,
+            "http_client": pool.here if is_loopback(base_url) else pool.http,
         }
         try:
             if api_version:
@@ -72,15 +73,6 @@ async def close_clients() -> None:
     if pool := _POOLS.pop(asyncio.get_running_loop(), None):
         await pool.http.aclose()
         await pool.here.aclose()
-
-
-def _is_here(base_url: str) -> bool:
-    """Say whether an address is one of this machine."""
-    try:
-        host = urlsplit(base_url).hostname or ""
-    except ValueError:
-        return False
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def without_secrets(base_url: str) -> str:

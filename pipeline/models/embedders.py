@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -36,25 +37,37 @@ class Embedder(Protocol):
         """Return the vectors of queries; RetrievalError where there are none."""
 
 
+@dataclass(slots=True, eq=False)
+class _Place:
+    """Where a model is kept once it is open; the lock is held while it is being opened."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    embedder: Embedder | None = None
+
+
 class Embedders:
     """Opens embedding models at first use and keeps them."""
 
     def __init__(self, settings: Settings, background: Background) -> None:
         self._settings = settings
         self._background = background
-        self._open: dict[Embedding, Embedder] = {}
+        self._places: dict[Embedding, _Place] = {}
         self._lock = threading.Lock()
 
     def open(self, embedding: Embedding) -> Embedder:
         """Return a model; one that is fetched from the Hub for the first time takes as long as that takes.
 
+        Others are opened meanwhile.
+
         Raises:
             RetrievalError: it cannot be had; the message says why.
         """
         with self._lock:
-            if embedding not in self._open:
-                self._open[embedding] = self._make(embedding)
-            return self._open[embedding]
+            place = self._places.setdefault(embedding, _Place())
+        with place.lock:
+            if place.embedder is None:
+                place.embedder = self._make(embedding)
+            return place.embedder
 
     def _make(self, embedding: Embedding) -> Embedder:
         settings = self._settings
@@ -80,5 +93,4 @@ class Embedders:
                 "_TOKEN."
             )
         if not self._settings.may_send(embedding.key, embedding.base_url):
-            places = ", ".join(self._settings.places_of(embedding.key)) or "another address"
-            raise RetrievalError(f"The key in {embedding.key} belongs to {places}: it is sent nowhere else.")
+            raise RetrievalError(self._settings.why_not_sent(embedding.key))

@@ -23,7 +23,10 @@ async def events(pieces: AsyncIterator[bytes]) -> AsyncIterator[object]:
     """
     rest = b""
     async for piece in pieces:
-        *whole, rest = _END_OF_EVENT.split(rest + piece)
+        # An end is looked for in what is new, and the last bytes before it: a long event would be searched again and again.
+        ended = _END_OF_EVENT.search(rest[-3:] + piece)
+        rest += piece
+        *whole, rest = _END_OF_EVENT.split(rest) if ended else [rest]
         for event in whole:
             for value in _values(event):
                 yield value

@@ -94,9 +94,28 @@ class OnnxEmbedder:
             ids[row, : len(one.ids)] = one.ids
             mask[row, : len(one.ids)] = one.attention_mask
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        with self._lock:
-            states = self._session.run(None, {name: given[name] for name in self._inputs})[0]
-        return normalised(self._pooled(states, mask))
+        pooled = self._pooled(self._states({name: given[name] for name in self._inputs}), mask)
+        if not np.isfinite(pooled).all():
+            raise RetrievalError(
+                "The embedding model gave vectors that hold no numbers: choose another file of it, or another model, on "
+                "Settings, Retrieval."
+            )
+        return normalised(pooled)
+
+    def _states(self, given: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the first output of the model.
+
+        Raises:
+            RetrievalError: the model cannot compute it, for example because its tokenizer is another model's.
+        """
+        try:
+            with self._lock:
+                return self._session.run(None, given)[0]
+        except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own that share no other base
+            raise RetrievalError(
+                "The embedding model failed at a text: see whether its tokenizer.json belongs to it and whether memory is "
+                f"left. It said: {str(error)[:300]}"
+            ) from error
 
     def _pooled(self, states: np.ndarray, mask: np.ndarray) -> np.ndarray:
         if states.ndim == 2:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -162,7 +162,7 @@ class ChatModel:
                 wait = None if reply.text or attempt > self.max_retries else self._wait(error, attempt)
                 if wait is None:
                     raise self._endpoint.explained(error, reply) from error
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            except ValueError as error:
                 raise self._endpoint.not_an_api() from error
             except TimeoutError as error:
                 raise self._endpoint.too_slow(self.timeout * _LONGEST_ANSWER) from error
@@ -246,19 +246,31 @@ class ChatModel:
         self, response: Response, reply: Reply, on_text: Callable[[str], None] | None, start: float
     ) -> None:
         """Take in a stream of events until it says that it is done, or ends."""
+        from httpx2 import TransportError
+
         coming = events(response.aiter_bytes())
+        try:
+            await self._take_in(coming, reply, on_text, start)
+        except (TransportError, ValueError):
+            # What goes wrong after the end of an answer takes nothing from it: it is complete, and paid for.
+            if not (reply.finish_reason and (reply.text or reply.refusal)):
+                raise
+        reply.seconds = time.perf_counter() - start
+        with suppress(TimeoutError, TransportError, ValueError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for _ in coming:
+                    pass
+
+    async def _take_in(
+        self, coming: AsyncIterator[object], reply: Reply, on_text: Callable[[str], None] | None, start: float
+    ) -> None:
         async for chunk in coming:
             if chunk is DONE:
-                break
+                return
             if isinstance(chunk, dict) and chunk.get("error"):
                 raise self._endpoint.reported(chunk["error"])
             if reply.add(chunk):
                 _tell_text(reply, on_text, start)
-        reply.seconds = time.perf_counter() - start
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                async for _ in coming:
-                    pass
 
     def _whole(self, body: bytes, reply: Reply, on_text: Callable[[str], None] | None, start: float) -> None:
         """Read the answer of an endpoint that ignores ``stream`` and sends it as one JSON object."""

@@ -177,6 +177,7 @@ SHAPES: dict[Column, Check] = {
     responses.c.values: _maps_to(object),
     completions.c.citations: lambda value: isinstance(value, list) and all(isinstance(n, int) for n in value),
     training_rows.c.messages: lambda value: isinstance(value, list) and all(map(_maps_to(str), value)),
+    training_jobs.c.metrics: _maps_to(object),
     training_jobs.c.settings: _maps_to(object),
     training_jobs.c.plan: _maps_to(object),
     comparison_sets.c.summary: _maps_to(int),

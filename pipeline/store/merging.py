@@ -221,16 +221,13 @@ def _sort_out(
 ) -> tuple[list[Change], list[tuple[Change, str]]]:
     """Return the changes whose rows fit the table and whose parents are there, and the others with the reason."""
     checked = [(change, problem_of(table, change)) for change in incoming]
-    parents = _missing_parents(connection, table, [change for change, problem in checked if not problem])
-    sound: list[Change] = []
-    parked: list[tuple[Change, str]] = []
-    for change, problem in checked:
-        reason = problem or parents.get(change.row_id, "")
-        if reason:
-            parked.append((change, reason))
-        else:
-            sound.append(change)
-    return sound, parked
+    reasons = {change.row_id: problem for change, problem in checked if problem}
+    sound = [change for change, problem in checked if not problem]
+    # A row that is put aside may be the parent of others that come with it, by this column or another one.
+    while missing := _missing_parents(connection, table, sound):
+        reasons.update(missing)
+        sound = [change for change in sound if change.row_id not in missing]
+    return sound, [(change, reasons[change.row_id]) for change in incoming if change.row_id in reasons]
 
 
 def _missing_parents(connection: Connection, table: Table, incoming: Sequence[Change]) -> dict[str, str]:

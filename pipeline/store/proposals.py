@@ -150,8 +150,17 @@ class ProposalStore:
                 change(connection, query_proposals, proposal_id, **values)
         return proposal_id
 
-    def make_list(self, name: str, items: Sequence[tuple[Proposal, Split, Mapping[str, str]]]) -> str:
-        """Store accepted proposals as a query list, in one transaction; return its id."""
+    def make_list(
+        self,
+        name: str,
+        items: Sequence[tuple[Proposal, Split, Mapping[str, str]]],
+        alike: Sequence[Sequence[Proposal]],
+    ) -> str:
+        """Store accepted proposals as a query list, in one transaction; return its id.
+
+        ``alike`` are for each item the proposals of the same words, which become the same query. What was taken back meanwhile
+        is left as it is.
+        """
         set_id = new_id()
         rows = [
             {
@@ -167,8 +176,12 @@ class ProposalStore:
         with self._db.write() as connection:
             put(connection, query_sets, [{"id": set_id, "name": name, "kind": "list", "created_at": now()}])
             put(connection, queries, rows)
-            for (proposal, _, _), row in zip(items, rows, strict=True):
-                change(connection, query_proposals, proposal.id, query_id=row["id"])
+            made = query_proposals.c
+            free = set(connection.scalars(select(made.id).where(made.state == ACCEPTED, made.query_id.is_(None))))
+            for (proposal, _, _), same, row in zip(items, alike, rows, strict=True):
+                for one in (proposal, *same):
+                    if one.id in free:
+                        change(connection, query_proposals, one.id, query_id=row["id"])
         return set_id
 
     def places(self, document_ids: Collection[str], model_id: str | None, least: int) -> list[str]:

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from pipeline.prompts import REFUSAL
 from pipeline.query_files import MAX_QUERY_CHARACTERS
 from pipeline.records import JobState, Split
 from tests.material import TEST, TRAIN, Home, add_manual, add_queries, finished
-from tests.openai_server import OpenAIServer
+from tests.openai_server import OpenAIServer, echo_first_context
 from tests.servers import free_port
 from tests.workspace import open_workspace
 
@@ -78,10 +80,10 @@ def test_the_endpoint_is_given_the_contexts_that_are_shown(home, server):
 
 
 def test_a_reader_who_leaves_ends_the_request_and_nothing_is_stored(home, server):
-    server.pace = 0.5
+    server.fail(stall=60, stall_after=1)
     steps = home.services.generation.ask("Where is diesel sold?", chat(home.services))
     retrieval = next(steps).retrieval
-    next(steps)
+    assert any(step.text for step in steps)
     steps.close()
     until(lambda: server.chats[0].gone)
     assert home.services.store.runs.answered(chat(home.services), [retrieval.id]) == {}
@@ -108,15 +110,19 @@ def test_a_failed_answer_is_an_error_for_the_reader_and_the_next_one_works(home,
 
 
 def test_many_can_ask_at_the_same_time(home, server):
-    server.pace = 0.02
+    together = threading.Barrier(len(TRAIN))
+
+    def answer(messages):
+        # None is answered until all have been asked: were they asked one after another, none ever would be.
+        together.wait(15)
+        return echo_first_context(messages)
+
+    server.answer = answer
     generation, model = home.services.generation, chat(home.services)
-    steps = [generation.ask(text, model) for text in TRAIN]
-    for step in steps:
-        next(step)
-        next(step)
-    answers = [list(step)[-1] for step in steps]
+    with ThreadPoolExecutor(len(TRAIN)) as readers:
+        answers = list(readers.map(lambda text: list(generation.ask(text, model))[-1], TRAIN))
     assert [answer.query.text for answer in answers] == list(TRAIN)
-    assert server.most_at_once == len(TRAIN)
+    assert all(answer.text.endswith("[1]") for answer in answers)
 
 
 def test_a_run_has_a_row_per_query_in_the_order_of_the_list(home, server):
@@ -245,6 +251,13 @@ def test_one_query_that_fails_holds_up_no_other_and_only_it_is_asked_again(home,
     server.requests.clear()
     second = run(home.services, list_id)
     assert asked(server) == [FIVE[2]] and (second.done, second.failed) == (5, 0)
+
+
+def test_one_stream_without_an_end_fails_its_own_query_and_not_the_run(home, server):
+    server.fail(events=["data: ", "x" * 4_100_000], when="number 2")
+    result = run(home.services, add_queries(home.services, FIVE, ()))
+    assert (result.state, result.done, result.failed, result.error) == (JobState.DONE, 4, 1, "")
+    assert "not as an OpenAI-compatible endpoint does" in errors(home.services, result)[2]
 
 
 def test_without_an_endpoint_a_chat_model_gives_an_error_per_query(home):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import pytest
 from pipeline.errors import TrainingError
 from pipeline.finetune import local
 from pipeline.finetune.gguf_deltas import GgufBase
+from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.local import LocalTrainer
 from pipeline.finetune.rows import Method, Row, TrainingData
 from pipeline.models.gguf_hub import ModelHub
@@ -26,6 +29,8 @@ from pipeline.prompts import ANSWER_REVIEW
 from pipeline.records import JobState, Model
 from pipeline.store.training import TrainingJob
 from tests.gguf_files import tiny
+from tests.material import Home, add_queries
+from tests.pipeline.finetune.test_openai_trainer import data_of, seen
 
 STAND_IN = Path(__file__).parents[1] / "stand_in_training.py"
 JOB = TrainingJob("job-1", "local", None, "m1", JobState.RUNNING, {}, "", None, 0.0, None, settings={"epochs": 2})
@@ -139,6 +144,73 @@ def test_a_process_that_does_not_start_says_why(room):
     trainer = LocalTrainer(room.folder, room.models, (sys.executable, "-c", "raise SystemExit('no room left')"))
     with pytest.raises(TrainingError, match="did not start: no room left"):
         asyncio.run(trainer.start(JOB, SFT, room.base))
+
+
+def test_a_process_that_is_not_ready_in_time_is_ended(room, monkeypatch):
+    monkeypatch.setattr(local, "_START_SECONDS", 1.0)
+    slow = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    trainer = LocalTrainer(room.folder, room.models, (sys.executable, "-c", slow))
+    with pytest.raises(TrainingError, match=r"did not start: \d+"):
+        asyncio.run(trainer.start(JOB, SFT, room.base))
+    assert not lives(int((room.folder / "training" / JOB.id / "log.txt").read_text()))
+
+
+def test_a_job_that_does_not_run_here_is_not_cancelled_by_a_number(room):
+    trainer = room.trainer("quick")
+    with pytest.raises(TrainingError, match="on another machine: cancel it there"):
+        asyncio.run(trainer.cancel(JOB))
+    asyncio.run(trainer.start(JOB, SFT, room.base))
+    ended(trainer, room.base)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    try:
+        (room.folder / "training" / JOB.id / "process.json").write_text(json.dumps({"pid": stranger.pid}))
+        asyncio.run(trainer.cancel(JOB))
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.fixture
+def home(room, tmp_path):
+    home = Home(tmp_path / "home")
+    home.services.store.models.add(room.base)
+    home.queries = home.services.store.queries.in_set(add_queries(home.services))
+    yield home
+    home.services.close()
+
+
+def runner_of(home: Home, trainer: LocalTrainer) -> JobRunner:
+    trainer.poll_seconds = 0.05
+    return JobRunner(home.services.store, [trainer], home.services.generation.background)
+
+
+def test_a_machine_without_the_folder_of_a_job_does_not_end_it(room, home):
+    job_id = home.services.store.training.start("local", None, "m1", [], {}, {})
+    home.services.store.training.began(job_id, job_id)
+    runner = runner_of(home, room.trainer("quick"))
+    runner.follow_left()
+    seen(runner, job_id, "the machine that trains it tells how it ends")
+    assert runner.job(job_id).state is JobState.RUNNING
+    with pytest.raises(TrainingError, match="cancel it there"):
+        runner.cancel(job_id)
+
+
+def test_a_job_that_another_machine_called_interrupted_goes_on_and_gives_its_model(room, home):
+    runner = runner_of(home, room.trainer("stubborn"))
+    job_id = runner.start("local", data_of(home), room.base, {}, None)
+    seen(runner, job_id, "train")
+    home.services.store.training.finish(job_id, JobState.INTERRUPTED, error="Not here.")
+    time.sleep(0.3)
+    folder = room.folder / "training" / job_id
+    shutil.copy(room.folder / "base.gguf", folder / "tuned.gguf")
+    (folder / "result.json").write_text(json.dumps({"state": "done", "metrics": {"loss": 1.0}}))
+    os.killpg(local._read(folder / "process.json")["pid"], 9)
+    end = time.monotonic() + 20
+    while (job := runner.job(job_id)).state is not JobState.DONE:
+        assert time.monotonic() < end, job
+        time.sleep(0.05)
+    assert job.error == "" and home.services.store.models.get(job.model_id).parent_id == "m1"
 
 
 def test_a_base_whose_file_is_gone_or_another_cannot_be_trained(room):

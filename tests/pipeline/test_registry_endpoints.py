@@ -174,7 +174,6 @@ def test_a_key_goes_to_the_place_that_it_belongs_to_and_nowhere_else(home, serve
         "OPENAI_API_KEY": "https://api.openai.com/v1",
         "HF_TOKEN": "https://router.huggingface.co/v1",
         "ACME_API_KEY": "https://llm.acme.example:443/other",
-        "LOOSE_TOKEN": "http://anywhere.example/v1",
     }
     for name, endpoint in sent.items():
         assert settings.may_send(name, endpoint)
@@ -183,7 +182,19 @@ def test_a_key_goes_to_the_place_that_it_belongs_to_and_nowhere_else(home, serve
             "http://api.openai.com/v1",
             "https://evilhuggingface.co/v1",
         ]
-        assert name == "LOOSE_TOKEN" or not any(settings.may_send(name, other) for other in elsewhere)
+        assert not any(settings.may_send(name, other) for other in elsewhere)
+    # Whose place nobody named goes to this machine only, however its address is made to look.
+    assert settings.may_send("LOOSE_TOKEN", "http://127.0.0.1:8000/v1") and settings.may_send(
+        "LOOSE_TOKEN", "http://[::1]:1/v1"
+    )
+    for other in (
+        "http://anywhere.example/v1",
+        "http://127.0.0.1.evil.example/v1",
+        "http://localhost@evil.example/v1",
+        "http://[",
+    ):
+        assert not settings.may_send("LOOSE_TOKEN", other)
+    assert "set LOOSE_BASE_URL" in settings.why_not_sent("LOOSE_TOKEN")
     text = repr(settings)
     assert not [secret for secret in settings.secrets if secret in text] and len(settings.secrets) == 4
 
@@ -303,3 +314,14 @@ def test_a_price_is_dollars_per_million_tokens_and_unknown_is_not_nothing(config
 
 def test_settings_without_keys_have_none():
     assert Settings(home="x").key("ANY_KEY") == "" and Settings(home="x").secrets == ()
+
+
+def test_a_tuned_model_that_is_asked_elsewhere_keeps_what_its_next_round_starts_from(services, server):
+    registry = services.registry
+    config = ChatConfig(server.base_url, "team/adapter").to_config() | {"weights": "team/base", "adapter": "team/adapter"}
+    tuned = Model(new_id(), "tuned-on-the-hub", "openai", config, "answer-review")
+    services.store.models.add(tuned)
+    moved = registry.change_chat_model(tuned.id, ChatConfig("http://127.0.0.1:8000/v1", "team/adapter"), "answer-review")
+    assert (moved.config["weights"], moved.config["adapter"]) == ("team/base", "team/adapter")
+    with pytest.raises(ModelError, match="Nothing has changed"):
+        registry.change_chat_model(moved.id, ChatConfig("http://127.0.0.1:8000/v1", "team/adapter"), "answer-review")

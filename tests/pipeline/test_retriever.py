@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -172,6 +173,42 @@ def test_while_the_endpoint_is_down_a_query_says_why_and_works_again_afterwards(
     assert contexts(services, "Where is diesel sold?")
 
 
+def waiting_query(services, pool, server, path):
+    """Begin a query that waits for a passage which is embedded when another one is, and let the endpoint be quick again."""
+    server.latency = 3.0
+    asked = len(server.requests)
+    add_manual(services, path, "The lighthouse is painted white.", "light.txt")
+    while len(server.requests) == asked:
+        time.sleep(0.01)
+    add_manual(services, path, "The ferry does leave at noon.", "ferry.txt")
+    future = pool.submit(contexts, services, "When does the ferry leave?")
+    time.sleep(0.3)
+    assert not future.done()
+    server.latency = 0.0
+    return future
+
+
+def test_a_query_that_waits_for_passages_gets_those_that_came_meanwhile(services, tmp_path, server):
+    add_manual(services, tmp_path)
+    put(services, at(server))
+    with ThreadPoolExecutor() as pool:
+        future = waiting_query(services, pool, server, tmp_path)
+        add_manual(services, tmp_path, "The ferry does leave without cars.", "cars.txt")
+        found = future.result(14)
+    assert {"ferry.txt", "cars.txt"} <= {context.document_name for context in found}
+
+
+def test_a_query_that_waits_for_passages_hears_that_they_are_used_no_more(services, tmp_path, server):
+    add_manual(services, tmp_path)
+    put(services, at(server))
+    with ThreadPoolExecutor() as pool:
+        future = waiting_query(services, pool, server, tmp_path)
+        services.retrieval.apply(RetrievalSettings())
+        with pytest.raises(RetrievalError, match="changed to BM25 meanwhile: ask again"):
+            future.result(14)
+    assert contexts(services, "When does the ferry leave?")[0].document_name == "ferry.txt"
+
+
 def test_a_run_embeds_its_queries_in_few_requests(services, tmp_path, server):
     add_manual(services, tmp_path)
     put(services, at(server))
@@ -262,6 +299,31 @@ def test_a_change_can_be_cancelled_and_leaves_what_is_in_force(services, tmp_pat
     assert state.wanted is None and state.settings == RetrievalSettings() and not state.work.running
 
 
+def test_a_cancelled_change_is_not_taken_up_by_the_next_start(home, tmp_path, server):
+    """Although the work at it goes on for a while, for longer than the app waits when it stops."""
+    server.latency = 4.0
+    add_manual(home.services, tmp_path)
+    home.services.retrieval.apply(at(server))
+    with ThreadPoolExecutor() as pool:
+        cancelled = pool.submit(home.services.retrieval.cancel)
+        time.sleep(0.3)
+        state = home.services.retrieval.state()
+        assert state.work.running and state.wanted is None
+        again = home.restart()
+        cancelled.result(10)
+    assert settled(again).wanted is None and again.store.values.retrieval() == RetrievalSettings()
+
+
+@pytest.mark.parametrize("text", [b"", b'{"method": "den', b"[]", b"null", b"\xff\xfe"])
+def test_a_change_of_which_half_was_written_changes_nothing(home, tmp_path, text):
+    add_manual(home.services, tmp_path)
+    settings = RetrievalSettings(top_k=2, chunking=Chunking(64, 8))
+    put(home.services, settings)
+    file = home.folder / "retrieval-wanted.json"
+    again = home.restart(lambda folder: file.write_bytes(text))
+    assert settled(again).wanted is None and again.store.values.retrieval() == settings and not file.exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -343,9 +405,36 @@ def test_settings_travel_to_other_replicas_with_their_chunks_and_the_newest_stan
         other.close()
 
 
+def test_what_is_retrieved_between_a_merge_and_the_index_after_it_is_not_kept_under_the_new_name(tmp_path):
+    one, other = open_workspace(tmp_path / "one"), open_workspace(tmp_path / "other")
+    try:
+        add_manual(one, tmp_path)
+        exchange(one, other)
+        for settings in (RetrievalSettings(chunking=Chunking(32, 0)), RetrievalSettings()):
+            put(one, settings)
+            add_manual(one, tmp_path, f"Diesel at {settings.chunking}.", f"{settings.chunking.size}.txt")
+            merge(one, other)
+            question = f"Where is diesel sold, with {settings.chunking}?"
+            early, name = contexts(other, question), other.generation.retriever_name()
+            other.library.sync_index()
+            assert other.generation.retriever_name() == one.generation.retriever_name() != name
+            late = contexts(other, question)
+            assert late == contexts(one, question) and [item.chunk_id for item in late] != [
+                item.chunk_id for item in early
+            ]
+    finally:
+        one.close()
+        other.close()
+
+
 def exchange(source, target):
     """Bring everything that one replica has to another, as a repo would, and follow it."""
+    merge(source, target)
+    target.library.sync_index()
+
+
+def merge(source, target):
+    """Bring everything into another replica's store alone."""
     for changes in source.store.outbox.everything():
         target.store.merging.merge(changes, None)
     target.store.merging.retry_parked()
-    target.library.sync_index()

@@ -120,3 +120,30 @@ def test_a_process_that_is_killed_while_it_adds_leaves_whole_vectors(tmp_path):
     assert 30 < kept < 5000 and file.missing(ids) == ids[kept:]
     view = file.view(ids)
     assert all(view.search(made[at], 1)[0].chunk_id == ids[at] for at in (0, kept // 2, kept - 1))
+
+
+def test_what_a_full_disk_left_of_a_block_is_nobodys_vector(tmp_path):
+    """The system refuses to let the file grow, as a full disk does: in a process of its own, which the limit holds for."""
+    script = f"""
+        import resource
+        from pathlib import Path
+        from pipeline.vectors import VectorFile
+        from tests.pipeline.test_vectors import names, vectors
+        path, made, ids = Path({str(tmp_path / "v.vectors")!r}), vectors(60), names(60)
+        file = VectorFile(path, {DIMENSIONS})
+        file.add(ids[:20], made[:20])
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 7 * ({DIMENSIONS} + 8) * 4 + 50, most))
+        try:
+            file.add(ids[20:40], made[20:40])
+        except OSError:
+            print("full", path.stat().st_size)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        file.add(ids[40:], made[40:])
+        print([file.view(ids).search(made[at], 1)[0].chunk_id == ids[at] for at in (0, 19, 40, 59)])
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"full {27 * (DIMENSIONS + 8) * 4 + 50}", "[True, True, True, True]"]
+    again, made, ids = VectorFile(tmp_path / "v.vectors", DIMENSIONS), vectors(60), names(60)
+    assert again.missing(ids) == ids[20:40]
+    assert all(again.view(ids).search(made[at], 1)[0].chunk_id == ids[at] for at in (0, 19, 40, 59))

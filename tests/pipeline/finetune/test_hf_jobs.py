@@ -2,20 +2,22 @@
 
 import ast
 import json
+import socket
 import time
 from importlib import resources
 
 import pytest
 
-from pipeline.errors import TrainingError
-from pipeline.finetune.hf_jobs import HARDWARE, LABEL, HubJobsTrainer, weights_of
+from pipeline.errors import HubError, TrainingError
+from pipeline.finetune.hf_jobs import HARDWARE, LABEL, HubJobsTrainer, _unsent, weights_of
 from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.rows import Method, TrainingData
+from pipeline.hub.repo import hub_api, hub_errors
 from pipeline.records import JobState, Model
 from tests.hub_jobs import JobsHub
 from tests.hub_server import Token
 from tests.material import Home, add_queries
-from tests.pipeline.finetune.test_openai_trainer import data_of, ended, seen
+from tests.pipeline.finetune.test_openai_trainer import data_of, ended, grow_old, seen
 
 PLACE = "http://127.0.0.1:1/v1"
 BASE = Model("m1", "Qwen small", "openai", {"model_id": "Qwen/Qwen3-0.6B", "endpoint": PLACE}, "answer-review")
@@ -96,12 +98,57 @@ def test_a_second_round_goes_on_with_the_adapter_of_the_first(home, hub):
     assert (second.parent_id, second.name) == (first.id, "Qwen small-tuned-2")
 
 
-@pytest.mark.parametrize("drop", ["before", "after"])
-def test_a_lost_answer_makes_one_job_and_not_two(home, hub, drop):
-    hub.fail(method="POST", path="/api/jobs/team$", drop=drop)
+def created(hub):
+    """Return how often a job was asked for."""
+    return sum(r.method == "POST" and r.path == "/api/jobs/team" for r in hub.requests)
+
+
+def test_a_lost_answer_makes_one_job_and_not_two(home, hub):
+    hub.fail(method="POST", path="/api/jobs/team$", drop="after")
     runner, job_id = begun(home, hub)
     job = ended(runner, job_id)
     assert job.state is JobState.DONE and [f"team/{name}" for name in hub.jobs] == [job.external_id]
+
+
+@pytest.mark.parametrize("fault", [{"drop": "before"}, {"status": 504, "message": "Gateway timeout."}], ids=str)
+def test_a_job_that_is_not_listed_is_looked_for_and_never_created_again(home, hub, fault):
+    hub.fail(method="POST", path="/api/jobs/team$", **fault)
+    runner, job_id = begun(home, hub)
+    seen(runner, job_id, "Whether the job was created is not known")
+    seen(runner, job_id, "does not list this job yet")
+    assert runner.job(job_id).state is JobState.RUNNING
+    grow_old(home, job_id)
+    job = ended(runner, job_id)
+    assert job.state is JobState.FAILED and "Look there before you start it again" in job.error
+    assert created(hub) == 1 and hub.jobs == {}
+
+
+def test_rows_that_cannot_be_pushed_begin_no_job(home, hub):
+    hub.fail(times=None, method="POST", path="/api/repos/create$", status=403, message="Not for this account.")
+    runner, job_id = begun(home, hub)
+    job = ended(runner, job_id)
+    assert job.state is JobState.FAILED and "began no job: Not for this account" in job.error and created(hub) == 0
+
+
+def test_only_a_connection_that_was_refused_has_sent_nothing(hub):
+    def failure(endpoint):
+        with pytest.raises(HubError) as caught, hub_errors(endpoint, "hf_write_token"):
+            hub_api(endpoint, "hf_write_token", 5.0).run_job(image="x", command=["x"], namespace="team")
+        return caught.value
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert _unsent(failure(f"http://127.0.0.1:{closed.getsockname()[1]}"))
+    hub.fail(method="POST", path="/api/jobs/team$", drop="before")
+    assert not _unsent(failure(hub.url))
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_job_whose_log_cannot_be_read_is_finished_all_the_same(home, hub, status):
+    hub.fail(times=None, path="/logs$", status=status, message="No log.")
+    runner, job_id = begun(home, hub)
+    job = ended(runner, job_id)
+    assert (job.state, job.error) == (JobState.DONE, "")
 
 
 def test_an_account_without_jobs_is_told_in_the_words_of_the_hub(home, hub):

@@ -1,19 +1,24 @@
 """Jobs of an OpenAI-compatible endpoint through the real client, against a double of the documented protocol."""
 
+import asyncio
 import json
+import socket
 import time
 
 import pytest
+from openai import APIConnectionError
 
 from pipeline.errors import TrainingError
 from pipeline.finetune.files import validate_preference_jsonl
 from pipeline.finetune.jobs import JobRunner
-from pipeline.finetune.openai_trainer import CLOSING, Connection, OpenAITrainer, default_epochs
+from pipeline.finetune.openai_trainer import CLOSING, Connection, OpenAITrainer, _unsent, default_epochs
 from pipeline.finetune.rows import Method, Row, TrainingData
 from pipeline.finetune.trainers import NotReached
+from pipeline.models.clients import client_of, close_clients
 from pipeline.records import Context, JobState, Model
 from tests.material import Home, add_queries
-from tests.tuning_server import TuningServer
+from tests.openai_server import Refusal
+from tests.tuning_server import TuningHandler, TuningServer
 
 ASKED = {"model_id": "gpt-test", "temperature": 0.2, "endpoint": "http://127.0.0.1:1/v1"}
 BASE = Model("m1", "helper", "openai", ASKED, "answer-review")
@@ -123,12 +128,91 @@ def test_many_events_come_in_pages_and_none_twice(home, server):
     assert sorted(steps) == list(range(1, 51))
 
 
-@pytest.mark.parametrize("lost", ["before", "after"])
-def test_a_lost_answer_to_the_creation_makes_one_job_and_not_two(home, server, lost):
-    server.loses = lost
+def created(server):
+    """Return how often a job was asked for."""
+    return sum(r.method == "POST" and r.path == "/v1/fine_tuning/jobs" for r in server.requests)
+
+
+def grow_old(home, job_id):
+    """Let a job have been started eleven minutes earlier."""
+    with home.services.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE training_jobs SET created_at = created_at - 660 WHERE id = ?", (job_id,))
+
+
+def test_a_lost_answer_to_the_creation_makes_one_job_and_not_two(home, server):
+    server.loses = "after"
     runner = runner_of(home.services, server)
     job = ended(runner, runner.start("openai", data_of(home), BASE, {}, None))
-    assert job.state is JobState.DONE and list(server.jobs) == [job.external_id]
+    assert job.state is JobState.DONE and list(server.jobs) == [job.external_id] and created(server) == 1
+
+
+@pytest.mark.parametrize("how", ["no answer", "502"])
+def test_a_job_that_is_not_listed_is_looked_for_and_never_created_again(home, server, how):
+    if how == "502":
+        server.refuses = (502, None, "Bad gateway.")
+    else:
+        server.loses = "before"
+    runner = runner_of(home.services, server)
+    job_id = runner.start("openai", data_of(home), BASE, {}, None)
+    seen(runner, job_id, "Bad gateway. The job is looked for" if how == "502" else "did not answer when the job")
+    seen(runner, job_id, "does not list this job yet")
+    assert runner.job(job_id).state is JobState.RUNNING and created(server) == 1
+    grow_old(home, job_id)
+    job = ended(runner, job_id)
+    assert job.state is JobState.FAILED and "Look there before you start it again" in job.error
+    assert created(server) == 1 and "paid" not in job.error
+
+
+def test_only_a_connection_that_was_refused_has_sent_nothing(server):
+    async def failure(base_url):
+        try:
+            client = client_of(base_url, "sk-tests", 5.0)
+            await client.fine_tuning.jobs.create(model="gpt-test", training_file="file-1")
+        except APIConnectionError as error:
+            return error
+        finally:
+            await close_clients()
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        assert _unsent(asyncio.run(failure(f"http://127.0.0.1:{closed.getsockname()[1]}/v1")))
+    server.loses = "before"
+    assert not _unsent(asyncio.run(failure(server.base_url)))
+
+
+class SilentHandler(TuningHandler):
+    """Has no events or no checkpoints to tell, as ``owner.silent`` says by their names."""
+
+    def _job(self, owner, job, part):
+        if part in owner.silent:
+            raise Refusal(owner.silent[part], "There is nothing here.")
+        return super()._job(owner, job, part)
+
+
+@pytest.fixture
+def silent():
+    made = TuningServer(api_key="sk-tests", models=["gpt-test"])
+    made.handler, made.silent = SilentHandler, {}
+    with made:
+        yield made
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_an_endpoint_that_tells_no_events_still_finishes_its_jobs(home, silent, status):
+    silent.silent = {"events": status, "checkpoints": status}
+    runner = runner_of(home.services, silent)
+    job = ended(runner, runner.start("openai", data_of(home), BASE, {}, None))
+    assert (job.state, job.error, job.metrics["checkpoints"]) == (JobState.DONE, "", [])
+
+
+def test_events_that_could_not_be_read_are_read_later(home, silent):
+    silent.held, silent.silent = True, {"events": 503}
+    runner = runner_of(home.services, silent)
+    job_id = runner.start("openai", data_of(home), BASE, {}, None)
+    seen(runner, job_id, "running")
+    silent.silent, silent.held = {}, False
+    assert ended(runner, job_id).state is JobState.DONE
+    assert sorted(e.step for e in runner.events(job_id) if e.text == "train") == [1, 2, 3, 4, 5, 6]
 
 
 def test_an_endpoint_that_keeps_no_metadata_is_asked_by_the_suffix(home, server):
@@ -146,7 +230,6 @@ REFUSALS = [
     ({"api_key": "sk-another"}, "Incorrect API key provided: …"),
     ({"models": ("other",)}, "not available for fine-tuning"),
     ({"least_rows": 100}, "must have at least 100 examples (invalid_n_examples)"),
-    ({"loses": "before", "losses": 9}, "did not answer"),
 ]  # fmt: skip
 
 
@@ -221,11 +304,12 @@ def test_a_job_whose_id_had_not_come_when_the_app_stopped_is_found_or_ends(home,
         "result_files": [], "seed": 1, "fine_tuned_model": None,
     }  # fmt: skip
     server.events["ftjob-9"] = []
+    grow_old(home, never)
     runner = runner_of(home.restart(), server)
     runner.follow_left()
     assert ended(runner, known).external_id == "ftjob-9" and runner.job(known).state is JobState.DONE
     job = ended(runner, never)
-    assert job.state is JobState.FAILED and "nothing was paid" in job.error and rows.train
+    assert job.state is JobState.FAILED and "its trainer does not list it" in job.error and rows.train
 
 
 def test_an_expired_key_keeps_the_job_and_says_so_until_the_key_is_good_again(home, server):

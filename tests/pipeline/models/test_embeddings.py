@@ -1,11 +1,13 @@
 """Embedding models: the real MiniLM on this machine, an endpoint over a socket, and where their files come from."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -120,6 +122,43 @@ def test_a_folder_that_is_no_model_says_what_is_wrong(folder, tmp_path, damage, 
     damage(other)
     with pytest.raises(RetrievalError, match=said):
         OnnxEmbedder(onnx_files(str(other), "onnx/model.onnx", ""))
+
+
+def test_a_model_whose_numbers_are_none_is_refused_when_it_is_opened(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "broken")
+    weights, name = (other / "onnx" / "model.onnx").read_bytes(), b"output.LayerNorm.biasJ\x80\x0c"
+    # The last 384 numbers that are added to every vector.
+    at = weights.rindex(name) + len(name)
+    numbers = np.full(384, np.nan, np.float32).tobytes()
+    (other / "onnx" / "model.onnx").write_bytes(weights[:at] + numbers + weights[at + len(numbers) :])
+    with pytest.raises(RetrievalError, match="vectors that hold no numbers"):
+        OnnxEmbedder(onnx_files(str(other), "onnx/model.onnx", ""))
+
+
+def test_a_model_that_fails_at_a_text_says_so(folder, tmp_path):
+    """With the tokenizer of a model that knows more words, as where two were mixed up."""
+    other = shutil.copytree(folder, tmp_path / "mixed")
+    tokenizer = json.loads((other / "tokenizer.json").read_text("utf-8"))
+    tokenizer["model"]["vocab"]["x"] = 99_999
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    model = OnnxEmbedder(onnx_files(str(other), "onnx/model.onnx", ""))
+    assert model.passages(TEXTS[:3]).shape == (3, 384)
+    with pytest.raises(RetrievalError, match="whether its tokenizer.json belongs to it"):
+        model.passages(TEXTS)
+
+
+def test_while_one_model_is_fetched_others_are_opened(folder, background, tmp_path):
+    with HubServer() as hub, ThreadPoolExecutor() as pool:
+        hub.fail(times=None, path="/api/models/team/slow", hang=3.0, status=404, code="RepoNotFound")
+        embedders = Embedders(Settings(home=tmp_path, hf_endpoint=hub.url), background)
+        slow = pool.submit(embedders.open, Embedding(model="team/slow"))
+        while not hub.requests:
+            assert not slow.done()
+            time.sleep(0.01)
+        opened = embedders.open(Embedding(model=str(folder)))
+        assert not slow.done() and opened is embedders.open(Embedding(model=str(folder)))
+        with pytest.raises(RetrievalError, match="has no model team/slow"):
+            slow.result(30)
 
 
 @pytest.mark.parametrize("name", ["", "nowhere at all", "/no/such/folder", "a/b/c"])
@@ -256,7 +295,7 @@ def test_a_key_is_read_from_its_variable_and_sent_nowhere_but_where_it_belongs(b
         with pytest.raises(RetrievalError, match="OPENAI_API_KEY belongs to .*openai.com"):
             endpoint(server, background, tmp_path, "OPENAI_API_KEY", openai_api_key="sk-embeddings")
         elsewhere = {"addresses": {"EMBED_API_KEY": "https://models.example.org/v1"}, **keys}
-        with pytest.raises(RetrievalError, match="belongs to .*models.example.org.*: it is sent nowhere else"):
+        with pytest.raises(RetrievalError, match="belongs to .*models.example.org.* and is sent nowhere else"):
             endpoint(server, background, tmp_path, "EMBED_API_KEY", **elsewhere)
         wrong = {"keys": {"EMBED_API_KEY": "sk-wrong"}}
         with pytest.raises(RetrievalError, match="did not accept the key") as refused:

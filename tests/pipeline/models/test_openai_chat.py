@@ -125,6 +125,33 @@ def test_comments_and_empty_chunks_between_the_text_do_no_harm(server):
     assert ask(model(server)).text == "Ada."
 
 
+COMPLETE = 'data: {"choices":[{"index":0,"delta":{"content":"Ada."},"finish_reason":%s}]}\n\n'
+DONE = "data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"events": [DONE], "cut_after": 0},
+        {"events": [DONE, "data: {no\n\n"]},
+        {"events": [DONE, "data: ", "x" * 4_100_000]},
+        {"events": [], "cut_after": 0},
+        {"events": ["data: {no\n\n"]},
+    ],
+    ids=["closed after done", "junk after done", "endless after done", "closed without done", "junk without done"],
+)
+def test_what_goes_wrong_after_a_complete_answer_takes_nothing_from_it(server, fault):
+    server.fail(**{**fault, "events": [COMPLETE % '"stop"', *fault["events"]]})
+    answer = ask(model(server, max_retries=0))
+    assert answer.text == "Ada." and answer.seconds > 0
+    assert ask(model(server)).text == "Ada was first. [1]"
+
+
+def test_an_answer_that_has_not_said_that_it_is_complete_is_still_cut_off(server):
+    server.fail(events=[COMPLETE % "null"], cut_after=0)
+    assert "was cut off in the middle" in error_of(model(server))
+
+
 def test_the_models_of_an_endpoint_are_listed(server):
     server.models = ("zeta", "alpha")
     assert run(model(server).list_models()) == ["alpha", "zeta"]
@@ -272,6 +299,7 @@ FAULTS = {
     "broken JSON": ({"body": "{no", "content_type": "application/json"}, "not as an OpenAI-compatible endpoint does"),
     "other JSON": ({"body": "[1]", "content_type": "application/json"}, "not as an OpenAI-compatible endpoint does"),
     "broken events": ({"events": ["data: {no\n\n"]}, "not as an OpenAI-compatible endpoint does"),
+    "event without an end": ({"events": ["data: ", "x" * 4_100_000]}, "not as an OpenAI-compatible endpoint does"),
     "error event": ({"events": ['data: {"error":{"message":"GPU lost"}}\n\n']}, "while it was answering: GPU lost"),
     "no choices": ({"events": ['data: {"choices":[]}\n\n', "data: [DONE]\n\n"]}, "sent an empty answer"),
     "no events": ({"events": []}, "sent an empty answer"),
