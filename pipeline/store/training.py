@@ -13,8 +13,10 @@ from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import models, training_events, training_jobs, training_rows
 
 INTERRUPTED = "The app was stopped while this job ran. Start it again."
-# Trainers whose jobs run on while the app is stopped: it follows them again when it is back.
-OUTLIVING = ("openai", "hf_jobs", "local")
+# Trainers whose jobs run on while the app is stopped: it follows them again when it is back. Any replica can follow those of
+# a provider.
+AT_PROVIDERS = ("openai", "hf_jobs")
+OUTLIVING = (*AT_PROVIDERS, "local")
 # SQLite takes a bounded number of variables in one statement.
 _BATCH = 500
 
@@ -166,7 +168,8 @@ class TrainingStore:
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was.
 
-        Those that run elsewhere go on, and are followed by this replica from now on.
+        Those that run at a provider go on, and are followed by this replica from now on; those that outlive the app on their
+        own machine are followed there.
         """
         left = (training_jobs.c.state == JobState.RUNNING.value) & written_by(training_jobs, by)
         elsewhere = training_jobs.c.trainer.in_(OUTLIVING)
@@ -174,7 +177,7 @@ class TrainingStore:
         with self._db.write() as connection:
             change_all(connection, training_jobs, left & ~elsewhere, **values)
             if by != self._db.writer.replica:
-                change_all(connection, training_jobs, left & elsewhere, error="")
+                change_all(connection, training_jobs, left & training_jobs.c.trainer.in_(AT_PROVIDERS), error="")
 
     def running(self) -> list[TrainingJob]:
         """Return the jobs that this replica follows, oldest first."""

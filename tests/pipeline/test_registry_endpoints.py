@@ -318,10 +318,15 @@ def test_settings_without_keys_have_none():
 
 def test_a_tuned_model_that_is_asked_elsewhere_keeps_what_its_next_round_starts_from(services, server):
     registry = services.registry
-    config = ChatConfig(server.base_url, "team/adapter").to_config() | {"weights": "team/base", "adapter": "team/adapter"}
+    config = ChatConfig(server.base_url, "team/adapter").to_config() | {
+        "weights": "team/base",
+        "adapter": "team/adapter",
+    }
     tuned = Model(new_id(), "tuned-on-the-hub", "openai", config, "answer-review")
     services.store.models.add(tuned)
-    moved = registry.change_chat_model(tuned.id, ChatConfig("http://127.0.0.1:8000/v1", "team/adapter"), "answer-review")
+    moved = registry.change_chat_model(
+        tuned.id, ChatConfig("http://127.0.0.1:8000/v1", "team/adapter"), "answer-review"
+    )
     assert (moved.config["weights"], moved.config["adapter"]) == ("team/base", "team/adapter")
     with pytest.raises(ModelError, match="Nothing has changed"):
         registry.change_chat_model(moved.id, ChatConfig("http://127.0.0.1:8000/v1", "team/adapter"), "answer-review")
