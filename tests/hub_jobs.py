@@ -24,12 +24,13 @@ _ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 class JobsHub(HubServer):
     """The Hub. ``steps`` is how many steps a job has; with ``held`` a running job stays where it is.
 
-    ``pushes`` is whether a job leaves its adapter behind. :meth:`break_job` lets the running job end in an error.
+    ``pushes`` is whether a job leaves its adapter behind, ``silent`` how many times a log is asked for in vain. :meth:`break_job` lets the running job end in an error.
     """
 
     steps: int = 4
     held: bool = False
     pushes: bool = True
+    silent: int = 0
     jobs: dict[str, dict] = field(default_factory=dict, repr=False)
     logs: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
@@ -151,7 +152,9 @@ def _inspect(hub: JobsHub, call: LoggedRequest, owner: str, job: str) -> Answer:
 
 def _logs(hub: JobsHub, call: LoggedRequest, owner: str, job: str) -> Answer:
     _job(hub, call, owner, job)
-    events = [f"data: {json.dumps({'data': line, 'timestamp': _now()})}\n\n" for line in hub.logs[job]]
+    hub.silent -= 1
+    lines = hub.logs[job] if hub.silent < 0 else []
+    events = [f"data: {json.dumps({'data': line, 'timestamp': _now()})}\n\n" for line in lines]
     return Answer(200, (": keep-alive\n\n" + "".join(events)).encode(), {"Content-Type": "text/event-stream"})
 
 

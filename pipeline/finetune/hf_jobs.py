@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ _STATES = {
 }
 _HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 _BILLIONS = re.compile(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", re.IGNORECASE)
-_MOST_LINES, _LONGEST_LINE = 3000, 1000
+_MOST_LINES, _LONGEST_LINE, _LAST_TRIES = 3000, 1000, 4
 # Until uv has installed the packages and the weights are there.
 _SETUP_SECONDS = 300.0
 _ATTEMPTS = 2
@@ -258,7 +258,10 @@ class HubJobsTrainer:
             found = self._api.inspect_job(job_id=job_id, namespace=owner)
         stage = str(getattr(found.status.stage, "value", found.status.stage))
         state = _STATES.get(stage, JobState.RUNNING)
-        events, told = self._log(job_id, owner), _state_event(stage, found)
+        events, told = (
+            self._log(job_id, owner, 1 if state is JobState.RUNNING else _LAST_TRIES),
+            _state_event(stage, found),
+        )
         if state is not JobState.DONE:
             return Progress(state, [*events, told], error=_failure(found, events) if state is JobState.FAILED else "")
         adapter = adapter_of(job, base, owner)
@@ -269,16 +272,15 @@ class HubJobsTrainer:
             return Progress(JobState.FAILED, [*events, told], error=error)
         return Progress(state, [*events, told], _tuned(base, job, adapter, found))
 
-    def _log(self, job_id: str, owner: str) -> list[TrainingEvent]:
+    def _log(self, job_id: str, owner: str, tries: int) -> list[TrainingEvent]:
         """Return what the job has printed so far, each line under its number; a restart reads the same again.
 
-        A log that cannot be read is read at the next poll: the state counts.
+        A log that cannot be read is read at the next poll: the state counts. The client ends it after 5 s without a word.
         """
-        try:
-            with hub_errors(self._endpoint, self._token):
+        lines: list[str] = []
+        while not lines and (tries := tries - 1) >= 0:
+            with suppress(HubError), hub_errors(self._endpoint, self._token):
                 lines = list(self._api.fetch_job_logs(job_id=job_id, namespace=owner, follow=False))
-        except HubError:
-            return []
         return [event for n, line in enumerate(lines[:_MOST_LINES]) if (event := _event(n, line)) is not None]
 
     def _cancel(self, job: TrainingJob) -> None:
