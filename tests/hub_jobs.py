@@ -24,7 +24,8 @@ _ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 class JobsHub(HubServer):
     """The Hub. ``steps`` is how many steps a job has; with ``held`` a running job stays where it is.
 
-    ``pushes`` is whether a job leaves its adapter behind, ``silent`` how many times a log is asked for in vain. :meth:`break_job` lets the running job end in an error.
+    ``pushes`` is whether a job leaves its adapter behind, ``silent`` how many times a log is asked for in
+    vain. :meth:`break_job` lets the running job end in an error.
     """
 
     steps: int = 4
