@@ -157,7 +157,7 @@ def test_while_one_model_is_fetched_others_are_opened(folder, background, tmp_pa
             time.sleep(0.01)
         opened = embedders.open(Embedding(model=str(folder)))
         assert not slow.done() and opened is embedders.open(Embedding(model=str(folder)))
-        with pytest.raises(RetrievalError, match="has no model team/slow"):
+        with pytest.raises(RetrievalError, match="team/slow"):
             slow.result(30)
 
 
