@@ -107,7 +107,7 @@ def test_a_disk_that_is_full_when_a_commit_was_made_ends_no_thread_and_doubles_n
         until(lambda: "disk" in sync.state().problem)
         assert store.outbox.waiting("repo").count == 301
     until(lambda: store.outbox.waiting("repo").count == 0)
-    assert sync.state().problem == ""
+    until(lambda: sync.state().problem == "")
     sync.stop(5)
     again = open_store(tmp_path / "again.db", lambda new: sync_of(new, hub, dict).restore(lambda text: None) > 0)
     assert rows_of(again) == rows_of(store) and never_rewritten(hub)
