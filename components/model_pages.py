@@ -61,18 +61,6 @@ class Screen(NamedTuple):
     row: str
 
 
-class Comparison(NamedTuple):
-    """Output order of what Compare is opened with."""
-
-    new: gr.Accordion
-    model_1: gr.Dropdown
-    model_2: gr.Dropdown
-    query_list: gr.Dropdown
-    more: gr.Dropdown
-    preview: str
-    tabs: gr.Tabs
-
-
 class Round(NamedTuple):
     """Output order of what another round is started with."""
 
@@ -140,7 +128,7 @@ class ModelPageHandlers:
         number = event._data.get("page", 0)
         return self._page_of_rows(place, search, number if isinstance(number, int) else 0, request)
 
-    def compare_with_parent(self, place: str | None, list_id: str | None) -> Comparison:
+    def compare_with_parent(self, place: str | None, list_id: str | None) -> new_comparison.Opened:
         """Open Compare on a new comparison of a model with its parent.
 
         Raises:
@@ -149,8 +137,7 @@ class ModelPageHandlers:
         model = self._model(place)
         if not model.parent_id:
             raise TrainingError("This model was not trained here: choose the models to compare on Compare.")
-        choices = self._compare.load_new(model.id, model.parent_id, list_id)
-        return Comparison(gr.Accordion(open=True), *choices, gr.Tabs(selected="compare"))
+        return self._compare.open_with(model.id, model.parent_id, list_id)
 
     def start_another_round(self, place: str | None) -> Round:
         """Open the training panel with this model as the one to start from."""

@@ -106,12 +106,28 @@ class NewChoices(NamedTuple):
     preview: str
 
 
+class Opened(NamedTuple):
+    """Output order of what Compare is opened with from elsewhere."""
+
+    new: gr.Accordion
+    model_1: gr.Dropdown
+    model_2: gr.Dropdown
+    query_list: gr.Dropdown
+    more: gr.Dropdown
+    preview: str
+    tabs: gr.Tabs
+
+
 class NewComparisonHandlers:
     """What a new comparison would be, and its creation."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._desk = services.comparisons
+
+    def open_with(self, model_1: str, model_2: str, list_id: str | None) -> Opened:
+        """Open Compare on a new comparison of two models."""
+        return Opened(gr.Accordion(open=True), *self.load_new(model_1, model_2, list_id), gr.Tabs(selected="compare"))
 
     def load_new(
         self, model_1: str | None, model_2: str | None, list_id: str | None, more: list[str] | None = None

@@ -54,18 +54,6 @@ class Jobs(NamedTuple):
     timer: gr.Timer
 
 
-class Comparison(NamedTuple):
-    """Output order of what Compare is opened with."""
-
-    new: gr.Accordion
-    model_1: gr.Dropdown
-    model_2: gr.Dropdown
-    query_list: gr.Dropdown
-    more: gr.Dropdown
-    preview: str
-    tabs: gr.Tabs
-
-
 class Choices(NamedTuple):
     """Output order of what can be chosen."""
 
@@ -251,10 +239,9 @@ class TuneHandlers:
             raise TrainingError("No training job has finished yet: train a model first.")
         return str(job.model_id), job.base_model_id
 
-    def open_comparison(self, list_id: str | None, job_id: str | None = None) -> Comparison:
+    def open_comparison(self, list_id: str | None, job_id: str | None = None) -> new_comparison.Opened:
         """Open Compare on a new comparison of a tuned model with its parent."""
-        choices = self._compare.load_new(*self.compare_with_parent(job_id), list_id)
-        return Comparison(gr.Accordion(open=True), *choices, gr.Tabs(selected="compare"))
+        return self._compare.open_with(*self.compare_with_parent(job_id), list_id)
 
     def _card(
         self, dataset_id: str | None, chosen: Sequence[str] | None, method: str, reason: str, request: gr.Request

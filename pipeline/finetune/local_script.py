@@ -11,9 +11,9 @@ import os
 import shutil
 import sys
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from pipeline.finetune.gguf_deltas import GgufBase
 
@@ -40,14 +40,26 @@ def main() -> None:
     _write(folder / READY, {"pid": os.getpid()})
     if hasattr(os, "nice"):
         os.nice(_NICE)
-    try:
+    with _LastWords(folder):
         metrics = Training(folder).run()
         _write(folder / RESULT, {"state": "done", "metrics": metrics})
-    # The last thing this process does is to say what ended it, whatever that was.
-    except Exception as error:  # noqa: BLE001
-        traceback.print_exc()
-        _write(folder / RESULT, {"state": "failed", "error": _words(error)})
-        sys.exit(1)
+
+
+class _LastWords:
+    """Writes down what ended the process, whatever that was, and lets it end the process all the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        """Begin what may fail."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the error; one that ends every program, as a signal does, leaves no result."""
+        if isinstance(error, Exception):
+            _write(self._folder / RESULT, {"state": "failed", "error": _words(error)})
 
 
 class Training:

@@ -16,6 +16,7 @@ from pipeline.finetune.files import openai_file
 from pipeline.finetune.rows import Method, Row, TrainingData
 from pipeline.finetune.trainers import NotReached, Option, Plan, Progress, Settings, Tuned, number
 from pipeline.models.clients import client_of
+from pipeline.models.endpoint_errors import own_words
 from pipeline.models.openai_chat import ChatModel
 from pipeline.records import JobState, Model
 from pipeline.registry import Registry
@@ -360,16 +361,7 @@ def _refused(connection: Connection, error) -> str:
 
 
 def _words(connection: Connection, error) -> str:
-    """Return the endpoint's own words in one line, without the key."""
-    body = error.body
-    if isinstance(body, dict):
-        body = body.get("message") or body.get("detail") or body.get("error")
-    words = " ".join(body.split()) if isinstance(body, str) else ""
-    if not words or words.startswith("<"):
-        return "it gave no reason."
-    if connection.api_key:
-        words = words.replace(connection.api_key, "…")
-    return words[:_WORDS]
+    return own_words(error.body, connection.api_key, _WORDS)
 
 
 def _events_of(event: FineTuningJobEvent, at: float) -> list[TrainingEvent]:

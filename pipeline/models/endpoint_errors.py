@@ -242,12 +242,16 @@ class Endpoint:
         return f"{self.where} does not let this key use {self.model_id} (403): check {self.key_name} and its rights."
 
     def _own_words(self, body: object) -> str:
-        """The endpoint's message in one short line, without the key, and without any page of HTML."""
-        if isinstance(body, dict):
-            body = body.get("message") or body.get("detail") or body.get("error")
-        words = " ".join(body.split()) if isinstance(body, str) else ""
-        if not words or words.startswith("<"):
-            return "it gave no reason."
-        if self.api_key:
-            words = words.replace(self.api_key, "…")
-        return words if len(words) <= _OWN_WORDS else words[: _OWN_WORDS - 1] + "…"
+        return own_words(body, self.api_key, _OWN_WORDS)
+
+
+def own_words(body: object, api_key: str, longest: int) -> str:
+    """Return an endpoint's message in one short line, without the key, and without any page of HTML."""
+    if isinstance(body, dict):
+        body = body.get("message") or body.get("detail") or body.get("error")
+    words = " ".join(body.split()) if isinstance(body, str) else ""
+    if not words or words.startswith("<"):
+        return "it gave no reason."
+    if api_key:
+        words = words.replace(api_key, "…")
+    return words if len(words) <= longest else words[: longest - 1] + "…"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.models.hub_refusals import refused
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SHOWN = 8
@@ -46,7 +47,7 @@ class ModelHub:
                 return cached
             return self._download(repo, file, revision)
         except HfHubHTTPError as error:
-            raise ModelError(self._refused(repo, error)) from error
+            raise ModelError(refused(repo, error)) from error
         except (httpx2.HTTPError, ConnectionError) as error:
             if file and (cached := self._cached(repo, file, revision)):
                 return cached
@@ -82,16 +83,6 @@ class ModelHub:
         names = [item.rfilename for item in told.siblings or ()]
         file = _chosen(repo, file, names)
         return _fetched(Path(api.hf_hub_download(repo, file, revision=told.sha)), file)
-
-    @staticmethod
-    def _refused(repo: str, error: Exception) -> str:
-        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-        if isinstance(error, GatedRepoError):
-            return f"{repo} is gated: accept its terms on its page, and set HF_TOKEN to a token of that account."
-        if isinstance(error, RepositoryNotFoundError):
-            return f"The Hub has no model {repo}, or HF_TOKEN may not read it."
-        return f"The Hub did not give {repo}: {getattr(error, 'server_message', None) or error}"
 
 
 def _chosen(repo: str, file: str, names: Sequence[str]) -> str:

@@ -195,13 +195,11 @@ class LocalModels:
             return server
         try:
             server.start(self.file(spec), spec.n_ctx)
-        except BaseException:
+        finally:
             with self._changed:
-                self._servers.pop(_key(spec), None)
+                if not server.address:
+                    self._servers.pop(_key(spec), None)
                 self._changed.notify_all()
-            raise
-        with self._changed:
-            self._changed.notify_all()
         return server
 
     def _place(self, spec: LocalSpec) -> ModelProcess:

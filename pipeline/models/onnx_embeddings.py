@@ -111,7 +111,7 @@ class OnnxEmbedder:
         try:
             with self._lock:
                 return self._session.run(None, given)[0]
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own that share no other base
+        except _refusals() as error:
             raise RetrievalError(
                 "The embedding model failed at a text: see whether its tokenizer.json belongs to it and whether memory is "
                 f"left. It said: {str(error)[:300]}"
@@ -132,6 +132,14 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what onnxruntime raises: classes of its own that share no base, and ValueError where an input is missing."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    own = [item for item in vars(states).values() if isinstance(item, type) and issubclass(item, Exception)]
+    return (*own, ValueError)
+
+
 def _open_session(path: Path) -> InferenceSession:
     try:
         import onnxruntime  # 0.2 s
@@ -145,7 +153,7 @@ def _open_session(path: Path) -> InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own that share no other base
+    except _refusals() as error:
         raise RetrievalError(f"{path.name} cannot be read as an ONNX model: download it again.") from error
     unknown = {item.name for item in session.get_inputs()} - {"input_ids", "attention_mask", "token_type_ids"}
     if unknown:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import RetrievalError
+from pipeline.models.hub_refusals import refused
 from pipeline.models.onnx_embeddings import CONFIGS, OnnxFiles
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -55,7 +56,7 @@ def _of_hub(repo: str, file: str, endpoint: str, token: str) -> OnnxFiles:
         # By the name of the branch and not the commit: only so is it found again where there is no network.
         return _gathered(repo, file, names, lambda name: Path(api.hf_hub_download(repo, name)))
     except HfHubHTTPError as error:
-        raise RetrievalError(_refused(repo, error)) from error
+        raise RetrievalError(refused(repo, error)) from error
     except (httpx2.HTTPError, ConnectionError) as error:
         if cached := _of_cache(repo, file):
             return cached
@@ -98,13 +99,3 @@ def _weights(names: list[str], file: str, where: str) -> str:
         return models[0]
     choice = ", ".join(models[:12]) or "no .onnx file"
     raise RetrievalError(f"{where} has no file {file}. It has: {choice}.")
-
-
-def _refused(repo: str, error: Exception) -> str:
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    if isinstance(error, GatedRepoError):
-        return f"{repo} is gated: accept its terms on its page, and set HF_TOKEN to a token of that account."
-    if isinstance(error, RepositoryNotFoundError):
-        return f"The Hub has no model {repo}, or HF_TOKEN may not read it."
-    return f"The Hub did not give {repo}: {getattr(error, 'server_message', None) or error}"

@@ -158,7 +158,7 @@ def llama_engine(url: str):
             return CompletionResponse(text=answer.choices[0].message.content)
 
         def stream_complete(self, prompt: str, formatted: bool = False, **_: object):
-            raise NotImplementedError
+            yield self.complete(prompt, formatted)
 
     class Known(BaseRetriever):
         def _retrieve(self, query_bundle: object) -> list[NodeWithScore]:
