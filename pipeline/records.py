@@ -84,6 +84,20 @@ class JobState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class Role(StrEnum):
+    """What a person may do in a workspace; each may do what the ones before it may."""
+
+    VIEWER = "viewer"
+    ANNOTATOR = "annotator"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+    def covers(self, needed: Role) -> bool:
+        """Say whether this role may do what ``needed`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A named place in a document: from ``start`` to the start of the next section."""

@@ -14,16 +14,19 @@ from pipeline import comparison_settings
 from pipeline.annotation.plain import from_plain
 from pipeline.errors import ComparisonError, RecordError
 from pipeline.models.causes import Cause
-from pipeline.records import Change, Context, JobState, Outcome, ResponseStatus, Section, Split
+from pipeline.records import Change, Context, JobState, Outcome, ResponseStatus, Role, Section, Split
 from pipeline.store.schema import (
+    activity,
     adjudications,
     comparison_sets,
     comparisons,
     completions,
     datasets,
     documents,
+    invitations,
     judge_runs,
     judgements,
+    memberships,
     queries,
     query_proposals,
     records,
@@ -32,6 +35,7 @@ from pipeline.store.schema import (
     retrievals,
     runs,
     sides,
+    sign_ins,
     suggestions,
     training_events,
     training_jobs,
@@ -51,6 +55,8 @@ WORDS: dict[Column, type[StrEnum]] = {
     votes.c.outcome: Outcome,
     judgements.c.outcome: Outcome,
     judge_runs.c.state: JobState,
+    memberships.c.role: Role,
+    invitations.c.role: Role,
 }
 # SQLite's integers have 64 bits, and the years of Python's times four digits.
 LARGEST, LATEST = 2**63, 253_402_300_800
@@ -60,6 +66,7 @@ STATES = {
     query_proposals.c.state: ("proposed", "accepted", "rejected"),
     training_rows.c.kind: ("sft", "preference"),
     training_events.c.kind: ("state", "log", "loss"),
+    sign_ins.c.kind: ("name", "account", "hub"),
 }
 
 
@@ -197,6 +204,7 @@ SHAPES: dict[Column, Check] = {
     response_history.c.values: _maps_to(object),
     response_history.c.marks: _maps_to(object),
     adjudications.c.values: _maps_to(object),
+    activity.c.detail: _maps_to(object),
 }
 
 

@@ -67,3 +67,32 @@ parked_changes = Table(
     Column("in_repo", Boolean, nullable=False),
     Column("in_folder", Boolean, nullable=False),
 )
+
+# Passwords of local accounts, as argon2 writes their hashes.
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("member_id", String(64), primary_key=True),
+    Column("hash", Text, nullable=False),
+    # Set by an owner: good for one sign-in, at which another is chosen.
+    Column("must_change", Boolean, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+# Sign-ins that failed, by account and by address: how many since when, and until when no other is tried.
+failed_sign_ins = Table(
+    "failed_sign_ins",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+# When somebody was last here.
+last_seen = Table(
+    "last_seen",
+    metadata,
+    Column("member_id", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
+)

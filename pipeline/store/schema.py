@@ -18,17 +18,24 @@ from pipeline.store.comparison_schema import (
     sides,
     votes,
 )
+from pipeline.store.people_schema import activity, api_tokens, invitations, memberships, sign_ins, sprints
 from pipeline.store.tuning_schema import training_events, training_jobs, training_rows
 
 __all__ = (
+    "activity",
+    "api_tokens",
     "comparison_sets",
     "comparisons",
+    "invitations",
     "judge_runs",
     "judgements",
+    "memberships",
     "metadata",
     "result_links",
     "reveals",
     "sides",
+    "sign_ins",
+    "sprints",
     "training_events",
     "training_jobs",
     "training_rows",
