@@ -10,6 +10,11 @@ from pipeline.hub.state import BackupKind, BackupState, PlaceState
 from pipeline.ranking.verdict import plural
 
 LONGEST_REASON, LONGEST_FOLDER = 90, 36
+_LOCAL = "Everything is kept on this machine only, because no dataset repo is configured."
+_FLEETING = (
+    "Nothing is backed up, and a Space loses its disk at every restart: add a secret HF_TOKEN, a token that may write, in the "
+    "settings of the Space. A private dataset repo then keeps everything."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ def words(state: BackupState, now: float, zone: int | None = None) -> Words:
     known = [(place, f"{noun} {place.name}") for place, noun in places if place]
     sentences = [_sentences(place, name, now, zone) for place, name in known]
     if not known:
-        sentences = ["Everything is kept on this machine only, because no dataset repo is configured."]
+        sentences = [_FLEETING if state.fleeting else _LOCAL]
     text = _text(state, now, zone)
     if count := len(state.warnings):
         text += f" · {plural(count, 'warning')}"
@@ -43,7 +48,7 @@ def _text(state: BackupState, now: float, zone: int | None) -> str:
     if state.kind is BackupKind.LOCAL:
         return "● Kept on this machine only"
     if state.kind is BackupKind.FAILING:
-        return _failing(state.shown, now, zone)
+        return _failing(state.shown, now, zone) if state.shown else "! Not backed up, and lost when this Space restarts"
     if state.kind is BackupKind.WAITING:
         return _waiting(state, now)
     if state.repo is None:

@@ -60,9 +60,8 @@ class _Page:
         with self._lock:
             if self._server or self._over:
                 return
-            config = uvicorn.Config(
-                self._answer, interface="asgi3", lifespan="off", log_level="warning", timeout_graceful_shutdown=1
-            )
+            rest = {"lifespan": "off", "log_config": None, "log_level": "warning", "timeout_graceful_shutdown": 1}
+            config = uvicorn.Config(self._answer, interface="asgi3", **rest)
             self._server = uvicorn.Server(config)
             sockets = {"sockets": [self._listening.dup()]}
             self._thread = threading.Thread(target=self._server.run, kwargs=sockets, name="restoring", daemon=True)

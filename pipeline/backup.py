@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import archive
 from pipeline.archive import Imported
-from pipeline.errors import BackupError, SettingsError
+from pipeline.errors import BackupError, HubError, SettingsError
 from pipeline.hub.folder import FolderJournal
 from pipeline.hub.publish import published_files
 from pipeline.hub.repo import HubRepo
 from pipeline.hub.state import BackupState
 from pipeline.hub.sync import HubSync, Pace
+from pipeline.records import new_id
 from pipeline.settings import Settings
 from pipeline.store import Store
 
@@ -24,6 +26,9 @@ REMOVED = "[secret removed]"
 # out of every line of the journal it would take the words of the journal itself with it.
 SHORTEST_SECRET = 8
 Report = Callable[[str], None]
+# Values that the replicas of a shared store leave for each other: a request to send now, its answer, and how sending goes.
+_ASKED, _DONE, _SAID = "backup-asked", "backup-done", "backup-state"
+_ASKED_SECONDS = 60.0
 
 
 class Backup:
@@ -31,11 +36,20 @@ class Backup:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
         self._scrub = scrubber(settings.secrets)
+        self._fleeting = bool(settings.space) and not settings.database_url
+        self._make_places()
+        self._on_documents: Callable[[], None] = lambda: None
+        # Where several replicas share the store, one of them sends, and says to the others how that goes.
+        self._sends = not store.database.shared
+        self._said = ""
+
+    def _make_places(self) -> None:
+        store, settings = self._store, self._settings
         self._folder = FolderJournal(store, settings.data_dir, self._scrub) if settings.data_dir else None
         self._hub = hub_sync(store, settings, self._scrub) if settings.dataset_repo else None
         self._places = [place for place in (self._folder, self._hub) if place]
-        self._on_documents: Callable[[], None] = lambda: None
 
     def restore(self, report: Report) -> bool:
         """Fill an empty store from its places; return whether there was something.
@@ -59,7 +73,7 @@ class Backup:
 
     def start(self, on_documents: Callable[[], None]) -> None:
         """Begin to send changes. ``on_documents`` is called after documents of other replicas came or went."""
-        self._on_documents = on_documents
+        self._on_documents, self._sends = on_documents, True
         if self._hub:
             self._hub.on_documents = on_documents
             # Made now, so that the first refresh of the tables is not followed by a commit for this alone.
@@ -79,6 +93,42 @@ class Backup:
         for place in self._places:
             place.stop(max(0.1, deadline - time.monotonic()))
 
+    def leave_to_others(self, seconds: float) -> None:
+        """Send no more: another replica does, or will."""
+        self.stop(seconds)
+        self._sends = False
+        self._make_places()
+
+    def look_around(self) -> None:
+        """Do what other replicas have asked the one that sends for, and tell them how it goes."""
+        database = self._store.database
+        asked = database.local(_ASKED)
+        if asked and asked != database.local(_DONE).partition(" ")[0]:
+            try:
+                self.sync_now()
+                problem = ""
+            except (HubError, BackupError) as error:
+                problem = str(error)
+            database.set_local(_DONE, f"{asked} {problem}")
+        said = _to_text(self.state())
+        if said != self._said:
+            database.set_local(_SAID, said)
+            self._said = said
+
+    def _ask(self) -> None:
+        """Ask the replica that sends to do so now, and wait until it has."""
+        database, asked = self._store.database, new_id()
+        database.set_local(_ASKED, asked)
+        deadline = time.monotonic() + _ASKED_SECONDS
+        while time.monotonic() < deadline:
+            done, _, problem = database.local(_DONE).partition(" ")
+            if done >= asked:
+                if problem:
+                    raise BackupError(problem)
+                return
+            time.sleep(0.2)
+        raise BackupError("No replica has sent it yet. It is sent as soon as one can.")
+
     def sync_now(self) -> None:
         """Send what waits to every place now.
 
@@ -88,6 +138,9 @@ class Backup:
         """
         if not self._places:
             raise BackupError("No dataset repo is configured: set PAIRLOOP_DATASET_REPO and HF_TOKEN, and start again.")
+        if not self._sends:
+            self._ask()
+            return
         if self._folder:
             try:
                 self._folder.write_now()
@@ -102,11 +155,13 @@ class Backup:
         if parked := self._store.merging.parked():
             why = "; ".join(sorted({item.reason for item in parked})[:3])
             warnings.append(f"{len(parked)} changes of other replicas cannot be shown yet, and are kept: {why}.")
-        return BackupState(
+        found = BackupState(
             repo=self._hub.state() if self._hub else None,
             folder=self._folder.state() if self._folder else None,
             warnings=tuple(warnings),
+            fleeting=self._fleeting,
         )
+        return found if self._sends else _as_told(found, self._store.database.local(_SAID))
 
     def write_file(self, path: Path) -> None:
         """Write the whole workspace into one file."""
@@ -121,6 +176,25 @@ class Backup:
         imported = archive.read_archive(self._store, path)
         self._on_documents()
         return imported
+
+
+def _to_text(state: BackupState) -> str:
+    """Return what only the replica that sends knows of a state."""
+    places = {name: place for name, place in (("repo", state.repo), ("folder", state.folder)) if place}
+    told = {name: {"last": place.last, "problem": place.problem} for name, place in places.items()}
+    return json.dumps({**told, "warnings": state.warnings})
+
+
+def _as_told(state: BackupState, text: str) -> BackupState:
+    """Return a state with what the replica that sends has told of it."""
+    told = json.loads(text or "{}")
+    repo, folder = state.repo, state.folder
+    return replace(
+        state,
+        repo=replace(repo, **told.get("repo", {})) if repo else None,
+        folder=replace(folder, **told.get("folder", {})) if folder else None,
+        warnings=tuple(told.get("warnings", state.warnings)),
+    )
 
 
 def hub_sync(

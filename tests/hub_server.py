@@ -371,7 +371,7 @@ def _whoami(hub: HubServer, call: LoggedRequest) -> Answer:
     return Answer(200, {"type": "user", **names, "orgs": orgs, "auth": auth})
 
 
-def _create_or_delete(hub: HubServer, call: LoggedRequest, verb: str) -> Answer:
+def create_or_delete(hub: HubServer, call: LoggedRequest, verb: str) -> Answer:
     wanted, kind = call.json, f"{call.json.get('type') or 'model'}s"
     name = f"{wanted.get('organization') or getattr(call.token, 'user', '')}/{wanted['name']}"
     if verb == "delete":
@@ -555,8 +555,8 @@ _WEB = "/(?:(?P<kind>datasets|spaces)/)?(?P<name>[^/]+/[^/]+?)"
 _REVISION = "/(?P<revision>[^/]+)"
 _ROUTES = (
     ("GET", "/api/whoami-v2", "", _whoami),
-    ("POST", "/api/repos/(?P<verb>create)", "", _create_or_delete),
-    ("DELETE", "/api/repos/(?P<verb>delete)", "", _create_or_delete),
+    ("POST", "/api/repos/(?P<verb>create)", "", create_or_delete),
+    ("DELETE", "/api/repos/(?P<verb>delete)", "", create_or_delete),
     ("POST", "/api/validate-yaml", "", _validate_yaml),
     ("GET", f"{_API}(?:/revision{_REVISION})?", "read", _info),
     ("GET", f"{_API}/tree{_REVISION}(?:/(?P<path>.*))?", "read", _tree),

@@ -33,18 +33,22 @@ class PlaceState:
 
 @dataclass(frozen=True, slots=True)
 class BackupState:
-    """The state of all places, and what people should know of beside it, as sentences."""
+    """The state of all places, and what people should know of beside it, as sentences.
+
+    ``fleeting`` says that this machine's disk is lost at every restart, as that of a Space is.
+    """
 
     repo: PlaceState | None = None
     folder: PlaceState | None = None
     warnings: tuple[str, ...] = ()
+    fleeting: bool = False
 
     @property
     def kind(self) -> BackupKind:
         """Return the worst of the places, of which the repo is the one that counts."""
         places = [place for place in (self.repo, self.folder) if place]
         if not places:
-            return BackupKind.LOCAL
+            return BackupKind.FAILING if self.fleeting else BackupKind.LOCAL
         if any(place.problem for place in places):
             return BackupKind.FAILING
         return BackupKind.WAITING if any(place.waiting for place in places) else BackupKind.BACKED_UP

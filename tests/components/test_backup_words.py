@@ -28,6 +28,13 @@ def test_without_a_place_everything_is_on_this_machine_only():
     assert "no dataset repo is configured" in local.title
 
 
+def test_a_space_that_keeps_nothing_says_so_and_what_to_do():
+    space = said(fleeting=True)
+    assert (space.kind, space.text) == ("failing", "! Not backed up, and lost when this Space restarts")
+    assert "add a secret HF_TOKEN" in space.title
+    assert said(fleeting=True, repo=repo()).text == "✓ All changes backed up"
+
+
 def test_with_a_folder_only_the_folder_is_named():
     assert said(folder=folder()).text == "● Kept on this machine and in /data"
     assert said(folder=folder(2, SINCE)).text == "2 changes not yet in /data · last backup 1 s ago"
