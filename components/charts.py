@@ -108,10 +108,11 @@ def losses(curves: Mapping[str, Sequence[tuple[int, float]]], model: str, colour
     longest = max(len(points) for points in curves.values())
     figure.update_layout(
         title={"text": f"Loss of {_plain(model)}", "font": {"size": 15}},
-        height=240,
+        height=270 if len(curves) > 1 else 240,
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
         showlegend=len(curves) > 1,
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+        # Below the plot: on a phone there is no room for it beside the title.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         xaxis={"title": "step", "fixedrange": True, "tickformat": "d", "nticks": min(longest, 12)},
         yaxis={"title": "loss", "fixedrange": True, "rangemode": "tozero"},
     )

@@ -14,6 +14,12 @@ from pipeline.errors import ModelError
 from pipeline.settings import Settings
 
 NO_KEY = "(no key)"
+# What a field is called in a message, where its own name would not be found on the form.
+_NAMES = {
+    "input_price": "The price of tokens read",
+    "output_price": "The price of tokens written",
+    "max_tokens": "The most tokens of an answer",
+}
 _NUMBERS = {
     "temperature": float,
     "top_p": float,
@@ -169,7 +175,8 @@ def _read(text: str, name: str, kind: type) -> float | int | None:
         return kind(text) if text else None
     except ValueError as error:
         example = "a whole number such as 512" if kind is int else "a number such as 0.2"
-        raise ModelError(f"{name.replace('_', ' ').capitalize()} is {example}, and not {text[:40]!r}.") from error
+        named = _NAMES.get(name) or name.replace("_", " ").capitalize()
+        raise ModelError(f"{named} is {example}, and not {text[:40]!r}.") from error
 
 
 def filled(config: Mapping[str, object], template: gr.Dropdown) -> Fields:

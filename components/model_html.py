@@ -36,6 +36,7 @@ _UNITS = {
     "input_price": "US dollars per million tokens",
     "output_price": "US dollars per million tokens",
 }
+_NOT_OF_A_PLAN = ("needs", "unavailable", "notes", "price_note")
 _SECRET = ("secret", "password", "token_value", "api_key", "authorization")
 
 
@@ -147,6 +148,8 @@ def _named(name: str) -> str:
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        return f"{value:,}"
     text = _without_password(str(value))
     return text if len(text) <= _LONG else f"{text[:_LONG]} …"
 
@@ -170,7 +173,9 @@ def _training(found: ModelPage) -> str:
         facts.append(("Took", f"{_html.span(job.finished_at - job.created_at)}, begun {_html.ago(job.created_at)}"))
     if data:
         facts += _data(data)
-    for title, values in (("Chosen", job.settings), ("Planned", job.plan), ("Reported", job.metrics)):
+    # What a trainer needs and warns of says nothing about this model.
+    plan = {name: value for name, value in (job.plan or {}).items() if name not in _NOT_OF_A_PLAN}
+    for title, values in (("Chosen", job.settings), ("Planned", plan), ("Reported", job.metrics)):
         if words := _values(values or {}):
             facts.append((title, words))
     return _facts(facts)

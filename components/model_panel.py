@@ -10,12 +10,13 @@ import gradio as gr
 
 from components import _html, local_panel, model_form
 from components._choices import build_dropdown, dropdown, kept
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import owner
 from components.model_form import Fields
 from components.model_table import models_html, probe_html
 from pipeline.errors import ModelError, NotFoundError, PipelineError
-from pipeline.records import IMPORTED, Model
+from pipeline.records import IMPORTED, Model, Role
 from pipeline.registry import CHAT
 from pipeline.services import Services
 
@@ -168,9 +169,11 @@ class ModelHandlers:
             config, template = model_form.config_of(*typed)
             if editing:
                 model = self._registry.change_chat_model(editing, config, template)
+                noted(self._services, "model.changed", model.name)
                 said = f"{model.name} is registered, and the version before is retired."
             else:
                 model = self._registry.add_chat_model(name, config, template)
+                noted(self._services, "model.registered", model.name)
                 said = f"{model.name} is registered."
         except PipelineError as error:
             unchanged = (gr.skip() for _ in (*Listed._fields, *self.close_form()[:-1]))
@@ -185,9 +188,11 @@ class ModelHandlers:
             raise ModelError("Choose a model first.")
         if model.retired_at is None:
             model = self._registry.retire(model.id)
+            noted(self._services, "model.retired", model.name)
             said = f"{model.name} is offered no more. Its answers, votes and numbers stay as they are."
         else:
             model = self._registry.bring_back(model.id)
+            noted(self._services, "model.restored", model.name)
             said = f"{model.name} is offered again."
         return (*self._listed(model.id), _html.note(said, "good"))
 
@@ -253,29 +258,35 @@ def wire(panel: ModelPanel, handlers: ModelHandlers, opened: list[Callable]) -> 
     for event in opened:
         shown = [*listed, form.fields.key, form.fields.template]
         event(
-            shows_errors(handlers.show_registry), [panel.chosen, form.fields.key, form.fields.template], shown, **quiet
+            allowed(Role.OWNER, handlers.show_registry, quiet=True),
+            [panel.chosen, form.fields.key, form.fields.template],
+            shown,
+            **quiet,
         )
-    panel.chosen.input(shows_errors(handlers.choose_model), panel.chosen, [panel.edit, panel.retire], **quiet)
+    panel.chosen.input(allowed(Role.OWNER, handlers.choose_model), panel.chosen, [panel.edit, panel.retire], **quiet)
     state = [form.root, form.editing, form.name, *fields, form.save, form.cancel]
-    begun = panel.edit.click(shows_errors(handlers.edit_model), panel.chosen, [*state, panel.said], **quiet)
+    begun = panel.edit.click(allowed(Role.OWNER, handlers.edit_model), panel.chosen, [*state, panel.said], **quiet)
     begun.success(None, js=_TO_FORM_JS, **quiet)
-    form.cancel.click(shows_errors(handlers.close_form), None, [*state, panel.said], **quiet)
-    panel.retire.click(shows_errors(handlers.retire_model), panel.chosen, [*listed, panel.said], **quiet)
+    form.cancel.click(allowed(Role.OWNER, handlers.close_form), None, [*state, panel.said], **quiet)
+    panel.retire.click(allowed(Role.OWNER, handlers.retire_model), panel.chosen, [*listed, panel.said], **quiet)
     form.fields.preset.input(
-        shows_errors(handlers.choose_preset),
+        allowed(Role.OWNER, handlers.choose_preset),
         [form.fields.preset, form.fields.endpoint, form.fields.key],
         [form.help, form.fields.endpoint, form.fields.key, form.fields.api_version],
         **quiet,
     )
     # Each waits for the endpoint: several people may.
     waiting = {**quiet, "concurrency_limit": 4}
-    form.list.click(shows_errors(handlers.list_models), fields, [form.fields.model_id, form.listed], **waiting)
-    form.test.click(shows_errors(handlers.test_model), [form.question, *fields], form.tested, **waiting)
+    form.list.click(allowed(Role.OWNER, handlers.list_models), fields, [form.fields.model_id, form.listed], **waiting)
+    form.test.click(allowed(Role.OWNER, handlers.test_model), [form.question, *fields], form.tested, **waiting)
+    # What a test brought is not said of another endpoint.
+    for box in (form.fields.endpoint, form.fields.key, form.fields.model_id):
+        box.input(None, None, form.tested, js="() => ''", **quiet)
     listing = ([panel.chosen, form.fields.key, form.fields.template], [*listed, form.fields.key, form.fields.template])
     files = local_panel.LocalHandlers(handlers.services)
     local_panel.wire(panel.local, files, opened, handlers.show_registry, listing)
     form.save.click(
-        shows_errors(handlers.save_model),
+        allowed(Role.OWNER, handlers.save_model),
         [form.editing, form.name, *fields],
         [*listed, *state, panel.said, form.tested],
         **quiet,

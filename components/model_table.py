@@ -22,7 +22,7 @@ def models_html(models: Sequence[Model], words: Callable[[Model], str], prompt: 
     def table(listed: Sequence[Model]) -> str:
         rows = "".join(_row(model, names, words(model), prompt(model)) for model in listed)
         return (
-            "<div class='pl-scroll' tabindex='0'><table class='pl-table'>"
+            "<div class='pl-scroll' tabindex='0'><table class='pl-table pl-stack'>"
             f"<thead><tr>{_HEAD}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
@@ -38,9 +38,10 @@ def _row(model: Model, names: dict[str, str], words: str, prompt: str) -> str:
     came = names.get(model.replaces_id or "", "") or names.get(model.parent_id or "", "")
     how = "replaces " if model.replaces_id in names else "tuned from " if came else ""
     return (
-        f"<tr><td><b>{_html.esc(model.name)}</b></td><td class='pl-wide'>{_html.esc(words)}{_key(model)}</td>"
-        f"<td>{_html.esc(prompt)}</td><td>{_html.esc(_price(model))}</td>"
-        f"<td>{_html.esc(how + came)}</td><td>{_html.ago(model.created_at)}</td></tr>"
+        f"<tr><td><b>{_html.esc(model.name)}</b></td>"
+        f"<td class='pl-wide' data-label='What it is'><span>{_html.esc(words)}{_key(model)}</span></td>"
+        f"<td data-label='Prompt'>{_html.esc(prompt)}</td><td data-label='Price'>{_html.esc(_price(model))}</td>"
+        f"<td data-label='Came of'>{_html.esc(how + came)}</td><td data-label='Added'>{_html.ago(model.created_at)}</td></tr>"
     )
 
 

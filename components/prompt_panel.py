@@ -10,13 +10,15 @@ import gradio as gr
 
 from components import _html
 from components._choices import build_dropdown, dropdown
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import owner
 from pipeline.errors import PipelineError
 from pipeline.export import token_unit
 from pipeline.prompt_desk import Draft, Preview
 from pipeline.prompts import ANSWER_REVIEW, Template
 from pipeline.ranking.verdict import plural
+from pipeline.records import Role
 from pipeline.services import Services
 
 
@@ -123,6 +125,7 @@ class PromptHandlers:
         try:
             owner(self._services, request)
             template = keep(chosen, Draft(*typed))
+            noted(self._services, "prompt.changed", template.label, {"version": template.version})
         except PipelineError as error:
             return Saved(*(gr.skip() for _ in range(5)), _html.note(str(error), "bad"))
         text = f"{template.label} is stored. Models keep the version that they have: choose this one when you register a model."
@@ -211,23 +214,31 @@ def wire(panel: PromptPanel, handlers: PromptHandlers, opened: list[Callable]) -
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     typed = list(panel.typed)
     shown = [panel.template, panel.about, *typed, panel.save, panel.example, panel.before, panel.changes]
-    look = {"fn": shows_errors(handlers.preview_prompt), "inputs": [panel.example, *typed], "outputs": panel.preview}
+    look = {
+        "fn": allowed(Role.OWNER, handlers.preview_prompt, quiet=True),
+        "inputs": [panel.example, *typed],
+        "outputs": panel.preview,
+    }
     for event in (*opened, panel.template.input):
-        done = event(shows_errors(handlers.show_prompts), [panel.template, panel.example], shown, **quiet)
+        done = event(
+            allowed(Role.OWNER, handlers.show_prompts, quiet=True), [panel.template, panel.example], shown, **quiet
+        )
         done.success(**look, **quiet)
-    panel.template.input(lambda: "", None, panel.said, **quiet)
+    panel.template.input(allowed(Role.OWNER, lambda: ""), None, panel.said, **quiet)
     for event in (panel.look.click, panel.example.input):
         event(**look, **quiet)
-    panel.before.input(shows_errors(handlers.compare_versions), [panel.template, panel.before], panel.changes, **quiet)
+    panel.before.input(
+        allowed(Role.OWNER, handlers.compare_versions), [panel.template, panel.before], panel.changes, **quiet
+    )
     saved = [panel.template, panel.about, panel.save, panel.before, panel.changes, panel.said]
     for button, handler in ((panel.save, handlers.save_version), (panel.copy, handlers.save_copy)):
-        done = button.click(shows_errors(handler), [panel.template, *typed], saved, **quiet)
+        done = button.click(allowed(Role.OWNER, handler), [panel.template, *typed], saved, **quiet)
         done.success(**look, **quiet)
 
 
 def preview_html(preview: Preview) -> str:
     """Return the messages as a model gets them, with their length."""
-    length = f"{preview.tokens:,} {token_unit()} in {plural(len(preview.messages), 'message')}"
+    length = f"{preview.tokens:,} tokens, counted as {token_unit()}, in {plural(len(preview.messages), 'message')}"
     found = f"with {plural(preview.contexts, 'context')}" if preview.contexts else "no context was found"
     blocks = "".join(
         f"<p class='pl-label'>{_html.esc(message['role'])}</p>"

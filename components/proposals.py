@@ -11,13 +11,13 @@ import gradio as gr
 
 from components import _html
 from components._choices import build_dropdown, dropdown
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from components.runs import RunsPanel
 from pipeline.errors import QueryFileError
 from pipeline.proposals import ACCEPTED, HEADINGS, MOST, Progress
 from pipeline.ranking.verdict import plural
-from pipeline.records import Context, JobState
+from pipeline.records import Context, JobState, Role
 from pipeline.services import Services
 from pipeline.store.proposals import PROPOSED, REJECTED, Passage, Proposal
 
@@ -176,6 +176,8 @@ class ProposalHandlers:
         made = self._desk.make_list(name or "", hold_out)
         lists = [(f"{item.name} ({item.size})", item.id) for item in self._services.query_lists.all()]
         text = f"Added {made.name}: {made.train} train and {made.test} test queries, each with the passage that it was made of."
+        # The report stands with the lists, far above the button.
+        gr.Info(_html.esc(text))
         return Made(_html.note(text, "good"), dropdown(lists, made.id), "")
 
     def _after(self, current: str | None) -> str:
@@ -274,32 +276,35 @@ def wire(panel: ProposalPanel, handlers: ProposalHandlers, runs: RunsPanel) -> N
     ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     chosen = [panel.documents, panel.proposer]
-    panel.root.expand(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
-    panel.root.expand(shows_errors(handlers.show), panel.current, screen, **quiet)
-    panel.timer.tick(shows_errors(handlers.show), panel.current, screen, concurrency_limit=4, **quiet)
+    panel.root.expand(allowed(Role.ADMIN, handlers.load_choices, quiet=True), chosen, chosen, **quiet)
+    panel.root.expand(allowed(Role.ADMIN, handlers.show, quiet=True), panel.current, screen, **quiet)
+    panel.timer.tick(
+        allowed(Role.ADMIN, handlers.show, quiet=True), panel.current, screen, concurrency_limit=4, **quiet
+    )
     asked = [panel.documents, panel.count, panel.proposer, panel.current]
-    panel.start.click(shows_errors(handlers.propose), asked, screen, api_visibility="private")
-    panel.cancel.click(shows_errors(handlers.cancel), panel.current, screen, **quiet)
-    panel.list.expand(shows_errors(handlers.choose), None, screen, **quiet)
+    panel.start.click(allowed(Role.ADMIN, handlers.propose, costly=True), asked, screen, api_visibility="private")
+    panel.cancel.click(allowed(Role.ADMIN, handlers.cancel), panel.current, screen, **quiet)
+    panel.list.expand(allowed(Role.ADMIN, handlers.choose), None, screen, **quiet)
     both = [panel.current, panel.text]
-    panel.accept.click(shows_errors(handlers.accept), both, screen, js=_SHOWN_JS, **quiet)
+    panel.accept.click(allowed(Role.ADMIN, handlers.accept), both, screen, js=_SHOWN_JS, **quiet)
     one = _SHOWN_JS.replace(", text]", "]")
-    panel.reject.click(shows_errors(handlers.reject), panel.current, screen, js=one, **quiet)
-    panel.later.click(shows_errors(handlers.later), panel.current, screen, js=one, **quiet)
-    panel.undo.click(shows_errors(handlers.undo), None, screen, **quiet)
+    panel.reject.click(allowed(Role.ADMIN, handlers.reject), panel.current, screen, js=one, **quiet)
+    panel.later.click(allowed(Role.ADMIN, handlers.later), panel.current, screen, js=one, **quiet)
+    panel.undo.click(allowed(Role.ADMIN, handlers.undo), None, screen, **quiet)
     made = panel.make.click(
-        shows_errors(handlers.make_list),
+        allowed(Role.ADMIN, handlers.make_list),
         [panel.name, panel.hold_out],
         [runs.report, runs.query_list, panel.name],
         **quiet,
     )
-    made.success(shows_errors(handlers.show), panel.current, screen, **quiet)
+    made.success(allowed(Role.ADMIN, handlers.show, quiet=True), panel.current, screen, **quiet)
 
 
 def told(progress: Progress) -> str:
     """Return how far a proposer is, or what came of it."""
     headings = progress.proposer == HEADINGS
     words = [plural(progress.proposed, "new query", "new queries")]
+    words += [f"{progress.more:,} more could be made"] if progress.more else []
     words += [f"{progress.same:,} there already"] if progress.same else []
     nothing = plural(progress.nothing, "passage")
     words += (
@@ -323,7 +328,7 @@ def told(progress: Progress) -> str:
 
 _ENDS = {
     JobState.CANCELLED: "cancelled",
-    JobState.INTERRUPTED: "interrupted when the app stopped",
+    JobState.INTERRUPTED: "interrupted when the app stopped; Propose goes on with other passages",
     JobState.FAILED: "failed",
 }
 

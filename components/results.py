@@ -21,7 +21,7 @@ from components import (
     vote_list,
 )
 from components._choices import build_dropdown, dropdown, remember
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from components.results_numbers import about, criteria, headline, numbers, prepared
 from components.results_share import chosen, colours, number_of, revealed_pair
@@ -29,6 +29,7 @@ from pipeline import ranking
 from pipeline.comparison_settings import ComparisonSettings, Kind, RevealPolicy, VoteForm
 from pipeline.ranking import Verdict
 from pipeline.ranking.verdict import plural
+from pipeline.records import Role
 from pipeline.revealed import Revealed
 from pipeline.services import Services
 
@@ -41,10 +42,8 @@ const each = setInterval(() => {
   if (document.visibilityState === 'visible' && screen && screen.offsetParent) trigger('tick');
 }, 3000);
 """
-# A vote that the address leads to chooses its comparison; else what was chosen before.
-_VOTE_FIRST_JS = """
-(chosen) => { const vote = window.pairloopPlaces.peek('vote'); return vote ? `vote/${vote}` : (BEFORE)(chosen); }
-"""
+# What was chosen before, and beside it the vote that a link leads to: a dropdown takes its own choices only.
+_VOTE_FIRST_JS = "(chosen) => [(BEFORE)(chosen), window.pairloopPlaces.peek('vote')]"
 _WATCH_JS = "window.pairloopResults.watch(element);"
 # What takes long is computed again for live screens after ten times as long at the earliest.
 REST = 10
@@ -146,6 +145,10 @@ class ResultsHandlers:
         choices = [(self._desk.name(item, me), item.id) for item in self._desk.sets() if item.state == "open"]
         return dropdown(choices, chosen)
 
+    def open_comparisons(self, chosen: str | None, vote_id: str | None, request: gr.Request) -> gr.Dropdown:
+        """Return the comparisons; the one of the vote that a link leads to is chosen, else what was chosen before."""
+        return self.load_comparisons(f"{vote_list.OF_VOTE}{vote_id}" if vote_id else chosen, request)
+
     def show_results(self, set_id: str | None, request: gr.Request) -> Screen:
         """Show the results of the first pair, or what opening them would mean."""
         return self.show_pair(set_id, None, request)
@@ -192,7 +195,7 @@ class ResultsHandlers:
     def follow_vote(self, chosen: str | None, event: gr.EventData, request: gr.Request) -> gr.Dropdown:
         """Choose the comparison of the vote that a link leads to; without a vote, stay."""
         vote_id = str(event._data.get("place", ""))
-        return self.load_comparisons(f"{vote_list.OF_VOTE}{vote_id}" if vote_id else chosen, request)
+        return self.open_comparisons(chosen, vote_id, request)
 
     def show_followed(self, set_id: str | None, pair: str | None, seen: Seen | None, request: gr.Request) -> Screen:
         """Show the results of the comparison that a link led to, where they are not on the screen."""
@@ -337,23 +340,26 @@ def wire(tab: ResultsTab, handlers: ResultsHandlers) -> None:
     ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     before = _VOTE_FIRST_JS.replace("BEFORE", remember(tab.chosen, "results"))
-    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, js=before, **quiet)
-    opened.success(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
-    tab.chosen.input(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
-    tab.pair.input(shows_errors(handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
-    revealed = tab.reveal.click(shows_errors(handlers.reveal_results), tab.chosen, screen, **quiet)
-    revealed.success(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
+    wanted = [tab.chosen, tab.votes.opened]
+    opened = tab.root.select(allowed(Role.VIEWER, handlers.open_comparisons), wanted, tab.chosen, js=before, **quiet)
+    opened.success(allowed(Role.VIEWER, handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
+    tab.chosen.input(allowed(Role.VIEWER, handlers.show_results), tab.chosen, screen, **quiet)
+    tab.pair.input(allowed(Role.VIEWER, handlers.show_pair), [tab.chosen, tab.pair], screen, **quiet)
+    revealed = tab.reveal.click(allowed(Role.VIEWER, handlers.reveal_results), tab.chosen, screen, **quiet)
+    revealed.success(allowed(Role.VIEWER, handlers.load_comparisons), tab.chosen, tab.chosen, **quiet)
     parts = [tab.chosen, tab.pair, tab.slice_by]
-    tab.slice_by.input(shows_errors(handlers.show_slices), parts, tab.slices, **quiet)
+    tab.slice_by.input(allowed(Role.VIEWER, handlers.show_slices), parts, tab.slices, **quiet)
     changing = [tab.seen, *drawn, tab.slices, *leaderboard.outputs(tab.models)]
     asked = [*parts, tab.models.ties, tab.seen]
     # Each open screen asks every few seconds, and a large leaderboard takes seconds.
-    tab.live.tick(shows_errors(_flat(handlers.refresh)), asked, changing, **quiet, concurrency_limit=4)
-    shown = tab.bring.show.click(shows_errors(handlers.load_comparisons), tab.bring.brought, tab.chosen, **quiet)
-    shown = shown.success(shows_errors(handlers.show_results), tab.chosen, screen, **quiet)
+    tab.live.tick(allowed(Role.VIEWER, _flat(handlers.refresh)), asked, changing, **quiet, concurrency_limit=4)
+    shown = tab.bring.show.click(
+        allowed(Role.VIEWER, handlers.load_comparisons), tab.bring.brought, tab.chosen, **quiet
+    )
+    shown = shown.success(allowed(Role.VIEWER, handlers.show_results), tab.chosen, screen, **quiet)
     shown.success(None, None, None, js="() => document.querySelector('#results-screen').scrollIntoView()", **quiet)
-    followed = tab.votes.door.expand(shows_errors(handlers.follow_vote), tab.chosen, tab.chosen, **quiet)
-    followed.success(shows_errors(handlers.show_followed), [tab.chosen, tab.pair, tab.seen], screen, **quiet)
+    followed = tab.votes.door.expand(allowed(Role.VIEWER, handlers.follow_vote), tab.chosen, tab.chosen, **quiet)
+    followed.success(allowed(Role.VIEWER, handlers.show_followed), [tab.chosen, tab.pair, tab.seen], screen, **quiet)
     again = [opened.success, tab.chosen.input, revealed.success, shown.success]
     judge.wire(tab.judge, handlers.judge, tab.chosen, again)
     vote_list.wire(tab.votes, handlers.votes, tab.chosen, [*again, followed.success])

@@ -141,7 +141,7 @@ def comparison_html(found: Comparison, state: State) -> str:
     kinds = "; ".join(f"{count:,} {_KINDS[kind]}" for kind, count in found.kinds.items())
     told = (
         f"{_times(found.queries, 'query', 'queries')} whose right passages are known: {kinds}."
-        + (f" {_times(found.without, 'other')} of the list left out." if found.without else "")
+        + (f" Left out, because theirs are not: {found.without:,}." if found.without else "")
         + f" In brackets 95 % intervals over queries. A query takes {1000 * found.seconds[0]:,.1f} ms in force, "
         f"{1000 * found.seconds[1]:,.1f} ms with the settings that were tried."
     )
@@ -152,7 +152,7 @@ def comparison_html(found: Comparison, state: State) -> str:
         words = "Passages were marked among those that a setting had found: another that finds others cannot score for them."
         warning += note(words, "warn")
     return (
-        "<div class='pl-scroll' tabindex='0'><table class='pl-table pl-measures'><thead>"
+        "<div class='pl-scroll' tabindex='0'><table class='pl-table pl-stack pl-measures'><thead>"
         f"<tr>{heads(columns, 'retrieval')}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{note(told)}{warning}{_moved(found.moved, found.queries)}"
     )
@@ -186,10 +186,14 @@ def _sizes(settings: RetrievalSettings) -> str:
 def _row(line: Line) -> str:
     name = f"<b>{esc(line.name)}</b><br><small>{esc(_MEASURES[line.name])}</small>"
     cells = "".join(
-        f"<td class='pl-num'>{cell}</td>"
-        for cell in (*map(_metric, (line.first, line.second)), _apart(line.difference))
+        f"<td class='pl-num' data-label='{label}'><span>{cell}</span></td>"
+        for label, cell in (
+            ("In force", _metric(line.first)),
+            ("Tried", _metric(line.second)),
+            ("Difference", _apart(line.difference)),
+        )
     )
-    return f"<tr><td class='pl-wide'>{name}</td>{cells}</tr>"
+    return f"<tr><td class='pl-wide'><span>{name}</span></td>{cells}</tr>"
 
 
 def _metric(metric: Metric) -> str:

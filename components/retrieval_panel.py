@@ -10,10 +10,12 @@ import gradio as gr
 
 from components import _html, model_form
 from components._choices import build_dropdown
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import owner
 from components.retrieval_html import METHODS, comparison_html, left, no_gold_html, state_html, trial_html
 from pipeline.errors import RetrievalError
+from pipeline.records import Role
 from pipeline.retrieval_desk import State
 from pipeline.retrieval_settings import DEFAULT_FILE, DEFAULT_MODEL, Chunking, Embedding, Method, RetrievalSettings
 from pipeline.services import Services
@@ -114,7 +116,8 @@ class RetrievalHandlers:
         """Show the fields of a kind of embedding model; the usual model is that of this machine only."""
         column, name, *others = self.choose_method(method, kind)
         usual = DEFAULT_MODEL if kind == HERE else ""
-        if model.strip() in ("", DEFAULT_MODEL):
+        # A folder of this machine is no model of an endpoint either.
+        if model.strip() in ("", DEFAULT_MODEL) or (kind != HERE and model.strip().startswith(("/", "~", "."))):
             name = gr.Textbox(
                 usual, label="Folder, or id on the Hugging Face Hub" if kind == HERE else "Model id at the endpoint"
             )
@@ -133,6 +136,7 @@ class RetrievalHandlers:
         """Put the settings into force."""
         owner(self._services, request)
         self._desk.apply(settings_of(*chosen))
+        noted(self._services, "retrieval.changed")
         return self.show_state()
 
     def stop(self, request: gr.Request) -> Shown:
@@ -217,7 +221,7 @@ def settings_of(*chosen) -> RetrievalSettings:
 
 def _whole(number: float) -> int:
     if number != int(number):
-        raise ValueError(number)
+        raise RetrievalError(f"Passages and tokens are whole numbers, and not {number:g}.")
     return int(number)
 
 
@@ -271,11 +275,10 @@ def _fields() -> tuple[Fields, gr.Column, gr.Button, gr.HTML]:
         elem_id="retrieval-method",
     )
     with gr.Row(equal_height=True):
-        top_k = gr.Number(
-            4, label="Passages for each query", precision=0, minimum=1, maximum=20, elem_id="retrieval-top-k"
-        )
-        size = gr.Number(256, label="Tokens of a passage, at most", precision=0, elem_id="retrieval-size")
-        overlap = gr.Number(32, label="Tokens that neighbours share", precision=0, elem_id="retrieval-overlap")
+        # Bounds and whole numbers are checked by us, in words: Gradio would not say which field it means.
+        top_k = gr.Number(4, label="Passages for each query, 1 to 20", elem_id="retrieval-top-k")
+        size = gr.Number(256, label="Tokens of a passage, at most", elem_id="retrieval-size")
+        overlap = gr.Number(32, label="Tokens that neighbours share", elem_id="retrieval-overlap")
     with gr.Column(visible=False, elem_id="retrieval-embedding") as embedding:
         with gr.Row(equal_height=False):
             kind = gr.Radio(
@@ -320,20 +323,25 @@ def wire(panel: RetrievalPanel, handlers: RetrievalHandlers, opened: Sequence[Ca
     needs = [panel.embedding, panel.fields.model, panel.fields.file, panel.fields.base_url, panel.fields.key]
     for event in opened:
         event(
-            shows_errors(handlers.open_panel),
+            allowed(Role.OWNER, handlers.open_panel, quiet=True),
             [panel.filled, panel.query_list],
             [*shown, panel.filled, panel.query_list, *fields],
             **quiet,
-        ).success(shows_errors(handlers.choose_method), [panel.fields.method, panel.fields.kind], needs, **quiet)
-    panel.timer.tick(shows_errors(handlers.show_state), None, shown, **quiet)
+        ).success(allowed(Role.OWNER, handlers.choose_method), [panel.fields.method, panel.fields.kind], needs, **quiet)
+    panel.timer.tick(allowed(Role.OWNER, handlers.show_state, quiet=True), None, shown, **quiet)
     panel.fields.method.input(
-        shows_errors(handlers.choose_method), [panel.fields.method, panel.fields.kind], needs, **quiet
+        allowed(Role.OWNER, handlers.choose_method), [panel.fields.method, panel.fields.kind], needs, **quiet
     )
     panel.fields.kind.input(
-        shows_errors(handlers.choose_kind), [panel.fields.method, panel.fields.kind, panel.fields.model], needs, **quiet
+        allowed(Role.OWNER, handlers.choose_kind),
+        [panel.fields.method, panel.fields.kind, panel.fields.model],
+        needs,
+        **quiet,
     )
-    panel.try_model.click(shows_errors(handlers.try_model), fields, panel.tried, api_visibility="private")
-    panel.apply.click(shows_errors(handlers.apply), fields, shown, api_visibility="private")
-    panel.stop.click(shows_errors(handlers.stop), None, shown, api_visibility="private")
-    panel.compare.click(shows_errors(handlers.compare), [panel.query_list, *fields], shown, api_visibility="private")
-    panel.cancel.click(shows_errors(handlers.cancel), None, shown, api_visibility="private")
+    panel.try_model.click(allowed(Role.OWNER, handlers.try_model), fields, panel.tried, api_visibility="private")
+    panel.apply.click(allowed(Role.OWNER, handlers.apply), fields, shown, api_visibility="private")
+    panel.stop.click(allowed(Role.OWNER, handlers.stop), None, shown, api_visibility="private")
+    panel.compare.click(
+        allowed(Role.OWNER, handlers.compare), [panel.query_list, *fields], shown, api_visibility="private"
+    )
+    panel.cancel.click(allowed(Role.OWNER, handlers.cancel), None, shown, api_visibility="private")

@@ -12,19 +12,22 @@ import gradio as gr
 from components import _download, _html, run_html
 from components import edit as edit_screen
 from components._choices import build_dropdown, dropdown
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import person
 from components.run_html import SHOWN_ROWS, progress, table
 from pipeline.errors import ModelError, QueryFileError, RecordError
 from pipeline.prices import price
 from pipeline.prompts import TEMPLATES
-from pipeline.records import JobState, Run, Split
+from pipeline.records import JobState, Role, Run, Split
 from pipeline.run_files import ShownRow, run_csv, shown_rows
 from pipeline.run_watch import RunStatus
 from pipeline.services import Services
 
 # So many of the newest runs are looked through for one to show.
 LOOKED_AT = 1000
+# The id of no run: what is chosen was never run, which is not the same as that nothing was chosen yet.
+NO_RUN = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,13 @@ class RunsHandlers:
         self._edit = edit_screen.EditHandlers(services)
 
     def load_choices(self, list_id: str | None, model_id: str | None) -> Choices:
-        """Return the lists and models to choose from; choices that still exist are kept. A limit needs a model with a price."""
+        """Return the lists and models to choose from; choices that still exist are kept. A limit needs a model with a price.
+
+        Where nothing was chosen yet, those of the newest run are, which is the one on the screen.
+        """
         models = self._services.registry.answering()
+        if not list_id and not model_id and (run := self._newest_run()):
+            list_id, model_id = run.query_set_id, run.model_id
         # Without a price nothing can be limited, and nobody needs to read about it.
         priced = any(price(model.config, 1, 1) is not None for model in models)
         named = [(model.name, model.id) for model in models]
@@ -116,9 +124,10 @@ class RunsHandlers:
             added = lists.add_file(Path(path), Path(path).name, name.strip(), hold_out)
         else:
             added = lists.add_text(typed, name.strip(), hold_out)
+        noted(self._services, "queries.added", added.name, {"queries": added.train + added.test})
         text = f"Added {added.name}: {added.train} train and {added.test} test queries."
         if added.duplicates:
-            text += f" {added.duplicates} that stood there twice were left out."
+            text += f" Left out, because they stood there twice: {added.duplicates}."
         return AddedList(_html.note(text, "good"), self._lists(added.id))
 
     def start_run(self, list_id: str | None, model_id: str | None, limit: str, request: gr.Request) -> State:
@@ -126,42 +135,54 @@ class RunsHandlers:
         if not list_id or not model_id:
             raise QueryFileError("Choose a list of queries and a model first.")
         run_id = self._services.generation.start_run(model_id, list_id, limit=_dollars(limit))
+        self._noted("run.started", run_id)
         return self.show_run(run_id, request)
 
     def cancel_run(self, run_id: str | None, request: gr.Request) -> State:
         """Stop a run; what is answered stays."""
-        if run_id:
+        if run_id and run_id != NO_RUN:
             self._services.generation.cancel(run_id)
+            self._noted("run.cancelled", run_id)
             self._wait_for_end(run_id)
         return self.show_run(run_id, request)
 
     def resume_run(self, run_id: str | None, limit: str, request: gr.Request) -> State:
         """Go on with a run that was stopped: ask for what has no answer yet."""
-        if run_id and not self._services.generation.resume(run_id, _dollars(limit)):
+        if not run_id or run_id == NO_RUN:
+            return self.show_run(run_id, request)
+        if self._services.generation.resume(run_id, _dollars(limit)):
+            self._noted("run.resumed", run_id)
+        else:
             gr.Info("Nothing is left to ask.")
         return self.show_run(run_id, request)
 
     def retry(self, run_id: str | None, limit: str, request: gr.Request, event: gr.EventData) -> State:
         """Ask again for the queries of a run that failed for one cause."""
-        if run_id:
+        if run_id and run_id != NO_RUN:
             groups = self._services.generation.failures(self._services.store.runs.get(run_id))
             chosen = {group.cause: group for group in groups}.get(getattr(event, "cause", None))
             if chosen is not None:
                 self._services.generation.resume(run_id, _dollars(limit), chosen.query_ids)
+                self._noted("run.resumed", run_id)
         return self.show_run(run_id, request)
+
+    def show_chosen(self, list_id: str | None, model_id: str | None, run_id: str | None, request: gr.Request) -> State:
+        """Return the newest run of the chosen model on the chosen list; one that is under way stays on the screen."""
+        now = self._services.store.runs.get(run_id) if run_id and run_id != NO_RUN else None
+        if now is None or now.state is not JobState.RUNNING:
+            now = self._newest_run(list_id, model_id)
+        return self.show_run(now.id if now else NO_RUN, request)
 
     def show_run(self, run_id: str | None, request: gr.Request) -> State:
         """Return the state of a run, or of the newest one where none is given.
 
         Answers that this person is still to judge blind are withheld: they would tell what this model writes.
         """
+        if run_id == NO_RUN:
+            return _no_run(NO_RUN, "This model has not answered this list yet: press Run.")
         run = self._services.store.runs.get(run_id) if run_id else self._newest_run()
         if run is None:
-            nothing = _html.note("No run yet: a run answers every query of a list with one model.")
-            hidden = gr.Button(visible=False)
-            return State(
-                None, nothing, "", "", gr.Timer(active=False), hidden, hidden, gr.Button(interactive=True), hidden
-            )
+            return _no_run(None, "No run yet: a run answers every query of a list with one model.")
         running = run.state is JobState.RUNNING
         status = self._services.generation.status(run.id)
         open_end = not running and run.done + run.failed < run.total
@@ -179,7 +200,7 @@ class RunsHandlers:
 
     def download_run(self, run_id: str | None, request: gr.Request) -> str:
         """Return the path of a CSV file with a row per query of the run."""
-        if not run_id:
+        if not run_id or run_id == NO_RUN:
             raise RecordError("Run a list of queries first.")
         run = self._services.store.runs.get(run_id)
         model = self._services.store.models.get(run.model_id).name
@@ -187,11 +208,17 @@ class RunsHandlers:
 
     def send_to_edit(self, run_id: str | None, template: str) -> SentToEdit:
         """Make a dataset from the run's train queries and open it on Edit."""
-        if not run_id:
+        if not run_id or run_id == NO_RUN:
             raise RecordError("Run a list of queries first.")
         dataset = self._services.datasets.create_of_run(run_id, template)
+        noted(self._services, "dataset.created", dataset.name, {"records": dataset.size})
         gr.Info(f"{_html.esc(dataset.name)}: {dataset.size} records to review.")
         return SentToEdit(self._edit.load_datasets(dataset.id), gr.Tabs(selected="edit"))
+
+    def _noted(self, action: str, run_id: str) -> None:
+        """Note something of a run by its list alone: beside the name of its model it could tell who is in a comparison."""
+        run = self._services.store.runs.get(run_id)
+        noted(self._services, action, self._services.store.queries.set_name(run.query_set_id), {"queries": run.total})
 
     def _lists(self, chosen: str | None) -> gr.Dropdown:
         lists = self._services.query_lists.all()
@@ -213,10 +240,11 @@ class RunsHandlers:
         far = progress(run, name, services.store.queries.set_name(run.query_set_id), status)
         return far + run_html.summary(figures, len(withheld))
 
-    def _newest_run(self) -> Run | None:
+    def _newest_run(self, list_id: str | None = None, model_id: str | None = None) -> Run | None:
         # A comparison answers its test queries in runs of its own, which nobody began on this screen.
-        runs = self._services.store.runs.latest(LOOKED_AT)
-        return next((run for run in runs if run.split is not Split.TEST), None)
+        runs = (run for run in self._services.store.runs.latest(LOOKED_AT) if run.split is not Split.TEST)
+        chosen = (run for run in runs if list_id in (None, run.query_set_id) and model_id in (None, run.model_id))
+        return next(chosen, None)
 
     def _wait_for_end(self, run_id: str) -> None:
         # A cancel takes effect within a second; waiting for it spares the person a screen that still says "running".
@@ -284,26 +312,38 @@ def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, 
     state = [*shown, panel.cancel, panel.resume, panel.run, panel.download.button]
     chosen = [panel.query_list, panel.model]
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    root.select(shows_errors(handlers.load_choices), chosen, [*chosen, panel.limit], **quiet)
-    root.select(shows_errors(handlers.show_run), panel.run_id, state, **quiet)
-    panel.timer.tick(shows_errors(handlers.show_run), panel.run_id, state, concurrency_limit=4, **quiet)
+    root.select(allowed(Role.ADMIN, handlers.load_choices, quiet=True), chosen, [*chosen, panel.limit], **quiet)
+    root.select(allowed(Role.ADMIN, handlers.show_run, quiet=True), panel.run_id, state, **quiet)
+    panel.timer.tick(
+        allowed(Role.ADMIN, handlers.show_run, quiet=True), panel.run_id, state, concurrency_limit=4, **quiet
+    )
+    # A run of before is looked at again by choosing its list and its model.
+    for box in chosen:
+        box.input(allowed(Role.ADMIN, handlers.show_chosen), [*chosen, panel.run_id], state, **quiet)
     begin = [*chosen, panel.limit]
     again = [panel.run_id, panel.limit]
-    panel.run.click(shows_errors(handlers.start_run), begin, state, api_visibility="private")
-    panel.cancel.click(shows_errors(handlers.cancel_run), panel.run_id, state, api_visibility="private")
-    panel.resume.click(shows_errors(handlers.resume_run), again, state, api_visibility="private")
-    panel.failures.submit(shows_errors(handlers.retry), again, state, api_visibility="private")
-    _download.wire(panel.download, handlers.download_run, [panel.run_id])
+    panel.run.click(allowed(Role.ADMIN, handlers.start_run, costly=True), begin, state, api_visibility="private")
+    panel.cancel.click(allowed(Role.ADMIN, handlers.cancel_run), panel.run_id, state, api_visibility="private")
+    panel.resume.click(allowed(Role.ADMIN, handlers.resume_run), again, state, api_visibility="private")
+    panel.failures.submit(allowed(Role.ADMIN, handlers.retry), again, state, api_visibility="private")
+    _download.wire(panel.download, Role.ADMIN, handlers.download_run, [panel.run_id])
     panel.add.click(
-        shows_errors(handlers.add_list),
+        allowed(Role.ADMIN, handlers.add_list),
         [panel.typed, panel.file, panel.name, panel.hold_out],
         [panel.report, panel.query_list, panel.typed, panel.file, panel.name],
         **quiet,
     )
     opened = [edit_tab.dataset, tabs]
     panel.send.click(
-        shows_errors(handlers.send_to_edit), [panel.run_id, panel.template], opened, api_visibility="private"
+        allowed(Role.ADMIN, handlers.send_to_edit), [panel.run_id, panel.template], opened, api_visibility="private"
     )
+
+
+def _no_run(run_id: str | None, words: str) -> State:
+    """Return what the screen shows where there is no run to show."""
+    hidden = gr.Button(visible=False)
+    ready = gr.Button(interactive=True)
+    return State(run_id, _html.note(words), "", "", gr.Timer(active=False), hidden, hidden, ready, hidden)
 
 
 def _dollars(typed: str | None) -> float | None:

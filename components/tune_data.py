@@ -22,7 +22,7 @@ def data_card(card: DataCard) -> str:
     numbers = [
         (f"{len(card.rows):,}", "preference pairs" if pairs else "rows"),
         (f"{card.queries:,}", "queries" if card.barred else "train queries"),
-        (f"{card.tokens:,}", f"tokens ({token_unit()})"),
+        (f"{card.tokens:,}", f"tokens, counted as {token_unit()}"),
         (f"{max(card.checks.tokens):,}", "tokens in the longest row"),
     ]
     numbers += [] if pairs else [(f"{card.unchanged:,}", "answers kept as suggested")]

@@ -38,7 +38,7 @@ def build() -> TuneFiles:
             with gr.Column(min_width=200):
                 file = _download.build("Download", "tune-download", interactive=False)
             with gr.Column(min_width=200):
-                lineage = _download.build("Download its lineage (CSV)", "tune-lineage", interactive=False)
+                lineage = _download.build("Download where its rows came from (CSV)", "tune-lineage", interactive=False)
     return TuneFiles(root, form, about, file, lineage)
 
 

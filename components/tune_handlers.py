@@ -11,6 +11,7 @@ from gradio.components.plot import PlotData
 
 from components import _download, _html, charts, new_comparison, tune_files, tune_jobs, tune_trainers, tune_votes
 from components._choices import dropdown
+from components._noting import noted
 from components._session import owner, person
 from components.tune_data import BUILT_IN, data_card, preview
 from pipeline.errors import TrainingError
@@ -156,6 +157,7 @@ class TuneHandlers:
         rows = self._rows(form, dataset_id, chosen, reason, request)
         path = _download.place(files.form_of(form).file_name)
         path.write_bytes(files.write(form, rows))
+        noted(self._services, "training.exported", detail={"format": form})
         return str(path)
 
     def download_lineage(
@@ -190,6 +192,8 @@ class TuneHandlers:
         trainer = str((picked or {}).get("trainer") or "embedded")
         settings = tune_trainers.settings_of(trainer, card.method, _options(picked), self._tuner, base_id)
         self._tuner.start(dataset_id or None, base_id, trainer=trainer, settings=settings, card=card)
+        base, title = self._services.store.models.get(base_id).name, self._tuner.runner.trainer(trainer).title
+        noted(self._services, "job.started", base, {"trainer": title})
         return self.show_jobs()
 
     def show_jobs(self, job_id: str | None = None) -> Jobs:
@@ -203,13 +207,13 @@ class TuneHandlers:
         marked = {job_id: overridden for job_id, (_, overridden) in counts.items()}
         shown = tune_jobs.shown_job(jobs, job_id)
         running = any(job.state is JobState.RUNNING for job in jobs)
-        table = tune_jobs.table(jobs, names, rows, shown.id if shown else None, marked)
+        titles = {trainer.name: trainer.title for trainer in runner.trainers}
+        table = tune_jobs.table(jobs, names, rows, shown.id if shown else None, marked, titles)
         if shown is None:
             hidden = gr.Plot(None, visible=False), gr.Button(visible=False), gr.Button(visible=False)
             return Jobs(table, "", *hidden, gr.Timer(active=False))
         events = runner.events(shown.id)
         plot = self._loss(shown, events, names)
-        titles = {trainer.name: trainer.title for trainer in runner.trainers}
         return Jobs(
             table,
             tune_jobs.card(shown, events, titles.get(shown.trainer, shown.trainer), marked.get(shown.id, 0)),
@@ -229,6 +233,7 @@ class TuneHandlers:
         if job is None:
             raise TrainingError("There is no job to cancel.")
         self._tuner.runner.cancel(job.id)
+        noted(self._services, "job.cancelled", self._services.store.models.get(job.base_model_id).name)
         return self.show_jobs(job_id)
 
     def compare_with_parent(self, job_id: str | None = None) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from gradio.components.plot import PlotData
 
 from components import _html, charts
 from components.tune_data import overridden
+from pipeline.finetune.jobs import silent
 from pipeline.records import JobState
 from pipeline.store.training import TrainingEvent, TrainingJob
 
@@ -19,6 +20,10 @@ element.addEventListener('click', (event) => {
 });
 """
 _LINES = 200
+_SILENT = (
+    "Nothing was heard of this job for a while. Where the machine that trains it is gone, cancel the job here and start it "
+    "again."
+)
 
 
 def table(
@@ -27,14 +32,27 @@ def table(
     rows: Mapping[str, int],
     chosen: str | None = None,
     marked: Mapping[str, int] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the jobs as a table; ``marked`` counts rows that an owner let in against the rule."""
+    """Return the jobs as a table; ``marked`` counts rows that an owner let in against the rule, ``titles`` names trainers."""
     if not jobs:
         return _html.note("No job yet.")
-    body = "".join(_row(job, names, rows[job.id], job.id == chosen, (marked or {}).get(job.id, 0)) for job in jobs)
+    titles = titles or {}
+    body = "".join(
+        _row(
+            job,
+            names,
+            rows[job.id],
+            job.id == chosen,
+            (marked or {}).get(job.id, 0),
+            titles.get(job.trainer, job.trainer),
+        )
+        for job in jobs
+    )
     return (
-        "<div class='pl-scroll' tabindex='0'><table class='pl-table'><thead><tr><th>Model</th><th>Parent</th><th>Trainer</th>"
-        f"<th class='pl-num'>Rows</th><th>State</th><th>Started</th></tr></thead><tbody>{body}</tbody></table></div>"
+        "<div class='pl-scroll' tabindex='0'><table class='pl-table pl-stack'><thead><tr><th>Model</th><th>Parent</th>"
+        "<th>Trainer</th><th class='pl-num'>Rows</th><th>State</th><th>Started</th></tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
@@ -45,6 +63,8 @@ def card(job: TrainingJob, events: Sequence[TrainingEvent], trainer: str, marked
     words = f"{_html.esc(trainer)}: {_html.esc(said)}" if said else _html.esc(trainer)
     title = f"<h3 class='pl-title'>Job of {_html.ago(job.created_at)}</h3>"
     notes = [_html.note(job.error, "bad")] if job.error else []
+    if job.trainer == "local" and silent(job, events):
+        notes.append(_html.note(_SILENT, "warn"))
     if marked:
         reason = str((job.settings or {}).get("override") or "")
         notes.append(_html.note(overridden(marked, reason), "warn"))
@@ -80,17 +100,20 @@ def shown_job(jobs: Sequence[TrainingJob], chosen: str | None) -> TrainingJob | 
     return next((job for job in jobs if job.id == chosen), next(iter(jobs), None))
 
 
-def _row(job: TrainingJob, names: Mapping[str, str], rows: int, chosen: bool, marked: int) -> str:
+def _row(job: TrainingJob, names: Mapping[str, str], rows: int, chosen: bool, marked: int, trainer: str) -> str:
+    model = names.get(job.model_id) or ("not there yet" if job.state is JobState.RUNNING else "no model")
     button = (
         f"<button type='button' class='pl-job-link' data-job='{_html.esc(job.id)}' aria-pressed='{str(chosen).lower()}'>"
-        f"{_html.esc(names.get(job.model_id, '–'))}</button>"
+        f"{_html.esc(model)}</button>"
     )
     flag = " <span title='Test queries among its rows, let in by an owner'>!</span>" if marked else ""
     return (
         f"<tr{' class=pl-current' if chosen else ''}><td>{button}</td>"
-        f"<td>{_html.esc(names.get(job.base_model_id, ''))}</td><td>{_html.esc(job.trainer)}</td>"
-        f"<td class='pl-num'>{rows}{flag}</td><td class='pl-wide'>{job.state}{_outcome(job)}</td>"
-        f"<td>{_html.ago(job.created_at)}</td></tr>"
+        f"<td data-label='Parent'>{_html.esc(names.get(job.base_model_id, ''))}</td>"
+        f"<td data-label='Trainer'>{_html.esc(trainer)}</td>"
+        f"<td class='pl-num' data-label='Rows'><span>{rows}{flag}</span></td>"
+        f"<td class='pl-wide' data-label='State'><span>{job.state}{_outcome(job)}</span></td>"
+        f"<td data-label='Started'>{_html.ago(job.created_at)}</td></tr>"
     )
 
 

@@ -66,7 +66,7 @@ def offers(
         if base_id is None:
             found.append(Offer(*told, None, "Choose the model to start from."))
         elif base_id not in {model.id for model in tuner.bases(trainer.name)}:
-            found.append(Offer(*told, None, "It cannot start from this model."))
+            found.append(Offer(*told, None, f"It starts from {trainer.starts_from}."))
         else:
             try:
                 plan = tuner.plan(

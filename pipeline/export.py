@@ -73,7 +73,7 @@ def estimate_tokens(text: str) -> int:
 
 def token_unit() -> str:
     """Return what :func:`estimate_tokens` counts: ``cl100k_base`` tokens, or characters divided by 4."""
-    return "characters / 4" if _counter() is _quarter else "cl100k_base tokens"
+    return "characters / 4" if _counter() is _quarter else "cl100k_base"
 
 
 def _line_problems(line: str) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,13 @@ query names its passage (``gold_chunk``, ``gold_document``, ``gold_passage``), s
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pipeline.batch import run_batch
 from pipeline.cleaning import clean, normal
@@ -28,6 +31,7 @@ from pipeline.store import Store
 from pipeline.store.documents import DocumentSummary
 from pipeline.store.proposals import ACCEPTED, PROPOSED, REJECTED, Passage, Proposal
 
+log = logging.getLogger(__name__)
 # A model is asked once for each; a person reads each.
 MOST = 200
 # A shorter passage holds little that could be asked.
@@ -44,7 +48,8 @@ _STOPPED = "An unexpected error ended this; the log of the app says which. What 
 class Progress:
     """How far a proposer is: ``asked`` of ``total`` passages. ``cost`` is in US dollars, None where no price is known.
 
-    ``same`` are queries that there were already, ``nothing`` passages that gave none, ``failures`` counts by reason.
+    ``same`` are queries that there were already, ``nothing`` passages that gave none, ``failures`` counts by reason; ``more``
+    could have been proposed.
     """
 
     proposer: str
@@ -53,6 +58,7 @@ class Progress:
     proposed: int = 0
     same: int = 0
     nothing: int = 0
+    more: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     tokens: int = 0
     cost: float | None = None
@@ -63,13 +69,17 @@ class Progress:
 class ProposalDesk:
     """Proposes queries, one proposer at a time, and keeps what people decide about them."""
 
-    def __init__(self, store: Store, registry: Registry, generation: Generation, concurrency: int) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, generation: Generation, concurrency: int, folder: Path | None = None
+    ) -> None:
         self._store = store
         self._registry = registry
         self._generation = generation
         self._concurrency = concurrency
         self._starting = threading.Lock()
-        self._progress: Progress | None = None
+        # What came of it is told after a restart too; of this copy of the app alone.
+        self._kept = folder / "proposing.json" if folder else None
+        self._progress = self._left()
         self._cancelled = threading.Event()
 
     def proposers(self) -> list[Model]:
@@ -109,8 +119,10 @@ class ProposalDesk:
                     progress.same += not new
                     found += [(passage.chunk_id, text)] if new else []
             progress.proposed = self._store.proposals.add(_spread(found, count), None)
+            progress.more = len(found) - progress.proposed
             progress.state = JobState.DONE
             self._progress = progress
+            self._keep()
             return progress
 
     def start(self, document_ids: Sequence[str], count: int, model_id: str) -> None:
@@ -129,6 +141,7 @@ class ProposalDesk:
             places = _spread(self._places(document_ids, count, model_id), count)
             self._cancelled = threading.Event()
             self._progress = Progress(model.name, len(places))
+            self._keep()
         self._generation.background(self._ask(model, answerer, places))
 
     def cancel(self) -> None:
@@ -260,6 +273,7 @@ class ProposalDesk:
                 else:
                     _count(progress, model, result)
                     self._take_in(passage, result.text, model, known)
+            self._keep()
 
         state, error = JobState.FAILED, _STOPPED
         try:
@@ -274,6 +288,30 @@ class ProposalDesk:
             raise
         finally:
             progress.state, progress.error = state, error
+            self._keep()
+
+    def _left(self) -> Progress | None:
+        """Return how far the proposer was when the app was stopped, or None."""
+        if self._kept is None or not self._kept.is_file():
+            return None
+        try:
+            found = Progress(**json.loads(self._kept.read_text("utf-8")))
+        except (OSError, TypeError, ValueError):
+            return None
+        state = JobState.INTERRUPTED if found.state == JobState.RUNNING else JobState(found.state)
+        return replace(found, state=state, failures=Counter(found.failures))
+
+    def _keep(self) -> None:
+        if self._kept is None or self._progress is None:
+            return
+        fresh = self._kept.with_suffix(".new")
+        try:
+            told = {name: getattr(self._progress, name) for name in Progress.__slots__}
+            fresh.write_text(json.dumps(told), "utf-8")
+            fresh.replace(self._kept)
+        except OSError:
+            # The proposals themselves are in the store.
+            log.warning("How far the proposing of queries is could not be kept.", exc_info=True)
 
     def _take_in(self, passage: Passage, reply: str, model: Model, known: Known) -> None:
         progress = self._progress

@@ -47,6 +47,42 @@ _AUXILIARY = frozenset((
     "was", "were", "will", "would",
 ))  # fmt: skip
 _ASKING = frozenset(("how", "what", "when", "where", "which", "who", "whom", "whose", "why"))
+# Headings of instructions begin with one of these: "Start the app" is asked as "How do I start the app?".
+_DOING = frozenset((
+    "add", "allow", "annotate", "apply", "ask", "assign", "attach", "avoid", "back", "book", "bring", "build", "buy", "call",
+    "cancel", "change", "check", "choose", "clean", "close", "collect", "compare", "configure", "confirm", "connect", "contact",
+    "convert", "copy", "create", "customise", "customize", "define", "delete", "deploy", "disable", "download", "edit", "enable",
+    "enter", "export", "file", "fill", "find", "fix", "generate", "get", "give", "handle", "import", "increase", "insert",
+    "inspect", "install", "invite", "join", "keep", "label", "limit", "link", "load", "log", "make", "manage", "mark", "measure",
+    "merge", "migrate", "monitor", "move", "open", "order", "pay", "pick", "prepare", "prevent", "print", "publish", "put",
+    "read", "rebuild", "record", "recover", "reduce", "register", "remove", "rename", "renew", "repair", "replace",
+    "request", "reset", "restart", "restore", "return", "review", "run", "save", "schedule", "search", "select", "send", "set",
+    "share", "show", "sign", "sort", "split", "start", "stop", "store", "submit", "switch", "sync", "take", "test", "track",
+    "train", "transfer", "troubleshoot", "try", "tune", "turn", "uninstall", "update", "upgrade", "upload", "use", "validate",
+    "verify", "view", "write",
+))  # fmt: skip
+# After these, and where nothing follows, the same words are names: "Order of events", "Test report", "Back pain".
+_NAMED_BY = frozenset(("about", "and", "as", "at", "by", "from", "in", "is", "of", "or", "to", "vs"))
+_LED_BY = frozenset(
+    (
+        "a",
+        "an",
+        "the",
+        "everything",
+        "your",
+        "my",
+        "it",
+        "them",
+        "this",
+        "up",
+        "out",
+        "in",
+        "all",
+        "another",
+        "new",
+        "one",
+    )
+)
 _SMALL = (
     _AUXILIARY
     | _ASKING
@@ -82,6 +118,8 @@ def from_heading(path: str) -> str | None:
     asked = _asked(words)
     if asked:
         return _under(above, asked) if len(words) < 5 and words[0].lower() == "how" else asked
+    if _instructs(words):
+        return f"How do I {_within(words)}?"
     about = f"what do the documents say about {_within(words)}?"
     alone = about[0].upper() + about[1:] if len(words) > 1 else None
     return alone if len(words) > 2 else _under(above, about) or alone
@@ -96,6 +134,14 @@ def _asked(words: list[str]) -> str | None:
     if (first in _ASKING and second in _AUXILIARY) or (first in _AUXILIARY and len(words) > 2):
         return f"{' '.join(words)}?"
     return None
+
+
+def _instructs(words: list[str]) -> bool:
+    """Say whether a heading tells to do something to something that it names with an article or the like."""
+    first, following = words[0].lower(), [word.lower() for word in words[1:]]
+    if first not in _DOING or not following or following[0] in _NAMED_BY:
+        return False
+    return following[0] in _LED_BY or bool(_LED_BY.intersection(following[1:3]) and following[1] not in _NAMED_BY)
 
 
 def _under(above: str, query: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -15,7 +14,15 @@ from pipeline.errors import PipelineError, RetrievalError
 from pipeline.library import Library
 from pipeline.records import Context
 from pipeline.retrieval import LexicalIndex, Match
-from pipeline.retrieval_settings import Chunking, Embedding, RetrievalSettings, check, from_text, to_text
+from pipeline.retrieval_settings import (
+    Chunking,
+    Embedding,
+    RetrievalSettings,
+    check,
+    check_embedding,
+    read_text,
+    to_text,
+)
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.vector_store import VectorStore
@@ -144,6 +151,7 @@ class RetrievalDesk:
         Raises:
             RetrievalError: the model gives no vectors.
         """
+        check_embedding(embedding)
         embedder = self._embeddings.embedder(embedding)
         embedder.queries(_PROBES[:1])
         start = time.perf_counter()
@@ -159,17 +167,14 @@ class RetrievalDesk:
 
     def _wanted(self) -> RetrievalSettings | None:
         try:
-            text = self._wanted_file.read_text("utf-8")
-            is_whole = isinstance(json.loads(text), dict)
+            return read_text(self._wanted_file.read_text("utf-8"))
         except FileNotFoundError:
             return None
-        except ValueError:
-            is_whole = False
-        if not is_whole:
-            # from_text would take the defaults for it, which nobody asked for.
+        except (ValueError, RetrievalError):
+            # The defaults, which a stored setting falls back to, are nothing that anybody asked for here.
+            log.warning("What was to come into force cannot be read, and is given up: %s", self._wanted_file)
             self._want(None)
             return None
-        return from_text(text)
 
     def _want(self, settings: RetrievalSettings | None) -> None:
         if settings is None:

@@ -87,11 +87,16 @@ def check(settings: RetrievalSettings) -> RetrievalSettings:
     if not 0 <= settings.least_similarity < 1:
         raise RetrievalError("The least similarity is a number from 0 to under 1.")
     if settings.uses_vectors:
-        _check_embedding(embedding)
+        check_embedding(embedding)
     return settings
 
 
-def _check_embedding(embedding: Embedding) -> None:
+def check_embedding(embedding: Embedding) -> None:
+    """Check what makes vectors.
+
+    Raises:
+        RetrievalError: a value cannot be used.
+    """
     if not embedding.model.strip():
         raise RetrievalError("Name the embedding model: a folder, a Hub id, or the endpoint's model id.")
     if embedding.kind not in ("onnx", "endpoint"):
@@ -113,10 +118,25 @@ def from_text(text: str | None) -> RetrievalSettings:
     The text may be another replica's, of a newer version even: a workspace opens all the same.
     """
     try:
-        value = json.loads(text or "{}")
-        return check(_read(value)) if isinstance(value, dict) else RetrievalSettings()
-    except (ValueError, TypeError, RetrievalError):
+        return read_text(text or "{}")
+    except (ValueError, RetrievalError):
         return RetrievalSettings()
+
+
+def read_text(text: str) -> RetrievalSettings:
+    """Return the settings of a JSON text; what is missing is the default.
+
+    Raises:
+        ValueError: it is no JSON object, or a value is of another kind.
+        RetrievalError: a value cannot be used.
+    """
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("These settings are no JSON object.")
+    try:
+        return check(_read(value))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _read(value: Mapping[str, Any]) -> RetrievalSettings:

@@ -24,6 +24,7 @@ class EmbeddedTrainer:
         "model. It tunes the embedded answerer."
     )
     methods: Sequence[Method] = (Method.SFT,)
+    starts_from = "the embedded model"
     outlives = False
     poll_seconds = 0.1
 

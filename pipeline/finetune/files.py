@@ -49,16 +49,16 @@ FORMS = (
     Form(
         "openai-chat",
         "OpenAI chat (JSONL)",
-        "Rows of messages, for OpenAI's fine-tuning and whatever reads its files. OpenAI takes no further keys: the lineage is a "
-        "second file with the same order.",
+        "Rows of messages, for OpenAI's fine-tuning and whatever reads its files. OpenAI takes no further keys: where each row "
+        "came from is a second file, in the same order.",
         ".jsonl",
         beside=True,
     ),
     Form(
         "openai-preference",
         "OpenAI preference pairs (JSONL)",
-        "Rows of input, preferred_output and non_preferred_output, for OpenAI's DPO. The lineage is a second file with the "
-        "same order.",
+        "Rows of input, preferred_output and non_preferred_output, for OpenAI's DPO. Where each row came from is a "
+        "second file, in the same order.",
         ".jsonl",
         PAIRS,
         beside=True,

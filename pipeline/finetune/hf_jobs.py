@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 LABEL = "pairloop_job"
 REPO = "pairloop-training"
 _IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
-_MOUNT = "/job"
-_SCRIPT = "hub_script.py"
+_MOUNT, _SCRIPT = "/job", "hub_script.py"
 _STATES = {
     "COMPLETED": JobState.DONE,
     "CANCELED": JobState.CANCELLED,
@@ -95,6 +94,7 @@ class HubJobsTrainer:
         "dataset repo of yours, the adapter comes back as a private model repo."
     )
     methods: Sequence[Method] = (Method.SFT, Method.DPO)
+    starts_from = "a chat model at an endpoint"
     outlives = True
 
     def __init__(

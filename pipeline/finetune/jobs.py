@@ -11,10 +11,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 
+from pipeline.activity import ActivityLog
 from pipeline.cleaning import clean
 from pipeline.errors import NotFoundError, PipelineError, StoreError, TrainingError
 from pipeline.finetune.rows import Row, TrainingData
-from pipeline.finetune.trainers import NotReached, Plan, Progress, Settings, Trainer, Tuned
+from pipeline.finetune.trainers import Elsewhere, NotReached, Plan, Progress, Settings, Trainer, Tuned
 from pipeline.naming import free_name
 from pipeline.records import JobState, Model, id_of
 from pipeline.store import Store
@@ -32,6 +33,12 @@ _LISTED_SECONDS = 600.0
 # What cannot be reached is asked again, less and less often, up to this many seconds apart.
 _LONGEST_PAUSE = 60.0
 _CANCEL_SECONDS = 30.0
+# A job of another machine that was silent for so long can be given up from here.
+SILENT_SECONDS = 15 * 60.0
+_GIVEN_UP = (
+    "Given up here, since nothing was heard of the machine that trained it. Start it again; should that machine still be at "
+    "it, its model comes all the same."
+)
 _LONGEST_NAME = 80
 
 
@@ -44,11 +51,13 @@ class JobRunner:
         trainers: Sequence[Trainer],
         background: Callable[[Coroutine[object, object, object]], Future],
         clock: Callable[[], float] = time.monotonic,
+        activity: ActivityLog | None = None,
     ) -> None:
         self._store = store
         self._trainers = {trainer.name: trainer for trainer in trainers}
         self._background = background
         self._clock = clock
+        self._activity = activity
         # Held from the look at what runs until it is followed, so that nobody follows a job twice.
         self._lock = threading.RLock()
         self._naming = threading.Lock()
@@ -118,6 +127,10 @@ class JobRunner:
         trainer = self.trainer(job.trainer)
         try:
             self._background(self._cancel(job, trainer)).result(_CANCEL_SECONDS)
+        except Elsewhere:
+            if not silent(job, self.events(job_id)):
+                raise
+            self._store.training.finish(job_id, JobState.INTERRUPTED, error=_GIVEN_UP)
         except TimeoutError as error:
             raise TrainingError(f"{trainer.title} did not answer. Try again.") from error
 
@@ -167,6 +180,7 @@ class JobRunner:
         finally:
             if error:
                 self._store.training.finish(job_id, JobState.FAILED, error=error)
+                self._tell_end(base.name, JobState.FAILED)
         if not error:
             await self._follow(job_id, trainer, base)
 
@@ -257,10 +271,11 @@ class JobRunner:
         if progress.state is not JobState.DONE or progress.tuned is None:
             error = progress.error or ("" if progress.state is JobState.CANCELLED else _UNEXPECTED)
             self._store.training.finish(job_id, progress.state, error=error)
+            self._tell_end(base.name, progress.state)
             return
         tuned = progress.tuned
         # Two jobs that end at the same time must not take the same name.
-        with self._naming:
+        with self._naming, self._store.database.alone("models"):
             model = Model(
                 # Two replicas that follow one job of a provider register one model.
                 id=id_of("tuned", job_id),
@@ -273,6 +288,11 @@ class JobRunner:
                 created_at=now(),
             )
             self._store.training.finish_with_model(job_id, model, tuned.metrics)
+        self._tell_end(model.name, JobState.DONE)
+
+    def _tell_end(self, name: str, state: JobState) -> None:
+        if self._activity is not None:
+            self._activity.note(None, "job.ended", name, {"state": state.value})
 
     def _name(self, base: Model, tuned: Tuned) -> str:
         taken = {model.name for model in self._store.models.all()}
@@ -280,6 +300,12 @@ class JobRunner:
         if tuned.name:
             return free_name(clean(tuned.name)[:_LONGEST_NAME], taken)
         return free_name(f"{root}-tuned-1", taken, f"{root.replace('{', '').replace('}', '')}-tuned-{{n}}")
+
+
+def silent(job: TrainingJob, events: Sequence[TrainingEvent]) -> bool:
+    """Say whether nothing was heard of a running job for long."""
+    heard = max([job.created_at, *(event.at for event in events)])
+    return job.state is JobState.RUNNING and now() - heard > SILENT_SECONDS
 
 
 def _stored(row: Row) -> TrainingRow:

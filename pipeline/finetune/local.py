@@ -26,7 +26,7 @@ from pipeline.finetune.checks import check_rows, row_tokens
 from pipeline.finetune.files import trl_lines
 from pipeline.finetune.local_script import EVENTS, JOB, LOCK, READY, RESULT, TRAIN_ROWS, TUNED, VALIDATION_ROWS
 from pipeline.finetune.rows import Method, TrainingData
-from pipeline.finetune.trainers import NotReached, Option, Plan, Progress, Settings, Tuned, number
+from pipeline.finetune.trainers import Elsewhere, Option, Plan, Progress, Settings, Tuned, number
 from pipeline.models.gguf_file import GgufFile, fingerprint
 from pipeline.models.local import LocalModels, LocalSpec
 from pipeline.records import JobState, Model
@@ -43,6 +43,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TRAIN = (
     "import os, sys; os.environ.setdefault('OMP_WAIT_POLICY', 'passive'); sys.path.insert(0, sys.argv[1]); "
     "from pipeline.finetune.local_script import main; main()"
+)
+_GONE = (
+    "The folder that this model was trained in is gone, as with the disk of a machine that was set up anew. Start it again: "
+    "its rows are kept."
 )
 _CANCELLED = "cancelled"
 _START_SECONDS, _END_SECONDS, _PAUSE = 30.0, 1.0, 0.05
@@ -95,6 +99,7 @@ class LocalTrainer:
         "graphics card: for models of up to about one billion parameters."
     )
     methods = (Method.SFT, Method.DPO)
+    starts_from = "a model file (GGUF) on this machine"
     outlives = True
     poll_seconds = 1.0
 
@@ -216,9 +221,8 @@ class LocalTrainer:
     def _poll(self, job: TrainingJob, base: Model) -> Progress:
         folder = self._folder / job.id
         if not folder.is_dir():
-            raise NotReached(
-                "A machine without the folder of this job asked for it: the machine that trains it tells how it ends."
-            )
+            # Only whoever began a job asks for it; so its folder went with a disk, and its process before that.
+            return Progress(JobState.INTERRUPTED, (), error=_GONE)
         # In this order: what a process wrote before it ended is not missed.
         runs = self._runs(folder)
         events = _events(folder)
@@ -252,7 +256,7 @@ class LocalTrainer:
     def _cancel(self, job_id: str) -> None:
         folder = self._folder / job_id
         if not folder.is_dir():
-            raise TrainingError("This job runs on another machine: cancel it there.")
+            raise Elsewhere("This job runs on another machine: cancel it there.")
         (folder / _CANCELLED).touch()
         if not self._runs(folder):
             # Its number may be that of another process by now.

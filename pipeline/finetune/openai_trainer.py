@@ -86,6 +86,7 @@ class OpenAITrainer:
         "that comes out is registered at the same endpoint."
     )
     methods: Sequence[Method] = (Method.SFT, Method.DPO)
+    starts_from = "a chat model at an endpoint"
     outlives = True
 
     def __init__(
@@ -116,7 +117,14 @@ class OpenAITrainer:
             Option("batch_size", "Batch size", "number", None, empty, low=1, high=256),
             Option("beta", "Beta", "number", None, "How close to its parent.", low=0, high=2, methods=(Method.DPO,)),
             Option("suffix", "Suffix of the model's name", "text", "pairloop", "Up to 18 letters, digits and dashes."),
-            Option("price_per_million", "US$ for a million training tokens", "number", price, "As your endpoint says."),
+            Option(
+                "price_per_million",
+                "US$ for a million training tokens",
+                "number",
+                price,
+                "As your endpoint says.",
+                low=0,
+            ),
         )
 
     def can_tune(self, base: Model) -> bool:

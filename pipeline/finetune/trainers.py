@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol
 
 from pipeline.errors import TrainingError
@@ -16,6 +17,10 @@ from pipeline.records import JobState, Model
 from pipeline.store.training import TrainingEvent, TrainingJob
 
 Settings = Mapping[str, object]
+
+
+class Elsewhere(TrainingError):
+    """A job runs on another machine, if it still does: nobody can ask it from here."""
 
 
 class NotReached(TrainingError):
@@ -96,6 +101,8 @@ class Trainer(Protocol):
     name: str
     title: str
     about: str
+    # The models that it can start from, as in "It starts from …".
+    starts_from: str
     methods: Sequence[Method]
     # Whether a job outlives the app: if not, a restart ends it as interrupted.
     outlives: bool
@@ -144,6 +151,29 @@ class Trainer(Protocol):
             TrainingError: it could not be asked, in the provider's own words.
         """
         ...
+
+
+def check_options(options: Sequence[Option], settings: Settings, method: Method) -> None:
+    """Check the numbers that were chosen against the bounds of their options.
+
+    Raises:
+        TrainingError: one is no number, or out of its bounds; the message names it as the form does.
+    """
+    for option in options:
+        if option.kind != "number" or (option.methods and method not in option.methods):
+            continue
+        try:
+            value = number(settings, option.name)
+        except TrainingError as error:
+            raise TrainingError(f"{option.label} must be a number.") from error
+        if value is None:
+            continue
+        low, high = option.low, option.high
+        if not isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+            bounds = " ".join(
+                [f"from {low:g}" if low is not None else "", f"to {high:g}" if high is not None else ""]
+            ).strip()
+            raise TrainingError(f"{option.label} must be a number {bounds}".strip() + ".")
 
 
 def number(settings: Settings, name: str, default: float | None = None) -> float | None:

@@ -14,12 +14,13 @@ from pipeline.export import Problem, chat_row, to_chat_jsonl
 from pipeline.finetune.checks import RowChecks, check_rows
 from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.rows import Method, Row, TrainingData, split_by_query
-from pipeline.finetune.trainers import Option, Plan, Settings, number
+from pipeline.finetune.trainers import Option, Plan, Settings, check_options, number
 from pipeline.hub.publish import annotators
 from pipeline.prompts import Template, render_messages
 from pipeline.records import Model, Record, Response, ResponseStatus, Split
 from pipeline.store import Store
 from pipeline.store.datasets import Dataset
+from pipeline.store.schema import datasets, members, models, queries, records, responses, runs, suggestions
 from pipeline.store.training import TrainingJob
 from pipeline.vote_training import context_of
 
@@ -28,6 +29,8 @@ NO_PAIRS = (
     "There is no preference pair yet: a pair is a reviewed answer that changed the suggestion, or a vote that preferred one "
     "answer. Review records on Edit, or choose votes to learn from."
 )
+# The tables that a data card is made of.
+_READ = (datasets, records, suggestions, responses, queries, runs, models, members)
 _SHARE = 0.1
 _FEWEST_FOR_VALIDATION = 10
 _LONGEST_REASON = 500
@@ -64,6 +67,8 @@ class Tuner:
     def __init__(self, store: Store, runner: JobRunner) -> None:
         self._store = store
         self.runner = runner
+        # The card that was made last, with what it was made of: the screen asks for the same one at every choice.
+        self._made: tuple[object, DataCard] | None = None
 
     def data_card(
         self,
@@ -81,11 +86,17 @@ class Tuner:
             TrainingError: the dataset was not made of a run.
         """
         reason = clean(override).strip()[:_LONGEST_REASON]
-        responses, reviewed, test_rows = [], [], 0
+        made_of = (dataset_id, tuple(corrections), method, reason, self._store.database.version(*_READ))
+        if self._made is None or self._made[0] != made_of:
+            self._made = (made_of, self._card(dataset_id, corrections, method, reason))
+        return self._made[1]
+
+    def _card(self, dataset_id: str | None, corrections: Sequence[Correction], method: Method, reason: str) -> DataCard:
+        answers, reviewed, test_rows = [], [], 0
         if dataset_id:
             dataset = self._dataset(dataset_id)
-            responses = self._store.responses.of_dataset(dataset_id)
-            given = self._reviewed(dataset, responses)
+            answers = self._store.responses.of_dataset(dataset_id)
+            given = self._reviewed(dataset, answers)
             test_rows = 0 if reason else sum(row.is_test for row in given)
             reviewed = [row for row in given if not row.is_test or (reason and row.answer.strip())]
         if method is Method.DPO:
@@ -98,8 +109,8 @@ class Tuner:
             queries=len({row.query_id for row in rows}),
             tokens=checks.total,
             unchanged=sum(row.answer.split() == row.suggestion.split() for row in rows if row.suggestion is not None),
-            drafts=sum(response.status is ResponseStatus.DRAFT for response in responses),
-            discarded=sum(response.status is ResponseStatus.DISCARDED for response in responses),
+            drafts=sum(response.status is ResponseStatus.DRAFT for response in answers),
+            discarded=sum(response.status is ResponseStatus.DISCARDED for response in answers),
             test_rows=test_rows,
             corrections=len(corrections),
             barred=len({normal(row.query) for row in rows if row.is_test or normal(row.query) in tests}),
@@ -163,7 +174,8 @@ class Tuner:
     def plan(self, trainer: str, card: DataCard, base_id: str, settings: Settings) -> Plan:
         """Return what a job would take. A trainer that cannot start from this base says so in the plan."""
         able, base = self.runner.trainer(trainer), self._store.models.get(base_id)
-        plan = able.plan(self.training_data(card, settings), base, settings)
+        check_options(able.options(base), settings, card.method)
+        plan = able.plan(self.training_data(card, _held_back(trainer, settings)), base, settings)
         return replace(plan, unavailable=plan.unavailable or _unusable(card, able.methods))
 
     def start(
@@ -181,18 +193,16 @@ class Tuner:
         Raises:
             TrainingError: there is nothing to train on, or the trainer cannot train on it or start from this base.
         """
-        chosen = dict(settings or {})
+        chosen = _held_back(trainer, settings or {})
         able, base = self.runner.trainer(trainer), self._store.models.get(base_model_id)
         if not able.can_tune(base):
             raise TrainingError(f"The {able.title.lower()} trainer cannot start from this model, not {base.name}.")
         card = card or self.data_card(dataset_id, corrections)
         if not card.rows:
             raise TrainingError(NOTHING if card.method is Method.SFT else NO_PAIRS)
+        check_options(able.options(base), chosen, card.method)
         if why := _unusable(card, able.methods):
             raise TrainingError(why)
-        if trainer == "embedded":
-            # It has no validation loss to show: every row teaches.
-            chosen["validation_share"] = 0
         return self.runner.start(trainer, self.training_data(card, chosen), base, chosen, dataset_id)
 
     def jobs(self) -> list[TrainingJob]:
@@ -207,22 +217,27 @@ class Tuner:
             )
         return dataset
 
-    def _reviewed(self, dataset: Dataset, responses: Sequence[Response]) -> list[Row]:
+    def _reviewed(self, dataset: Dataset, given: Sequence[Response]) -> list[Row]:
         """Return the submitted answers of a dataset; those to test queries are marked."""
         template, question = self._store.templates.find(dataset.template), dataset.settings.answer_question
-        records = {record.id: record for record in self._store.datasets.records(dataset.id)}
+        asked = {record.id: record for record in self._store.datasets.records(dataset.id)}
         names = annotators(self._store, self._store.values.pseudonym_salt())
         model = self._store.models.get(self._store.runs.get(str(dataset.run_id)).model_id).name
-        submitted = (item for item in responses if item.status is ResponseStatus.SUBMITTED)
+        submitted = (item for item in given if item.status is ResponseStatus.SUBMITTED)
         # The question may have been made optional; who left it empty gave nothing to train on.
         answered = (
             item
             for item in submitted
-            if records[item.record_id].split is Split.TEST or is_answered(item.values.get(question))
+            if asked[item.record_id].split is Split.TEST or is_answered(item.values.get(question))
         )
-        rows = (_row(records[item.record_id], item, template, question) for item in answered)
-        people = {response.id: names[response.annotator_id] for response in responses}
+        rows = (_row(asked[item.record_id], item, template, question) for item in answered)
+        people = {response.id: names[response.annotator_id] for response in given}
         return [replace(row, annotator=people[str(row.response_id)], model=model) for row in rows]
+
+
+def _held_back(trainer: str, settings: Settings) -> dict[str, object]:
+    """Return the settings of a job. The embedded trainer has no validation loss to show: there every row teaches."""
+    return {**settings, **({"validation_share": 0} if trainer == "embedded" else {})}
 
 
 def _unusable(card: DataCard, methods: Sequence[Method]) -> str:

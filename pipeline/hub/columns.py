@@ -66,7 +66,8 @@ DATASET = string("dataset", "Name of the dataset that annotators work on.")
 VALUES = string("values", "The answers as JSON, by the name of their question.")
 TEMPLATE = string(
     "prompt_template",
-    "Name of the prompt that the contexts and the query are put into; null for imported answers, whose prompt is not known.",
+    "Name of the prompt that the contexts and the query are put into, with its version where the team wrote it; null for "
+    "imported answers, whose prompt is not known.",
 )
 VOTE_ID = string("vote_id", "Id of the vote in `votes`, or null.")
 KIND = string(

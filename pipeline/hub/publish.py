@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline import vote_training
 from pipeline.export import chat_row
 from pipeline.hub.card import NO_LICENCE, card
 from pipeline.hub.tables import TABLES, parquet
+from pipeline.naming import pseudonym
 from pipeline.prompts import FindTemplate
 from pipeline.records import ResponseStatus, Split
 from pipeline.store import Store
@@ -56,7 +55,7 @@ def published_rows(store: Store, salt: str, show_names: bool = False) -> dict[st
     submitted = [row for row in responses if row["status"] == ResponseStatus.SUBMITTED.value]
     # Only answers to the queries of a run are trained on; records from elsewhere are on no side of the border.
     reviews = [row for row in submitted if row["split"] == Split.TRAIN.value and row["answer"]]
-    return {
+    rows = {
         "votes": votes,
         "responses": responses,
         "adjudications": adjudications,
@@ -70,12 +69,15 @@ def published_rows(store: Store, salt: str, show_names: bool = False) -> dict[st
         "queries": published.queries(),
         "documents": published.documents(),
     }
+    # Inside the workspace the team's own prompts are known by their ids, which say nothing to a reader.
+    own = {template.id: template.label for template in store.templates.all()}
+    return {name: [_prompt_named(row, own) for row in several] for name, several in rows.items()} if own else rows
 
 
 def annotators(store: Store, salt: str, show_names: bool = False) -> dict[str, str]:
     """Return what each member is called in the published tables, by id; no two are called the same."""
     members = store.members.names()
-    pseudonyms = {member: _pseudonym(member, salt) for member in members if member not in NOBODY}
+    pseudonyms = {member: pseudonym(member, salt) for member in members if member not in NOBODY}
     automatic = {nobody: nobody for nobody in (AUTOMATIC, UNNAMED) if nobody in members or nobody == AUTOMATIC}
     if not show_names:
         return {**pseudonyms, **automatic}
@@ -87,8 +89,10 @@ def annotators(store: Store, salt: str, show_names: bool = False) -> dict[str, s
     return {**told_apart, **automatic}
 
 
-def _pseudonym(member_id: str, salt: str) -> str:
-    return f"annotator-{hmac.new(salt.encode(), member_id.encode(), hashlib.sha256).hexdigest()[:10]}"
+def _prompt_named(row: Row, own: Mapping[str, str]) -> Row:
+    """Return a row that names its prompt by title and version, where it is one of the team's own."""
+    label = own.get(row.get("prompt_template") or "")
+    return {**row, "prompt_template": label} if label else row
 
 
 def _reviewed(response: Row, find: FindTemplate) -> Row:

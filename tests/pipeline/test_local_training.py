@@ -15,11 +15,13 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from sqlalchemy import update
 
+from components import tune_jobs
 from pipeline.errors import TrainingError
 from pipeline.finetune import local
 from pipeline.finetune.gguf_deltas import GgufBase
-from pipeline.finetune.jobs import JobRunner
+from pipeline.finetune.jobs import SILENT_SECONDS, JobRunner
 from pipeline.finetune.local import LocalTrainer
 from pipeline.finetune.rows import Method, Row, TrainingData
 from pipeline.models.gguf_hub import ModelHub
@@ -27,6 +29,8 @@ from pipeline.models.local import LocalModel, LocalModels, LocalSpec
 from pipeline.models.openai_chat import close_clients
 from pipeline.prompts import ANSWER_REVIEW
 from pipeline.records import JobState, Model
+from pipeline.store.local_schema import changes
+from pipeline.store.schema import training_jobs
 from pipeline.store.training import TrainingJob
 from tests.gguf_files import tiny
 from tests.material import Home, add_queries
@@ -185,15 +189,39 @@ def runner_of(home: Home, trainer: LocalTrainer) -> JobRunner:
     return JobRunner(home.services.store, [trainer], home.services.generation.background)
 
 
-def test_a_machine_without_the_folder_of_a_job_does_not_end_it(room, home):
+def begun_without_a_folder(home: Home) -> str:
     job_id = home.services.store.training.start("local", None, "m1", [], {}, {})
     home.services.store.training.began(job_id, job_id)
-    runner = runner_of(home, room.trainer("quick"))
+    return job_id
+
+
+def test_a_job_whose_folder_went_with_its_disk_is_over_when_its_app_is_back(room, home):
+    job_id, runner = begun_without_a_folder(home), runner_of(home, room.trainer("quick"))
     runner.follow_left()
-    seen(runner, job_id, "the machine that trains it tells how it ends")
+    end = time.monotonic() + 20
+    while (job := runner.job(job_id)).state is JobState.RUNNING:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert job.state is JobState.INTERRUPTED and "Start it again: its rows are kept" in job.error
+
+
+def test_a_job_of_another_machine_goes_on_there_and_can_be_given_up_once_nothing_is_heard_of_it(room, home):
+    job_id, runner = begun_without_a_folder(home), runner_of(home, room.trainer("quick"))
+    with home.services.store.database.write() as connection:
+        connection.execute(update(changes).where(changes.c.row_id == job_id).values(replica="of another machine"))
+    runner.follow_left()
+    time.sleep(0.3)
     assert runner.job(job_id).state is JobState.RUNNING
     with pytest.raises(TrainingError, match="cancel it there"):
         runner.cancel(job_id)
+    with home.services.store.database.write() as connection:
+        silent = time.time() - SILENT_SECONDS - 60
+        connection.execute(update(training_jobs).where(training_jobs.c.id == job_id).values(created_at=silent))
+    assert "Nothing was heard" in tune_jobs.card(runner.job(job_id), runner.events(job_id), "On this machine", 0)
+    runner.cancel(job_id)
+    assert (
+        runner.job(job_id).state is JobState.INTERRUPTED and "its model comes all the same" in runner.job(job_id).error
+    )
 
 
 def test_a_job_that_another_machine_called_interrupted_goes_on_and_gives_its_model(room, home):

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from components.proposals import told
 from pipeline.errors import ModelError, QueryFileError
 from pipeline.proposals import ACCEPTED, HEADINGS, REJECTED
 from pipeline.proposed_queries import Known, from_heading, read_reply, standing
@@ -97,6 +98,9 @@ def ended(services, seconds=20):
         ("What is a sprint", "What is a sprint?"),
         ("Uploads › Limits", "Uploads: what do the documents say about limits?"),
         ("Refund policy for yearly plans", "What do the documents say about refund policy for yearly plans?"),
+        ("Manual › Start the app", "How do I start the app?"),
+        ("Manual › Turn off the pump", "How do I turn off the pump?"),
+        ("Order of the events", "What do the documents say about order of the events?"),
         ("Guide › Prices of Argilla Cloud", "What do the documents say about Prices of Argilla Cloud?"),
         ("办公室几点开门？", "办公室几点开门？"),
     ],
@@ -271,3 +275,27 @@ def test_only_a_chat_model_is_asked(services):
     with pytest.raises(ModelError, match="headings"):
         services.proposals.start((), 5, services.registry.all()[0].id)
     assert services.proposals.proposers() == []
+
+
+def test_what_came_of_proposing_is_told_after_a_restart(prepared, tmp_path, server):
+    settings = {"openai_base_url": server.base_url, "openai_model": "test-model", "concurrency": 1, "timeout": 5.0}
+    services = open_copy(prepared, tmp_path / "home", **settings)
+    server.latency = 0.2
+    services.proposals.start((), 5, services.proposals.proposers()[0].id)
+    deadline = time.monotonic() + 20
+    while not services.proposals.progress().proposed:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    # As a power cut leaves it: nobody says that it has ended.
+    kept = (tmp_path / "home" / "proposing.json").read_text("utf-8")
+    services.close()
+    (tmp_path / "home" / "proposing.json").write_text(kept, "utf-8")
+    later = open_workspace(tmp_path / "home")
+    found = later.proposals.progress()
+    assert (found.state, found.total, found.proposer) == (JobState.INTERRUPTED, 5, "test-model") and found.proposed
+    assert "interrupted when the app stopped" in told(found)
+    made = later.proposals.from_headings((), 1)
+    later.close()
+    again = open_workspace(tmp_path / "home")
+    assert again.proposals.progress() == made and made.state is JobState.DONE
+    again.close()

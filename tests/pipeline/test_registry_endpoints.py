@@ -167,12 +167,15 @@ def test_a_key_goes_to_the_place_that_it_belongs_to_and_nowhere_else(home, serve
     environment = {
         "OPENAI_API_KEY": "sk-openai-0123456789", "HF_TOKEN": "hf_0123456789", "ACME_API_KEY": "acme-0123456789",
         "ACME_BASE_URL": "https://llm.acme.example/v1", "LOOSE_TOKEN": "loose-0123456789", "PEM_KEY": "-----BEGIN\nKEY",
+        "HUGGING_FACE_HUB_TOKEN": "hf_1123456789", "HUGGINGFACEHUB_API_TOKEN": "hf_2123456789",
     }  # fmt: skip
     settings = from_environment(environment)
     assert set(settings.keys) == set(environment) - {"ACME_BASE_URL", "PEM_KEY"}
     sent = {
         "OPENAI_API_KEY": "https://api.openai.com/v1",
-        "HF_TOKEN": "https://router.huggingface.co/v1",
+        **dict.fromkeys(
+            ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN"), "https://router.huggingface.co/v1"
+        ),
         "ACME_API_KEY": "https://llm.acme.example:443/other",
     }
     for name, endpoint in sent.items():
@@ -196,7 +199,7 @@ def test_a_key_goes_to_the_place_that_it_belongs_to_and_nowhere_else(home, serve
         assert not settings.may_send("LOOSE_TOKEN", other)
     assert "set LOOSE_BASE_URL" in settings.why_not_sent("LOOSE_TOKEN")
     text = repr(settings)
-    assert not [secret for secret in settings.secrets if secret in text] and len(settings.secrets) == 4
+    assert not [secret for secret in settings.secrets if secret in text] and len(settings.secrets) == 6
 
 
 def test_a_key_of_another_place_is_not_sent_to_a_typed_address(tmp_path, server):

@@ -314,7 +314,7 @@ def test_a_cancelled_change_is_not_taken_up_by_the_next_start(home, tmp_path, se
     assert settled(again).wanted is None and again.store.values.retrieval() == RetrievalSettings()
 
 
-@pytest.mark.parametrize("text", [b"", b'{"method": "den', b"[]", b"null", b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"", b'{"method": "den', b"[]", b"null", b"\xff\xfe", b'{"top_k": 900}'])
 def test_a_change_of_which_half_was_written_changes_nothing(home, tmp_path, text):
     add_manual(home.services, tmp_path)
     settings = RetrievalSettings(top_k=2, chunking=Chunking(64, 8))

@@ -54,6 +54,34 @@ def test_the_loop_turns_on_this_machine(desk, method):
     assert run.state is JobState.DONE and run.failed == 0
 
 
+def test_full_weights_of_the_same_model_are_tuned_in_place_of_those_of_the_file(desk, tmp_path):
+    """As the Hub has them beside a GGUF file; those of another model are noticed before anything is trained."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    services, dataset, base = desk
+    for name, seed in (("same", 0), ("other", 1)):
+        (tmp_path / name).mkdir()
+        tiny(tmp_path / name / "model.gguf", seed, context=8192)
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / name, gguf_file="model.gguf")
+        # Transformers does not write what it has read from a GGUF file: a model of its own takes the weights over.
+        del model.config.quantization_config
+        full = type(model)(model.config)
+        full.load_state_dict(model.state_dict())
+        full.save_pretrained(tmp_path / f"{name}-full")
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / name, gguf_file="model.gguf")
+        tokenizer.save_pretrained(tmp_path / f"{name}-full")
+
+    def ended(weights: str):
+        settings = {"epochs": 1, "max_length": 8000, "weights": str(tmp_path / weights)}
+        return trained(services, services.tuner.start(dataset.id, base.id, trainer="local", settings=settings), 300)
+
+    job = ended("same-full")
+    assert job.state is JobState.DONE, job.error
+    assert services.store.models.get(job.model_id).config["sha256"] != base.config["sha256"]
+    other = ended("other-full")
+    assert other.state is JobState.FAILED and "another model" in other.error
+
+
 def test_a_job_is_cancelled_while_it_trains(desk):
     services, dataset, base = desk
     settings = {"epochs": 50, "max_length": 8000}

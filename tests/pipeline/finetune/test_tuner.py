@@ -1,6 +1,7 @@
 """From submitted responses to training rows, files, jobs and models, with their lineage."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.errors import NotFoundError, TrainingError
 from pipeline.export import chat_tokens, validate_chat_jsonl
+from pipeline.finetune.rows import Method
+from pipeline.finetune.trainers import Option, check_options
 from pipeline.prompts import get_template, render_messages
 from pipeline.records import JobState, ResponseStatus, Split
 from pipeline.store.training import TrainingRow
@@ -108,6 +111,36 @@ def test_two_answers_to_one_query_are_two_rows(services, dataset, records, ada):
     card = services.tuner.data_card(dataset.id)
     assert (len(card.rows), card.queries) == (2, 1)
     assert card.tokens == sum(chat_tokens(row.messages) for row in card.rows) > 0
+
+
+def test_a_card_is_made_again_only_when_something_that_it_says_has_changed(services, dataset, records, ada):
+    submit_all(services, records[:2], ada)
+    card = services.tuner.data_card(dataset.id)
+    assert services.tuner.data_card(dataset.id) is card
+    assert services.tuner.data_card(dataset.id, method=Method.DPO).method is Method.DPO
+    services.annotation.submit(records[2].id, ada, {ANSWER: "At noon. [1]"})
+    assert len(services.tuner.data_card(dataset.id).rows) == len(card.rows) + 1
+
+
+def test_the_embedded_trainer_plans_with_all_rows_and_no_trainer_takes_numbers_out_of_bounds(
+    services, dataset, records, ada
+):
+    submit_all(services, records, ada)
+    card, base = services.tuner.data_card(dataset.id), services.tuner.bases()[0].id
+    plan = services.tuner.plan("embedded", card, base, {"validation_share": 0.5})
+    assert (plan.rows, plan.validation_rows) == (len(card.rows), 0)
+    options = (
+        Option("epochs", "Epochs", "number", low=1, high=50),
+        Option("beta", "Beta", "number", methods=(Method.DPO,)),
+    )
+    check_options(options, {"epochs": "", "beta": "none"}, Method.SFT)
+    for method, name, value, said in (
+        (Method.SFT, "epochs", "-1", "Epochs must be a number from 1 to 50."),
+        (Method.SFT, "epochs", "nan", "Epochs must be a number from 1 to 50."),
+        (Method.DPO, "beta", "none", "Beta must be a number."),
+    ):
+        with pytest.raises(TrainingError, match=re.escape(said)):
+            check_options(options, {name: value}, method)
 
 
 def test_an_answer_that_differs_in_blanks_only_is_unchanged(services, dataset, records, ada):
