@@ -1,0 +1,35 @@
+"""What is shown this once, with a button that copies it, and the address that a page is at."""
+
+from __future__ import annotations
+
+import re
+
+import gradio as gr
+
+from components import _html
+
+COPIES_JS = """
+element.addEventListener('click', async (event) => {
+  const button = event.target.closest('[data-copy]');
+  if (!button) return;
+  const field = button.parentElement.querySelector('input');
+  field.select();
+  await navigator.clipboard.writeText(field.value).catch(() => document.execCommand('copy'));
+  button.textContent = 'Copied';
+});
+"""
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
+
+
+def shown(text: str, label: str, note: str) -> str:
+    """Return a text in a field of its own with a button that copies it; ``note`` says that it is shown this once."""
+    return (
+        f'<div class="pl-new-link"><input class="pl-input" readonly aria-label="{_html.esc(label)}" value="{_html.esc(text)}">'
+        f'<button type="button" class="pl-plain-button" data-copy>Copy</button></div>{_html.note(note, "good")}'
+    )
+
+
+def origin(request: gr.Request) -> str:
+    """Return where the page of a request is, as its browser says; "" where it says nothing."""
+    found = request.headers.get("origin", "") if hasattr(request, "headers") else ""
+    return found if _ORIGIN.fullmatch(found) else ""

@@ -1,0 +1,58 @@
+"""Team: progress, sprints, people, activity and the workspace, a panel for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+
+from components import team_activity, team_invitations, team_people, team_progress, team_sprints, team_workspace
+from pipeline.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class TeamTab:
+    """Components of the tab; its panels in the order of the screen."""
+
+    root: gr.Tab
+    panels: gr.Tabs
+    progress: team_progress.ProgressPanel
+    sprints: team_sprints.SprintPanel
+    people: team_people.PeoplePanel
+    invitations: team_invitations.InvitationPart
+    activity: team_activity.ActivityPanel
+    workspace: team_workspace.WorkspacePanel
+
+
+def build() -> TeamTab:
+    """Lay out the tab."""
+    with (
+        gr.Tab("Team", id="team") as root,
+        gr.Column(elem_id="team-screen", elem_classes=["pl-screen"]),
+        gr.Tabs(elem_id="team-panels", selected="progress", overflow_behavior="wrap") as panels,
+    ):
+        progress = team_progress.build()
+        sprints = team_sprints.build()
+        people = team_people.build()
+        with people.root:
+            invitations = team_invitations.build()
+        activity = team_activity.build()
+        workspace = team_workspace.build()
+    return TeamTab(root, panels, progress, sprints, people, invitations, activity, workspace)
+
+
+def wire(tab: TeamTab, services: Services, top: gr.HTML, show_header: Callable) -> None:
+    """Attach the listeners of all panels; ``top`` is the header, which ``show_header`` fills."""
+    # The tab opens with Progress; whoever comes back finds the panel that was open, and news in it.
+    opened = [tab.root.select, tab.progress.root.select]
+    team_progress.wire(tab.progress, team_progress.ProgressHandlers(services), opened)
+    opened = [tab.root.select, tab.sprints.root.select]
+    team_sprints.wire(tab.sprints, team_sprints.SprintHandlers(services), opened)
+    opened = [tab.root.select, tab.people.root.select]
+    team_people.wire(tab.people, team_people.PeopleHandlers(services), opened)
+    team_invitations.wire(tab.invitations, team_invitations.InvitationHandlers(services), opened)
+    opened = [tab.root.select, tab.activity.root.select]
+    team_activity.wire(tab.activity, team_activity.ActivityHandlers(services), opened)
+    panel = team_workspace.WorkspaceHandlers(services)
+    team_workspace.wire(tab.workspace, panel, [tab.root.select, tab.workspace.root.select], top, show_header)
