@@ -57,6 +57,11 @@ def read_text(text: str, name: str, people: Mapping[str, str] | None = None) -> 
         inside = next((values[0][1][key] for key in _LISTS if isinstance(values[0][1].get(key), list)), None)
         if inside is not None:
             values = [(f"entry {number:,}", value) for number, value in enumerate(inside, 1)]
+    return read_values(values, name, people)
+
+
+def read_values(values: list[tuple[str, object]], name: str, people: Mapping[str, str] | None = None) -> Source:
+    """Return the rows of values of JSON, each with its place, whatever tool they come from."""
     known = [value for _, value in values[:100]]
     if any(map(argilla.is_nested, known)):
         rows, notes = argilla.nested_rows(values, people or {})
