@@ -10,11 +10,13 @@ from fastapi import FastAPI
 
 from components import (
     address,
+    api_client,
     ask,
     compare,
     documents,
     edit,
     header,
+    logs,
     model_pages,
     proposals,
     restoring,
@@ -23,11 +25,14 @@ from components import (
     server,
     settings,
     start,
+    team,
     tune,
     viewer,
 )
-from components._errors import shows_errors
+from components._guard import allowed, check_listeners
 from pipeline.errors import PipelineError
+from pipeline.move_store import move_store
+from pipeline.records import Role
 from pipeline.services import Services, open_services
 from pipeline.settings import from_environment
 
@@ -37,14 +42,15 @@ def build_app(services: Services) -> gr.Blocks:
     with gr.Blocks(title="Pairloop", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as app:
         top = header.build()
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            parts = [part.build() for part in (start, ask, edit, tune, compare, results, settings)]
+            parts = [part.build() for part in (start, ask, edit, tune, compare, results, team, settings)]
         drawer = viewer.build()
         _wire(services, app, top, tabs, parts, drawer)
+    check_listeners(app)
     return app
 
 
 def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts: list, drawer: gr.HTML) -> None:
-    start_tab, ask_tab, edit_tab, tune_tab, compare_tab, results_tab, settings_tab = parts
+    start_tab, ask_tab, edit_tab, tune_tab, compare_tab, results_tab, team_tab, settings_tab = parts
     header_handlers = header.HeaderHandlers(services)
     header.wire(top, header_handlers)
     start.wire(start_tab, start.StartHandlers(services), tabs, ask_tab.documents.root)
@@ -57,12 +63,18 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
     model_pages.wire(tune_tab.models, model_pages.ModelPageHandlers(services), tune_tab, tabs, compare_tab.new)
     compare.wire(compare_tab, compare.CompareHandlers(services), tabs, results_tab)
     results.wire(results_tab, results.ResultsHandlers(services))
+    team.wire(team_tab, services, top, header_handlers.show_header)
     settings.wire(settings_tab, services)
+    api_client.wire(api_client.ClientHandlers(services))
     sources = [ask_tab.sources, edit_tab.annotate.sources, edit_tab.review.item, compare_tab.sources]
     sources += [ask_tab.proposals.passage, tune_tab.models.row, results_tab.votes.vote]
     viewer.wire(drawer, viewer.ViewerHandlers(services), sources)
-    app.load(shows_errors(header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden")
-    app.load(address.open_tab, None, tabs, api_visibility="private", show_progress="hidden")
+    app.load(
+        allowed(Role.VIEWER, header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden"
+    )
+    inner = dict.fromkeys((edit_tab.review.root, edit_tab.records.root, edit_tab.setup.root), Role.ADMIN)
+    inner |= dict.fromkeys(settings_tab.of_owners(), Role.OWNER)
+    address.wire(app, services, tabs, address.build(), inner)
 
 
 def build_server(services: Services) -> FastAPI:
@@ -71,10 +83,13 @@ def build_server(services: Services) -> FastAPI:
 
 
 def main() -> None:
-    """Start the app with the settings of the environment."""
+    """Start the app with the settings of the environment; after ``move-store`` move its workspace to PostgreSQL instead."""
     try:
         chosen = from_environment(os.environ)
-        server.log_to_stderr(chosen.secrets)
+        if sys.argv[1:] == ["move-store"]:
+            move_store(chosen, print)
+            return
+        logs.log_to_stderr(chosen.secrets, chosen.log)
         # The port first: a second Pairloop must not touch the workspace of the one that runs.
         listening = server.listen(chosen)
         with restoring.shown_on(listening) as report:
@@ -82,7 +97,7 @@ def main() -> None:
     except PipelineError as error:
         sys.exit(f"Pairloop cannot start. {error}")
     services.start_backup()
-    print(f"Pairloop: http://{chosen.host}:{listening.getsockname()[1]} · data in {chosen.home}", flush=True)
+    server.tell_address(services, listening.getsockname()[1])
     server.serve(build_server(services), listening, services)
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from components._errors import shows_errors
+from components._guard import allowed
+from pipeline.records import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ def build(label: str, elem_id: str, interactive: bool = True, visible: bool = Tr
     return Download(button, gr.DownloadButton(visible="hidden", elem_id=f"{elem_id}-file"))
 
 
-def wire(download: Download, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:
-    """Let the button hand out the file whose path ``handler`` returns."""
-    made = download.button.click(shows_errors(handler), list(inputs), download.file, api_visibility="private")
+def wire(
+    download: Download, role: Role, handler: Callable[..., str], inputs: Sequence[gr.components.Component]
+) -> None:
+    """Let the button hand out the file whose path ``handler`` returns, to those who have ``role``."""
+    made = download.button.click(allowed(role, handler), list(inputs), download.file, api_visibility="private")
     hand_out(made, download.file)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import gradio as gr
 
 from components._html import esc
-from pipeline.errors import PipelineError
+from pipeline.errors import AccessError, PipelineError
 
 
 def shows_errors(handler: Callable) -> Callable:
@@ -38,4 +38,5 @@ def shows_errors(handler: Callable) -> Callable:
 def _shown(error: PipelineError) -> gr.Error:
     # Gradio takes the message for HTML, and words of an endpoint or of a file's name may be in it.
     # 15 s: long enough to read two sentences, and what the person typed stays on the screen anyway.
-    return gr.Error(esc(error), duration=15, print_exception=False)
+    quiet = isinstance(error, AccessError) and error.quiet
+    return gr.Error(esc(error), duration=15, visible=not quiet, print_exception=False)

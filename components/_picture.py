@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from components._errors import shows_errors
+from components._guard import allowed
+from pipeline.records import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,9 @@ def build(label: str, elem_id: str, name: str) -> Picture:
     return Picture(button, drawing, name)
 
 
-def wire(picture: Picture, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:
-    """Let the button hand out what ``handler`` draws."""
+def wire(picture: Picture, role: Role, handler: Callable[..., str], inputs: Sequence[gr.components.Component]) -> None:
+    """Let the button hand out what ``handler`` draws, to those who have ``role``."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    drawn = picture.button.click(shows_errors(handler), list(inputs), picture.drawing, **quiet)
+    drawn = picture.button.click(allowed(role, handler), list(inputs), picture.drawing, **quiet)
     save = f"(drawing) => window.pairloopPicture(drawing, '{picture.name}')"
     drawn.success(None, picture.drawing, None, js=save, api_visibility="private")

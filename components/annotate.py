@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from components import _html
-from components._errors import shows_errors
+from components._guard import allowed
+from pipeline.records import Role
 from pipeline.services import Services
 
 _HOST = '<div id="edit-host"></div>'
@@ -65,5 +66,5 @@ def wire(
     shown = {"api_visibility": "private", "show_progress": "hidden"}
     for event in opened:
         event(None, dataset, None, js=_OPEN_JS, **shown)
-    prepared = panel.sources.prepare(shows_errors(prepare), None, dataset, **shown)
+    prepared = panel.sources.prepare(allowed(Role.ANNOTATOR, prepare), None, dataset, **shown)
     prepared.success(None, dataset, None, js=_OPEN_JS, **shown)

@@ -14,12 +14,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
+from components._guard import needs
 from components._session import person
 from components.annotate_answers import AnnotateAnswers, ChangedError, Typed, View
 from components.queue_html import QUEUES
 from pipeline.cleaning import clean
 from pipeline.errors import NotFoundError, PipelineError, RecordError, StoreError
 from pipeline.filters import Range, RecordFilter
+from pipeline.records import Role
 from pipeline.services import Services
 
 HEADER = "x-pairloop"
@@ -133,7 +135,8 @@ class _Routes:
 
 def router(services: Services) -> APIRouter:
     """Return the routes of the panel."""
-    routes, made = APIRouter(prefix="/annotate"), _Routes(services)
+    routes = APIRouter(prefix="/annotate", dependencies=[needs(Role.ANNOTATOR)])
+    made = _Routes(services)
     for name in ("open", "step", "draft", "end", "undo", "list", "guidelines", "stay", "leave"):
         routes.post(f"/{name}", response_model=None)(_answers(getattr(made, name)))
     # Else Gradio, which is mounted below, would allow any page of another site to send the header.

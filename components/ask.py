@@ -10,13 +10,13 @@ import gradio as gr
 
 from components import _html, documents, proposals, runs
 from components._choices import build_dropdown, dropdown
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from components.retrieval_html import why_html
 from pipeline.errors import PipelineError
 from pipeline.generation import Asked
 from pipeline.prices import dollars
-from pipeline.records import Completion
+from pipeline.records import Completion, Role
 from pipeline.services import Services
 
 
@@ -106,11 +106,15 @@ def build() -> AskTab:
 def wire(tab: AskTab, handlers: AskHandlers) -> None:
     """Attach the listeners of the query; the panels have their own."""
     tab.root.select(
-        shows_errors(handlers.load_models), tab.model, tab.model, api_visibility="private", show_progress="hidden"
+        allowed(Role.ANNOTATOR, handlers.load_models),
+        tab.model,
+        tab.model,
+        api_visibility="private",
+        show_progress="hidden",
     )
     # Each answer waits for a model: more than one person may ask at the same time.
     tab.query.submit(
-        shows_errors(handlers.ask),
+        allowed(Role.ANNOTATOR, handlers.ask, costly=True),
         [tab.query, tab.model],
         [tab.answer, tab.sources],
         api_visibility="private",

@@ -13,16 +13,17 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from components import _html, new_comparison
+from components import _html, new_comparison, team_sprints
 from components import results as results_screen
 from components._choices import build_dropdown, dropdown, remember
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import person
 from components.compare_screens import Given, Screen, finished, not_open, nothing, pair_screen, read_ballot
 from components.voting_html import told_html
 from pipeline.comparison_settings import Kind
 from pipeline.errors import ComparisonError
-from pipeline.records import Outcome
+from pipeline.records import Outcome, Role
 from pipeline.services import Services
 
 # Before a vote is sent, the page adds what was chosen in the answers' own controls: criteria and places.
@@ -179,7 +180,12 @@ class CompareHandlers:
 
     def create_comparison(self, *values: object) -> Created:
         """Begin a comparison, and put the models' names away."""
+        known = {item.id for item in self._desk.sets()}
         set_id = self.new.create(*values)
+        # By its name without models, which is what those read who still judge it. One that was there already is no news.
+        for item in self._desk.sets():
+            if item.id == set_id and set_id not in known:
+                noted(self._services, "comparison.created", self._desk.blind_name(item))
         none = [gr.Dropdown(choices=[], value=None) for _ in range(3)]
         more = gr.Dropdown(choices=[], value=[], multiselect=True)
         return Created(self.load_comparisons(set_id), gr.Accordion(open=False), *none, more, "")
@@ -203,6 +209,7 @@ class CompareHandlers:
 def build() -> CompareTab:
     """Lay out the tab."""
     with gr.Tab("Compare", id="compare") as root, gr.Column(elem_id="compare-screen", elem_classes=["pl-screen"]):
+        team_sprints.banner("compare")
         with gr.Row(equal_height=False):
             chosen = build_dropdown("Comparison", "compare-chosen", scale=2)
             progress = gr.HTML("", elem_id="compare-progress")
@@ -252,10 +259,12 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab:
     cast = [tab.chosen, tab.pair_id, tab.shown_at, tab.reason, tab.correction, tab.ballot]
     quiet = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
     before = remember(tab.chosen, "compared")
-    opened = tab.root.select(shows_errors(handlers.load_comparisons), tab.chosen, tab.chosen, js=before, **quiet)
-    opened.success(shows_errors(handlers.come_back), [tab.chosen, tab.pair_id], screen, **quiet)
-    tab.chosen.input(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
-    tab.timer.tick(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
+    opened = tab.root.select(
+        allowed(Role.ANNOTATOR, handlers.load_comparisons), tab.chosen, tab.chosen, js=before, **quiet
+    )
+    opened.success(allowed(Role.ANNOTATOR, handlers.come_back), [tab.chosen, tab.pair_id], screen, **quiet)
+    tab.chosen.input(allowed(Role.ANNOTATOR, handlers.show_next), tab.chosen, screen, **quiet)
+    tab.timer.tick(allowed(Role.ANNOTATOR, handlers.show_next), tab.chosen, screen, **quiet)
     for button, handler in (
         (tab.better_a, handlers.vote_a),
         (tab.better_b, handlers.vote_b),
@@ -263,20 +272,27 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab:
         (tab.both_bad, handlers.vote_both_bad),
         (tab.rank, handlers.vote_rank),
     ):
-        button.click(shows_errors(handler), cast, screen, js=WITH_BALLOT, **quiet)
+        button.click(allowed(Role.ANNOTATOR, handler), cast, screen, js=WITH_BALLOT, **quiet)
     live = {**quiet, "show_progress": "minimal"}
     for event in (tab.send.click, tab.query.submit):
-        event(shows_errors(handlers.ask_live), [tab.chosen, tab.query], [*screen, tab.query], **live)
-    tab.undo.click(shows_errors(handlers.undo_vote), tab.chosen, screen, **quiet)
-    tab.results.click(shows_errors(handlers.open_results), tab.chosen, [tabs, results_tab.chosen], **quiet)
+        event(
+            allowed(Role.ANNOTATOR, handlers.ask_live, costly=True),
+            [tab.chosen, tab.query],
+            [*screen, tab.query],
+            **live,
+        )
+    tab.undo.click(allowed(Role.ANNOTATOR, handlers.undo_vote), tab.chosen, screen, **quiet)
+    tab.results.click(allowed(Role.ANNOTATOR, handlers.open_results), tab.chosen, [tabs, results_tab.chosen], **quiet)
     boxes = [tab.new.model_1, tab.new.model_2, tab.new.query_list, tab.new.more]
-    tab.new.root.expand(shows_errors(handlers.new.load_new), boxes, [*boxes, tab.new.preview], **quiet)
+    tab.new.root.expand(allowed(Role.ADMIN, handlers.new.load_new), boxes, [*boxes, tab.new.preview], **quiet)
     for component in new:
         # Gradio's "input" of a text misses what is pasted.
         changed = component.change if component is tab.new.criteria else component.input
-        changed(shows_errors(handlers.new.preview_new), new, tab.new.preview, **quiet)
+        changed(allowed(Role.ADMIN, handlers.new.preview_new), new, tab.new.preview, **quiet)
     parts = [tab.new.query_list, tab.new.more, tab.new.form, tab.new.include]
-    tab.new.kind.input(shows_errors(handlers.new.fit), tab.new.kind, parts, **quiet)
+    tab.new.kind.input(allowed(Role.ADMIN, handlers.new.fit), tab.new.kind, parts, **quiet)
     after = [tab.chosen, tab.new.root, *boxes, tab.new.preview]
-    created = tab.new.create.click(shows_errors(handlers.create_comparison), new, after, api_visibility="private")
-    created.success(shows_errors(handlers.show_next), tab.chosen, screen, **quiet)
+    created = tab.new.create.click(
+        allowed(Role.ADMIN, handlers.create_comparison), new, after, api_visibility="private"
+    )
+    created.success(allowed(Role.ANNOTATOR, handlers.show_next), tab.chosen, screen, **quiet)

@@ -9,9 +9,10 @@ import gradio as gr
 
 from components import _download, new_dataset
 from components._choices import build_dropdown
-from components._errors import shows_errors
+from components._guard import allowed
 from components.setup_handlers import Renamed, Screen, SetupHandlers
 from pipeline.annotation.plain import MAX_PEOPLE
+from pipeline.records import Role
 
 # The form of a part may lie below the window, on a phone. A new one is begun by its title.
 _SCROLL_JS = "() => document.querySelector('#setup-form')?.scrollIntoView({block: 'nearest'})"
@@ -163,35 +164,36 @@ def wire(panel: SetupPanel, handlers: SetupHandlers, dataset: gr.Dropdown, opene
     form = [view.kind, view.title, view.part_name, view.description, view.flag, view.options, view.low, view.high]
     for event in opened:
         asked = panel.new.asked
-        event(shows_errors(handlers.show_opened), [dataset, asked], [*screen, asked], **quiet)
+        event(allowed(Role.ADMIN, handlers.show_opened, quiet=True), [dataset, asked], [*screen, asked], **quiet)
     chosen = [*screen, panel.new.asked, panel.new.message]
-    dataset.input(shows_errors(handlers.show_chosen), dataset, chosen, **quiet)
+    dataset.input(allowed(Role.ADMIN, handlers.show_chosen, quiet=True), dataset, chosen, **quiet)
     script = {"api_visibility": "private", "show_progress": "hidden"}
-    shown = view.parts.input(shows_errors(handlers.choose), [dataset, view.parts], screen, **quiet)
+    shown = view.parts.input(allowed(Role.ADMIN, handlers.choose), [dataset, view.parts], screen, **quiet)
     shown.success(None, js=_SCROLL_JS, **script)
     begins = (handlers.begin_field, handlers.begin_question, handlers.begin_metadata)
     for button, begin in zip((press.add_field, press.add_question, press.add_metadata), begins, strict=True):
-        button.click(shows_errors(begin), dataset, screen, **quiet).success(None, js=_BEGIN_JS, **script)
+        button.click(allowed(Role.ADMIN, begin), dataset, screen, **quiet).success(None, js=_BEGIN_JS, **script)
     shape = [view.options, view.low, view.high]
-    view.kind.input(shows_errors(handlers.choose_kind), [view.editing, view.kind, view.options], shape, **quiet)
-    press.up.click(shows_errors(handlers.move_up), [dataset, view.editing], screen, **quiet)
-    press.down.click(shows_errors(handlers.move_down), [dataset, view.editing], screen, **quiet)
-    saved = press.save.click(shows_errors(handlers.save), [dataset, view.editing, *form], screen, **quiet)
-    removed = press.remove.click(shows_errors(handlers.remove), [dataset, view.editing], screen, **quiet)
+    view.kind.input(allowed(Role.ADMIN, handlers.choose_kind), [view.editing, view.kind, view.options], shape, **quiet)
+    press.up.click(allowed(Role.ADMIN, handlers.move_up), [dataset, view.editing], screen, **quiet)
+    press.down.click(allowed(Role.ADMIN, handlers.move_down), [dataset, view.editing], screen, **quiet)
+    saved = press.save.click(allowed(Role.ADMIN, handlers.save), [dataset, view.editing, *form], screen, **quiet)
+    removed = press.remove.click(allowed(Role.ADMIN, handlers.remove), [dataset, view.editing], screen, **quiet)
     for done in (saved, removed):
         done.success(None, js=_SAID_JS, **script)
     written = [dataset, view.guidelines]
-    press.save_guidelines.click(shows_errors(handlers.save_guidelines), written, screen, **quiet)
+    press.save_guidelines.click(allowed(Role.ADMIN, handlers.save_guidelines), written, screen, **quiet)
     # Not "input", which misses pasted text.
     view.guidelines.change(
-        shows_errors(handlers.show_guidelines), view.guidelines, view.guidelines_shown, trigger_mode="always_last", **quiet
+        allowed(Role.ADMIN, handlers.show_guidelines, quiet=True), view.guidelines, view.guidelines_shown,
+        trigger_mode="always_last", **quiet,
     )  # fmt: skip
     rules = [dataset, view.min_submitted, view.quorum, view.unprefilled, view.mark_chunks, view.mark_spans]
-    press.save_rules.click(shows_errors(handlers.save_rules), rules, screen, **quiet)
+    press.save_rules.click(allowed(Role.ADMIN, handlers.save_rules), rules, screen, **quiet)
     listed = list(Renamed(dataset, view.name, view.state, view.publish, view.run_message, view.preview))
-    press.rename.click(shows_errors(handlers.rename), [dataset, view.name], listed, **quiet)
-    view.publish.click(shows_errors(handlers.publish), dataset, listed, **quiet)
-    press.fill.click(shows_errors(handlers.fill), [dataset, view.run], listed, **quiet)
+    press.rename.click(allowed(Role.ADMIN, handlers.rename), [dataset, view.name], listed, **quiet)
+    view.publish.click(allowed(Role.ADMIN, handlers.publish), dataset, listed, **quiet)
+    press.fill.click(allowed(Role.ADMIN, handlers.fill), [dataset, view.run], listed, **quiet)
     _wire_files(panel, handlers, dataset)
 
 
@@ -204,11 +206,11 @@ def wire_new(
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
 
     def show(made: gr.events.Dependency) -> None:
-        made.success(shows_errors(handlers.show), dataset, list(panel.screen), **quiet)
+        made.success(allowed(Role.ADMIN, handlers.show), dataset, list(panel.screen), **quiet)
 
     new_dataset.wire(panel.new, new, button, [*begun, panel.new.message], dataset, show)
 
 
 def _wire_files(panel: SetupPanel, handlers: SetupHandlers, dataset: gr.Dropdown) -> None:
-    _download.wire(panel.yaml, handlers.download_yaml, [dataset])
-    _download.wire(panel.json, handlers.download_json, [dataset])
+    _download.wire(panel.yaml, Role.ADMIN, handlers.download_yaml, [dataset])
+    _download.wire(panel.json, Role.ADMIN, handlers.download_json, [dataset])

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from pipeline.library import Added
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.store.documents import DocumentSummary
 
@@ -59,18 +61,28 @@ class DocumentsHandlers:
     def add_files(self, paths: list[str] | None) -> Changed:
         """Take in the uploaded files; each that cannot be read is named with its reason."""
         files = [(Path(path), Path(path).name) for path in paths or []]
-        return Changed(report(self._services.library.add_files(files)), self.list_documents())
+        added = self._services.library.add_files(files)
+        good = [item.name for item in added if not item.problem]
+        if len(good) == 1:
+            noted(self._services, "document.added", good[0])
+        elif good:
+            noted(self._services, "documents.added", f"{good[0]} …", {"documents": len(good)})
+        return Changed(report(added), self.list_documents())
 
     def add_example(self) -> Changed:
         """Take in the bundled handbook with its queries."""
         added = self._services.example.add()
         if all(item.problem for item in added):
             return Changed(_html.note("The example is in the workspace already.", "good"), self.list_documents())
+        noted(self._services, "example.added")
         return Changed(report(added), self.list_documents())
 
     def delete_document(self, event: gr.EventData) -> Changed:
         """Take one document out of the search."""
-        self._services.library.delete(str(event._data.get("document", "")))
+        document_id = str(event._data.get("document", ""))
+        names = {item.id: item.name for item in self._services.library.summaries()}
+        self._services.library.delete(document_id)
+        noted(self._services, "document.removed", names.get(document_id, ""))
         text = "Deleted. Answers that cite the document keep their passages."
         return Changed(_html.note(text, "good"), self.list_documents())
 
@@ -96,11 +108,17 @@ def wire(panel: DocumentsPanel, handlers: DocumentsHandlers, root: gr.Tab) -> No
     """Attach the listeners."""
     changed = [panel.report, panel.table, panel.upload]
     root.select(
-        shows_errors(handlers.list_documents), None, panel.table, api_visibility="private", show_progress="hidden"
+        allowed(Role.ANNOTATOR, handlers.list_documents),
+        None,
+        panel.table,
+        api_visibility="private",
+        show_progress="hidden",
     )
-    panel.upload.upload(shows_errors(handlers.add_files), panel.upload, changed, api_visibility="private")
-    panel.example.click(shows_errors(handlers.add_example), None, changed, api_visibility="private")
-    panel.table.delete(shows_errors(handlers.delete_document), None, changed, api_visibility="private")
+    panel.upload.upload(
+        allowed(Role.ADMIN, handlers.add_files, costly=True), panel.upload, changed, api_visibility="private"
+    )
+    panel.example.click(allowed(Role.ADMIN, handlers.add_example), None, changed, api_visibility="private")
+    panel.table.delete(allowed(Role.ADMIN, handlers.delete_document), None, changed, api_visibility="private")
 
 
 def report(added: Sequence[Added]) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from components import annotate, dataset_setup, new_dataset, record_panel, review
+from components import annotate, dataset_setup, new_dataset, record_panel, review, team_sprints
 from components._choices import build_dropdown, dropdown, of_datasets
-from components._errors import shows_errors
+from components._guard import allowed
 from pipeline.errors import NotFoundError
+from pipeline.records import Role
 from pipeline.services import Services
 
 OF_RECORD = "record/"
@@ -56,6 +57,7 @@ class EditHandlers:
 def build() -> EditTab:
     """Lay out the tab."""
     with gr.Tab("Edit", id="edit") as root, gr.Column(elem_id="edit-screen", elem_classes=["pl-screen"]):
+        team_sprints.banner("edit")
         with gr.Row(equal_height=False):
             dataset = build_dropdown("Dataset", "edit-dataset", scale=5)
             new = gr.Button("New dataset", elem_id="edit-new", scale=1, min_width=140)
@@ -70,7 +72,9 @@ def build() -> EditTab:
 def wire(tab: EditTab, handlers: EditHandlers, services: Services) -> None:
     """Attach the listeners."""
     quiet = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
-    loaded = tab.root.select(shows_errors(handlers.load_datasets), tab.dataset, tab.dataset, js=_WANTED_JS, **quiet)
+    loaded = tab.root.select(
+        allowed(Role.ANNOTATOR, handlers.load_datasets), tab.dataset, tab.dataset, js=_WANTED_JS, **quiet
+    )
     # What tells a panel to show the dataset that is chosen now.
     annotate.wire(
         tab.annotate,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from components import _html
-from components._errors import shows_errors
+from components._guard import allowed
+from pipeline.database_url import place_of
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.settings import SETTINGS, Settings
 
@@ -43,13 +45,26 @@ def wire(panel: EnvironmentPanel, handlers: EnvironmentHandlers, settings: gr.Ta
     """Attach the listeners; ``settings`` is the tab that the panel is in."""
     for tab in (settings, panel.root):
         tab.select(
-            shows_errors(handlers.show_environment), None, panel.table, api_visibility="private", show_progress="hidden"
+            allowed(Role.OWNER, handlers.show_environment, quiet=True),
+            None,
+            panel.table,
+            api_visibility="private",
+            show_progress="hidden",
         )
 
 
 def environment_html(settings: Settings) -> str:
     """Return every setting with its value; a key is only said to be set."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    entry = settings.entry
+    values |= {
+        "sign_in": entry.mode.value, "public_url": entry.public_url, "owner_link": entry.owner_link,
+        "oauth_client_id": entry.client_id, "oauth_client_secret": entry.client_secret, "oauth_scopes": entry.scopes,
+        "openid_provider_url": entry.provider, "space_id": entry.space_id, "space_host": ", ".join(entry.space_hosts),
+        "space_author_name": entry.space_author, "space_creator_user_id": entry.space_creator,
+        # It may hold a password.
+        "database_url": place_of(settings.database_url) if settings.database_url else "",
+    }  # fmt: skip
     rows = "".join(
         f"<tr><td><code>{setting.name}</code></td><td>{_html.esc(_value(setting.name, values))}</td>"
         f"<td class='pl-wide'>{_html.esc(setting.help)}</td></tr>"
@@ -71,7 +86,7 @@ def environment_html(settings: Settings) -> str:
 
 def _value(name: str, values: dict[str, object]) -> str:
     value = values[name.removeprefix("PAIRLOOP_").lower()]
-    if name.endswith(("_KEY", "_TOKEN")):
+    if name.endswith(("_KEY", "_TOKEN", "_SECRET")):
         return "set" if value else "not set"
     if isinstance(value, bool):
         return str(int(value))

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from components._errors import shows_errors
+from components._guard import allowed
 from components._html import esc
 from components._session import person
 from components.backup_words import UNKNOWN, Words, words
-from pipeline.cleaning import clean
-from pipeline.errors import RecordError
+from pipeline.auth.names import MAX_NAME, person_name
+from pipeline.records import Role
 from pipeline.services import Services
 
-MAX_NAME = 40
 _RENAME_JS = """
 element.addEventListener('change', (event) => {
   if (event.target.matches('[data-name]')) trigger('edit', {name: event.target.value});
@@ -37,6 +36,11 @@ class Key:
     fixed: bool = False
 
 
+# A form, so that it needs no script; the address knows by the cookie who wants to leave.
+_OUT = (
+    '<form class="pl-out" method="post" action="/sign-out"><span class="pl-role" title="What you may do here">ROLE</span>'
+    '<button type="submit" class="pl-link-button">Sign out</button></form>'
+)
 KEYS = (
     ("Everywhere", (Key("?", "show these keys", "every.help", fixed=True), Key("Esc", "close a document"))),
     (
@@ -93,19 +97,21 @@ class HeaderHandlers:
 
     def show_header(self, request: gr.Request) -> str:
         """Return the header."""
-        return self._header(self._services.store.members.name(person(self._services, request)))
+        me = person(self._services, request)
+        return self._header(self._services.store.members.name(me), me)
 
     def rename_person(self, event: gr.EventData, request: gr.Request) -> str:
         """Give this person the name that was typed."""
-        name = " ".join(clean(str(event._data.get("name", ""))).split())
-        if not 1 <= len(name) <= MAX_NAME:
-            raise RecordError(f"A name has 1 to {MAX_NAME} characters.")
-        self._services.store.members.rename(person(self._services, request), name)
+        name, me = person_name(str(event._data.get("name", ""))), person(self._services, request)
+        self._services.people.check_free(name, me)
+        self._services.store.members.rename(me, name)
         gr.Info(f"You are {esc(name)} from now on.")
-        return self._header(name)
+        return self._header(name, me)
 
-    def _header(self, name: str) -> str:
-        return header(name, words(self._services.backup.state(), time.time()))
+    def _header(self, name: str, me: str) -> str:
+        role = None if self._services.people.open else self._services.people.role_of(me)
+        workspace = self._services.store.values.workspace_name()
+        return header(name, words(self._services.backup.state(), time.time()), role, workspace)
 
 
 def build() -> gr.HTML:
@@ -116,22 +122,32 @@ def build() -> gr.HTML:
 
 def wire(html: gr.HTML, handlers: HeaderHandlers) -> None:
     """Attach the listener for a new name."""
-    html.edit(shows_errors(handlers.rename_person), None, html, api_visibility="private", show_progress="hidden")
+    html.edit(
+        allowed(Role.VIEWER, handlers.rename_person), None, html, api_visibility="private", show_progress="hidden"
+    )
 
 
-def header(name: str, backup: Words = UNKNOWN) -> str:
+def header(name: str, backup: Words = UNKNOWN, role: Role | None = None, workspace: str = "") -> str:
     """Return the header's HTML. The page's script keeps what it says about the back-up true (backup.js).
+
+    Where people sign in, it has the role, by which the style hides what is for others (signing.css), and the way out.
 
     Until the name is known, none can be typed: the header that comes with it would take it away.
     """
     known = "" if name else "disabled "
+    in_role = f' data-role="{role}"' if role else ""
+    # The window is called after it too (live.js).
+    called = (
+        f'<span class="pl-workspace" data-workspace="{esc(workspace)}">{esc(workspace)}</span>' if workspace else ""
+    )
+    out = _OUT.replace("ROLE", role) if role else ""
     return (
-        '<div class="pl-header"><span class="pl-brand">Pairloop</span>'
+        f'<div class="pl-header"{in_role}><span class="pl-brand">Pairloop</span>{called}'
         f'<button type="button" class="pl-state" data-open-backup data-backup="{backup.kind}" title="{esc(backup.title)}">'
         f'{esc(backup.text)}</button><span class="pl-unseen" role="status" data-backup-told></span>'
         '<span class="pl-grow"></span>'
         f'<label class="pl-state">You <input class="pl-name" data-name {known}aria-label="Your name" maxlength="{MAX_NAME}" '
-        f'value="{esc(name)}"></label>'
+        f'value="{esc(name)}"></label>{out}'
         '<button type="button" class="pl-link-button" data-open-keys>Keys <kbd>?</kbd></button></div>'
     )
 

@@ -12,7 +12,8 @@ import gradio as gr
 
 from components import _download, _html
 from components._choices import build_dropdown, dropdown
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import person
 from pipeline.errors import ComparisonError
 from pipeline.judge_report import PairRates, Report
@@ -20,7 +21,7 @@ from pipeline.judging import Plan, Progress
 from pipeline.ranking.intervals import WinRate
 from pipeline.ranking.judge import Kappa, Rate
 from pipeline.ranking.verdict import p_text, percent, plural
-from pipeline.records import JobState, Model
+from pipeline.records import JobState, Model, Role
 from pipeline.services import Services
 
 END_SECONDS = 5.0
@@ -161,6 +162,7 @@ class JudgeHandlers:
         if not model_id:
             raise ComparisonError("Choose a model to judge first.")
         self._desk.start(self._chosen(set_id), model_id, person(self._services, request))
+        self._noted("judge.started", self._chosen(set_id))
         return self.show_judge(set_id, model_id, prompt_price, completion_price, request)
 
     def cancel_judge(
@@ -175,6 +177,7 @@ class JudgeHandlers:
         if set_id and model_id:
             me = person(self._services, request)
             self._desk.cancel(set_id, model_id, me)
+            self._noted("judge.cancelled", set_id)
             deadline = time.monotonic() + END_SECONDS
             while self._desk.progress(set_id, model_id, me).here and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -183,7 +186,12 @@ class JudgeHandlers:
     def download_judgements(self, set_id: str | None, request: gr.Request) -> str:
         """Return the path of a CSV file of all that judges said of a comparison."""
         text = self._desk.csv(self._chosen(set_id), person(self._services, request))
+        self._noted("judgements.exported", self._chosen(set_id))
         return _download.write("pairloop-judgements.csv", text)
+
+    def _noted(self, action: str, set_id: str) -> None:
+        comparisons = self._services.comparisons
+        noted(self._services, action, comparisons.blind_name(self._services.store.comparisons.set(set_id)))
 
     def _chosen(self, set_id: str | None) -> str:
         if not set_id:
@@ -221,7 +229,7 @@ def wire(panel: JudgePanel, handlers: JudgeHandlers, chosen: gr.Dropdown, change
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     closed = [panel.root, panel.plan, panel.progress, panel.numbers, panel.timer]
     for event in changed:
-        event(shows_errors(handlers.close_judge), chosen, closed, **quiet)
+        event(allowed(Role.VIEWER, handlers.close_judge), chosen, closed, **quiet)
     given = [chosen, panel.model, panel.prompt_price, panel.completion_price]
     shown = [
         panel.model, panel.run, panel.cancel, panel.plan, panel.progress, panel.numbers, panel.download.button, panel.timer,
@@ -229,11 +237,11 @@ def wire(panel: JudgePanel, handlers: JudgeHandlers, chosen: gr.Dropdown, change
     prices = (panel.prompt_price, panel.completion_price)
     asked = [event for price in prices for event in (price.submit, price.blur)]
     for event in (panel.root.expand, panel.model.input, *asked):
-        event(shows_errors(handlers.show_judge), given, shown, **quiet)
-    panel.timer.tick(shows_errors(handlers.show_judge), given, shown, concurrency_limit=4, **quiet)
-    panel.run.click(shows_errors(handlers.start_judge), given, shown, **quiet)
-    panel.cancel.click(shows_errors(handlers.cancel_judge), given, shown, **quiet)
-    _download.wire(panel.download, handlers.download_judgements, [chosen])
+        event(allowed(Role.VIEWER, handlers.show_judge), given, shown, **quiet)
+    panel.timer.tick(allowed(Role.VIEWER, handlers.show_judge), given, shown, concurrency_limit=4, **quiet)
+    panel.run.click(allowed(Role.OWNER, handlers.start_judge), given, shown, **quiet)
+    panel.cancel.click(allowed(Role.OWNER, handlers.cancel_judge), given, shown, **quiet)
+    _download.wire(panel.download, Role.ADMIN, handlers.download_judgements, [chosen])
 
 
 def about(model: Model, plan: Plan) -> str:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _download, _html, _picture, drawings, pictures
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from components.explained import explained, heads
 from pipeline.errors import ComparisonError
 from pipeline.ranking import Leaderboard, RatedGroup, Rating, TieModel
 from pipeline.ranking.verdict import percent, plural
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.standings import Standings, pairs_csv, standings_csv
 
@@ -137,11 +138,11 @@ def wire(panel: LeaderboardPanel, handlers: LeaderboardHandlers, opened: list[Ca
     # A large leaderboard takes seconds, in a thread; nobody else has to wait for it.
     quiet = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
     for event in [*opened, panel.ties.input]:
-        event(shows_errors(handlers.show_models), panel.ties, screen, **quiet)
-    _picture.wire(panel.picture, handlers.draw_heat, [panel.ties])
-    _download.wire(panel.ratings_file, handlers.download_ratings, [panel.ties])
-    _download.wire(panel.pairs_file, handlers.download_pairs, [panel.ties])
-    _download.wire(panel.votes_file, handlers.download_counted, [])
+        event(allowed(Role.VIEWER, handlers.show_models), panel.ties, screen, **quiet)
+    _picture.wire(panel.picture, Role.VIEWER, handlers.draw_heat, [panel.ties])
+    _download.wire(panel.ratings_file, Role.VIEWER, handlers.download_ratings, [panel.ties])
+    _download.wire(panel.pairs_file, Role.VIEWER, handlers.download_pairs, [panel.ties])
+    _download.wire(panel.votes_file, Role.VIEWER, handlers.download_counted, [])
 
 
 def outputs(panel: LeaderboardPanel) -> list[gr.components.Component]:

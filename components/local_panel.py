@@ -10,11 +10,13 @@ import gradio as gr
 
 from components import _html
 from components._choices import dropdown
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import owner
 from pipeline.errors import ModelError, PipelineError
 from pipeline.local_desk import LocalChoice, Tried
 from pipeline.models.local import LONGEST_ANSWER_TOKENS, USUAL_CONTEXT, Loaded
+from pipeline.records import Role
 from pipeline.services import Services
 
 
@@ -71,6 +73,7 @@ class LocalHandlers:
         try:
             owner(self._services, request)
             model = self._services.local.register(name, choice_of(*typed), str(template or ""))
+            noted(self._services, "model.registered", model.name)
         except PipelineError as error:
             yield gr.skip(), gr.skip(), _html.note(str(error), "bad")
             return
@@ -129,18 +132,18 @@ def wire(
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     fields = list(panel.fields)
     for event in opened:
-        event(shows_errors(handlers.show), panel.template, [panel.state, panel.template], **quiet)
+        event(allowed(Role.OWNER, handlers.show, quiet=True), panel.template, [panel.state, panel.template], **quiet)
     # A model takes its time to load: others may try theirs meanwhile.
     waiting = {**quiet, "concurrency_limit": 4}
-    panel.test.click(shows_errors(handlers.test), fields, [panel.state, panel.said], **waiting)
+    panel.test.click(allowed(Role.OWNER, handlers.test), fields, [panel.state, panel.said], **waiting)
     saved = panel.save.click(
-        shows_errors(handlers.register),
+        allowed(Role.OWNER, handlers.register),
         [panel.name, panel.template, *fields],
         [panel.state, panel.name, panel.said],
         **waiting,
     )
     inputs, outputs = listed
-    saved.success(shows_errors(show_list), inputs, outputs, **quiet)
+    saved.success(allowed(Role.OWNER, show_list), inputs, outputs, **quiet)
 
 
 def choice_of(*typed: str | None) -> LocalChoice:

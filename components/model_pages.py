@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 import gradio as gr
 
 from components import _html, model_html, new_comparison
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from components.new_comparison import NewComparison
 from pipeline.errors import NotFoundError, TrainingError
 from pipeline.lineage import ModelPage
-from pipeline.records import Model
+from pipeline.records import Model, Role
 from pipeline.services import Services
 
 # Presses within the HTML, and links from elsewhere while the panel is open already.
@@ -194,13 +194,17 @@ def wire(panel: ModelPages, handlers: ModelPageHandlers, tune: Tune, tabs: gr.Ta
         panel.chosen, panel.tree, panel.page, panel.compare, panel.again, panel.rows, panel.search, panel.list, panel.row,
     ]  # fmt: skip
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    panel.root.select(shows_errors(handlers.show), panel.chosen, screen, js=_PLACE_JS, **quiet)
-    panel.tree.expand(shows_errors(handlers.open), None, screen, **quiet)
+    panel.root.select(allowed(Role.ADMIN, handlers.show, quiet=True), panel.chosen, screen, js=_PLACE_JS, **quiet)
+    panel.tree.expand(allowed(Role.ADMIN, handlers.open), None, screen, **quiet)
     searched = [panel.chosen, panel.search]
-    panel.search.change(shows_errors(handlers.search_rows), searched, panel.list, **quiet, trigger_mode="always_last")
-    panel.list.expand(shows_errors(handlers.turn_page), searched, panel.list, **quiet)
+    panel.search.change(
+        allowed(Role.ADMIN, handlers.search_rows), searched, panel.list, **quiet, trigger_mode="always_last"
+    )
+    panel.list.expand(allowed(Role.ADMIN, handlers.turn_page), searched, panel.list, **quiet)
     boxes = [new.root, new.model_1, new.model_2, new.query_list, new.more, new.preview, tabs]
     compared = [panel.chosen, new.query_list]
-    panel.compare.click(shows_errors(handlers.compare_with_parent), compared, boxes, api_visibility="private")
+    panel.compare.click(allowed(Role.ADMIN, handlers.compare_with_parent), compared, boxes, api_visibility="private")
     started = [tune.base, tune.panels]
-    panel.again.click(shows_errors(handlers.start_another_round), panel.chosen, started, api_visibility="private")
+    panel.again.click(
+        allowed(Role.ADMIN, handlers.start_another_round), panel.chosen, started, api_visibility="private"
+    )

@@ -11,7 +11,8 @@ import gradio as gr
 
 from components import _html
 from components._choices import build_dropdown, dropdown, of_datasets
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components.run_choices import run_choices
 from pipeline.annotation.files import MAX_CHARACTERS, from_text
 from pipeline.annotation.templates import (
@@ -22,6 +23,7 @@ from pipeline.annotation.templates import (
     templates,
 )
 from pipeline.errors import RecordError
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.store.datasets import Dataset
 
@@ -130,6 +132,7 @@ class NewDatasetHandlers:
 
     def _made(self, dataset: Dataset, notes: tuple[str, ...] = ()) -> Made:
         choices = of_datasets(self._desk.all())
+        noted(self._services, "dataset.created", dataset.name, {"records": dataset.size})
         gr.Info(f"{_html.esc(dataset.name)} is {'published' if dataset.published else 'made, as a draft'}.")
         return Made(dropdown(choices, dataset.id), "".join(_html.note(note, "warn") for note in notes))
 
@@ -178,11 +181,11 @@ def wire(
 ) -> None:
     """Attach the listeners. ``begun`` are the components of :class:`Begun`; ``show`` attaches what shows a dataset after it."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    button.click(shows_errors(handlers.begin), None, begun, **quiet)
+    button.click(allowed(Role.ADMIN, handlers.begin), None, begun, **quiet)
     needs = [panel.responses, panel.file, panel.source, panel.run]
-    panel.begin.input(shows_errors(handlers.choose), panel.begin, needs, **quiet)
+    panel.begin.input(allowed(Role.ADMIN, handlers.choose), panel.begin, needs, **quiet)
     made = [dataset, panel.message, panel.asked, panel.name, panel.file]
     filled = [panel.name, panel.begin, *needs]
-    show(panel.create.click(shows_errors(handlers.create), filled, made, **quiet))
-    show(panel.tutorial.click(shows_errors(handlers.create_tutorial), None, made, **quiet))
-    show(panel.cancel.click(lambda: "", None, panel.asked, **quiet))
+    show(panel.create.click(allowed(Role.ADMIN, handlers.create), filled, made, **quiet))
+    show(panel.tutorial.click(allowed(Role.ADMIN, handlers.create_tutorial), None, made, **quiet))
+    show(panel.cancel.click(allowed(Role.ADMIN, lambda: ""), None, panel.asked, **quiet))

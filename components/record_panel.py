@@ -11,7 +11,8 @@ import gradio as gr
 
 from components import _download, _html, record_columns
 from components._choices import dropdown, of_datasets
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from pipeline.annotation.settings import DatasetSettings
 from pipeline.dump import Dump
 from pipeline.errors import PipelineError, RecordError
@@ -22,6 +23,7 @@ from pipeline.record_files.proposing import propose_settings
 from pipeline.record_files.reading import read_file, read_text
 from pipeline.record_files.rows import Source
 from pipeline.record_files.writing import ABOUT, Form
+from pipeline.records import Role
 from pipeline.services import Services
 
 _HINT = "CSV, JSON, JSONL and Parquet; Argilla's and Label Studio's exports; a dataset that Pairloop has written."
@@ -151,11 +153,14 @@ class RecordHandlers:
             raise RecordError("Choose the file again: the app was started anew in the meantime.")
         if pending.dump is not None:
             made = self._desk.make_dataset(pending.dump)
+            noted(self._services, "records.imported", made.name, {"records": made.size})
             return self._done(made.id, _html.note(f"{made.name} is there, with {plural(made.size, 'record')}.", "good"))
         prepared = self._prepared(dataset_id, pending)
         if prepared.problems and not leave_out:
             raise RecordError("Some rows cannot be read. Mend the file, or choose to leave these rows out.")
         taken = self._desk.add(dataset_id, prepared.records)
+        name = self._services.datasets.get(dataset_id).name
+        noted(self._services, "records.imported", name, {"records": len(prepared.records)})
         return self._done(dataset_id, record_columns.added(taken, len(prepared.problems)))
 
     def make_dataset(self, pending: Pending | None) -> Done:
@@ -174,6 +179,7 @@ class RecordHandlers:
             raise RecordError("No row of this file could be read as a record. Make a dataset in Setup first.")
         made = self._services.datasets.create(Path(source.name).stem[:200] or "Records", settings, publish=ready)
         self._desk.add(made.id, prepared.records)
+        noted(self._services, "records.imported", made.name, {"records": len(prepared.records)})
         said = f"{made.name} is there, with {plural(len(prepared.records), 'record')}."
         said += "" if ready else " It is a draft: add questions in Setup, and publish it."
         return self._done(made.id, _html.note(said, "good") + record_columns.problems(prepared))
@@ -189,6 +195,12 @@ class RecordHandlers:
         name, content = self._desk.export(dataset_id, Form(form))
         path = _download.place(name)
         path.write_bytes(content)
+        noted(
+            self._services,
+            "records.exported",
+            self._services.datasets.get(dataset_id).name,
+            {"format": Form(form).value},
+        )
         return str(path)
 
     def _file(self, path: str | None) -> Source | Dump:
@@ -357,16 +369,20 @@ def wire(panel: RecordPanel, handlers: RecordHandlers, dataset: gr.Dropdown, ope
     quiet = {**private, "show_progress": "hidden", "concurrency_limit": 8}
     slow = {**private, "show_progress": "minimal", "show_progress_on": panel.report, "concurrency_limit": 2}
     for event in opened:
-        event(shows_errors(handlers.show), [dataset, panel.pending], screen, **quiet)
-    panel.upload.upload(shows_errors(handlers.look_at_file), [dataset, panel.upload], screen, **slow)
-    panel.look.click(shows_errors(handlers.look_at_text), [dataset, panel.pasted], screen, **slow)
-    panel.fetch.click(shows_errors(handlers.look_at_hub), [dataset, *panel.hub], screen, **slow)
+        event(allowed(Role.ADMIN, handlers.show, quiet=True), [dataset, panel.pending], screen, **quiet)
+    panel.upload.upload(
+        allowed(Role.ADMIN, handlers.look_at_file, costly=True), [dataset, panel.upload], screen, **slow
+    )
+    panel.look.click(allowed(Role.ADMIN, handlers.look_at_text, costly=True), [dataset, panel.pasted], screen, **slow)
+    panel.fetch.click(allowed(Role.ADMIN, handlers.look_at_hub, costly=True), [dataset, *panel.hub], screen, **slow)
     panel.columns.input(
-        shows_errors(handlers.map_columns), [dataset, panel.pending], [panel.pending, *outcome],
+        allowed(Role.ADMIN, handlers.map_columns), [dataset, panel.pending], [panel.pending, *outcome],
         trigger_mode="always_last", **quiet,
     )  # fmt: skip
-    panel.leave_out.input(shows_errors(handlers.allow), [dataset, panel.pending, panel.leave_out], panel.add, **quiet)
-    panel.add.click(shows_errors(handlers.add_records), [dataset, panel.pending, panel.leave_out], done, **slow)
-    panel.fresh.click(shows_errors(handlers.make_dataset), panel.pending, done, **slow)
-    panel.form.input(shows_errors(handlers.describe), panel.form, panel.about, **quiet)
-    _download.wire(panel.download, handlers.download, [dataset, panel.form])
+    panel.leave_out.input(
+        allowed(Role.ADMIN, handlers.allow), [dataset, panel.pending, panel.leave_out], panel.add, **quiet
+    )
+    panel.add.click(allowed(Role.ADMIN, handlers.add_records), [dataset, panel.pending, panel.leave_out], done, **slow)
+    panel.fresh.click(allowed(Role.ADMIN, handlers.make_dataset), panel.pending, done, **slow)
+    panel.form.input(allowed(Role.ADMIN, handlers.describe), panel.form, panel.about, **quiet)
+    _download.wire(panel.download, Role.ADMIN, handlers.download, [dataset, panel.form])

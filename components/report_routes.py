@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from components import report
+from components._guard import PUBLIC
 from components.results_share import colours
 from pipeline.errors import PipelineError
 from pipeline.services import Services
@@ -40,6 +41,7 @@ def router(services: Services) -> APIRouter:
         links = [f"?pair={number}" for number in range(len(found.pairs))]
         return HTMLResponse(report.page(found, colours(services, found.models), links), headers=HEADERS)
 
-    routes = APIRouter()
+    # For whoever has the link.
+    routes = APIRouter(dependencies=[PUBLIC])
     routes.get("/results/{token}", response_model=None)(shared)
     return routes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from components import _download, _html, _picture, charts, pictures, report
-from components._errors import shows_errors
+from components import _download, _html, _once, _picture, charts, pictures, report
+from components._guard import allowed
+from components._noting import noted
 from components._session import person
 from pipeline import ranking
 from pipeline.errors import ComparisonError
+from pipeline.records import Role
 from pipeline.report import Report, results_csv
 from pipeline.revealed import Revealed
 from pipeline.services import Services
@@ -25,23 +26,13 @@ WARNING = (
     "Whoever has the link sees the results with the models' names, without signing in. Send it only to people who do not vote "
     "here any more. It shows the votes of the moment at which it is opened, and leads nowhere once you withdraw it."
 )
+COPY = "Copy it now: it is shown this once, and only its hash is kept."
 _PRESSES_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-link]');
   if (button) trigger('expand', {link: button.dataset.link});
 });
 """
-_COPIES_JS = """
-element.addEventListener('click', async (event) => {
-  const button = event.target.closest('[data-copy]');
-  if (!button) return;
-  const field = element.querySelector('input');
-  field.select();
-  await navigator.clipboard.writeText(field.value).catch(() => document.execCommand('copy'));
-  button.textContent = 'Copied';
-});
-"""
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +69,18 @@ class ShareHandlers:
 
     def download_votes(self, set_id: str | None, request: gr.Request) -> str:
         """Return the path of a CSV file of the votes, on every pair of the comparison."""
-        return _download.write("pairloop-votes.csv", votes_csv(*self._votes(set_id, request)))
+        return self._exported("pairloop-votes.csv", votes_csv(*self._votes(set_id, request)), set_id)
 
     def download_jsonl(self, set_id: str | None, request: gr.Request) -> str:
         """Return the path of a file of JSON lines with the same votes."""
-        return _download.write("pairloop-votes.jsonl", votes_jsonl(*self._votes(set_id, request)))
+        return self._exported("pairloop-votes.jsonl", votes_jsonl(*self._votes(set_id, request)), set_id)
 
     def download_arena(self, set_id: str | None, request: gr.Request) -> str:
         """Return the path of a file with the same votes in LMArena's columns."""
-        return _download.write("pairloop-votes-lmarena.jsonl", arena_jsonl(*self._votes(set_id, request)[:3]))
+        return self._exported("pairloop-votes-lmarena.jsonl", arena_jsonl(*self._votes(set_id, request)[:3]), set_id)
 
     def _votes(self, set_id: str | None, request: gr.Request) -> tuple:
-        """Return the votes on every pair, with the names of their models, their queries, and their comparison."""
-        revealed = self._revealed(set_id, None, request)
-        queries = self._services.store.queries.by_ids(list({vote.query_id for vote in revealed.stored}))
-        texts = {query.id: query.text for query in queries.values()}
-        item = self._services.store.comparisons.set(chosen(set_id))
-        name = self._desk.name(item, person(self._services, request))
-        # Not the registry's names: where they are never shown, they are not in the file either.
-        return revealed.stored, revealed.models, texts, {vote.comparison_id: name for vote in revealed.stored}
+        return votes_of(self._services, chosen(set_id), person(self._services, request))
 
     def download_numbers(self, set_id: str | None, pair: str | None, request: gr.Request) -> str:
         """Return the path of a CSV file of the results."""
@@ -133,17 +117,29 @@ class ShareHandlers:
         """Make a link, and show it this once."""
         me = person(self._services, request)
         token = self._shared.make(chosen(set_id), me)
-        return Links(_new_link(f"{_origin(request)}/results/{token}"), self.links_of(set_id, me))
+        self._noted("link.made", set_id)
+        return Links(
+            _once.shown(f"{_once.origin(request)}/results/{token}", "The new link", COPY), self.links_of(set_id, me)
+        )
 
     def withdraw(self, set_id: str | None, request: gr.Request, event: gr.EventData) -> Links:
         """Withdraw a link."""
         me = person(self._services, request)
         self._shared.withdraw(chosen(set_id), str(event._data.get("link", "")), me)
+        self._noted("link.withdrawn", set_id)
         return Links("", self.links_of(set_id, me))
 
     def links_of(self, set_id: str, member_id: str) -> str:
         """Return the links of a comparison as a list."""
         return links(self._shared.links(set_id, member_id))
+
+    def _exported(self, name: str, content: str, set_id: str | None) -> str:
+        self._noted("votes.exported", set_id, {"format": name.partition(".")[2]})
+        return _download.write(name, content)
+
+    def _noted(self, action: str, set_id: str | None, detail: dict[str, object] | None = None) -> None:
+        item = self._services.store.comparisons.set(chosen(set_id))
+        noted(self._services, action, self._desk.blind_name(item), detail)
 
     def _colours(self, names: Sequence[str]) -> dict[str, str]:
         return colours(self._services, names)
@@ -154,6 +150,20 @@ class ShareHandlers:
 
     def _revealed(self, set_id: str | None, pair: str | None, request: gr.Request) -> Revealed:
         return revealed_pair(self._services, chosen(set_id), pair, person(self._services, request))
+
+
+def votes_of(services: Services, set_id: str, member_id: str) -> tuple:
+    """Return the votes on every pair, with the names of their models, their queries, and their comparison.
+
+    Raises:
+        ComparisonError: the results are not open to this person.
+    """
+    revealed = services.comparisons.results(set_id, member_id)
+    queries = services.store.queries.by_ids(list({vote.query_id for vote in revealed.stored}))
+    texts = {query.id: query.text for query in queries.values()}
+    name = services.comparisons.name(services.store.comparisons.set(set_id), member_id)
+    # Not the registry's names: where they are never shown, they are not in the file either.
+    return revealed.stored, revealed.models, texts, {vote.comparison_id: name for vote in revealed.stored}
 
 
 def chosen(set_id: str | None) -> str:
@@ -201,7 +211,7 @@ def build() -> SharePanel:
             chart = _download.build("Bar (interactive HTML)", "results-picture")
         gr.HTML(f'<h3 class="pl-title">Link for viewers</h3>{_html.note(WARNING, "warn")}')
         make = gr.Button("Make a link", elem_id="results-link-make")
-        new = gr.HTML("", js_on_load=_COPIES_JS, elem_id="results-link-new")
+        new = gr.HTML("", js_on_load=_once.COPIES_JS, elem_id="results-link-new")
         listed = gr.HTML("", js_on_load=_PRESSES_JS, elem_id="results-links")
     return SharePanel(whole, votes, jsonl, arena, numbers, chart, bar, over_time, make, new, listed)
 
@@ -214,18 +224,18 @@ def wire(panel: SharePanel, handlers: ShareHandlers, set_id: gr.Dropdown, pair: 
         (panel.jsonl, handlers.download_jsonl),
         (panel.arena, handlers.download_arena),
     ):
-        _download.wire(download, handler, [set_id])
+        _download.wire(download, Role.ADMIN, handler, [set_id])
     for download, handler in (
         (panel.report, handlers.download_report),
         (panel.numbers, handlers.download_numbers),
         (panel.chart, handlers.download_chart),
     ):
-        _download.wire(download, handler, [set_id, pair])
-    _picture.wire(panel.bar, handlers.draw_bar, [set_id, pair])
-    _picture.wire(panel.over_time, handlers.draw_over_time, [set_id, pair])
-    panel.make.click(shows_errors(handlers.make_link), set_id, [panel.new, panel.links], **quiet)
+        _download.wire(download, Role.VIEWER, handler, [set_id, pair])
+    _picture.wire(panel.bar, Role.VIEWER, handlers.draw_bar, [set_id, pair])
+    _picture.wire(panel.over_time, Role.VIEWER, handlers.draw_over_time, [set_id, pair])
+    panel.make.click(allowed(Role.ADMIN, handlers.make_link), set_id, [panel.new, panel.links], **quiet)
     withdraw: Callable = panel.links.expand
-    withdraw(shows_errors(handlers.withdraw), set_id, [panel.new, panel.links], **quiet)
+    withdraw(allowed(Role.ADMIN, handlers.withdraw), set_id, [panel.new, panel.links], **quiet)
 
 
 def links(found: Sequence[tuple[ResultLink, str]]) -> str:
@@ -244,17 +254,3 @@ def _link(link: ResultLink, name: str) -> str:
         f'<li><span>{made}</span> <button type="button" class="pl-plain-button" data-link="{_html.esc(link.id)}" '
         f'aria-label="Withdraw the link of {day}">Withdraw</button></li>'
     )
-
-
-def _new_link(address: str) -> str:
-    return (
-        f'<div class="pl-new-link"><input class="pl-input" readonly aria-label="The new link" value="{_html.esc(address)}">'
-        '<button type="button" class="pl-plain-button" data-copy>Copy</button></div>'
-        + _html.note("Copy it now: it is shown this once, and only its hash is kept.", "good")
-    )
-
-
-def _origin(request: gr.Request) -> str:
-    """Return where the page of a request is, as its browser says; "" where it says nothing."""
-    origin = request.headers.get("origin", "") if hasattr(request, "headers") else ""
-    return origin if _ORIGIN.fullmatch(origin) else ""

@@ -10,9 +10,10 @@ import gradio as gr
 
 from components import _download, _html, review_html, review_item
 from components._choices import build_dropdown
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from pipeline.errors import RecordError
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.unified_files import unified_csv, unified_jsonl
 
@@ -239,22 +240,24 @@ def wire(panel: ReviewPanel, handlers: ReviewHandlers, dataset: gr.Dropdown, ope
     changed = [panel.headline, panel.questions, panel.disagreements, panel.unified]
     # The numbers of a large dataset take some seconds: the sentence on top says that they are on their way.
     waiting = {**quiet, "show_progress": "minimal", "show_progress_on": panel.headline}
-    panel.root.select(shows_errors(handlers.show_dataset), dataset, screen, **waiting)
+    panel.root.select(allowed(Role.ADMIN, handlers.show_dataset, quiet=True), dataset, screen, **waiting)
     looked = [dataset, panel.looked_at]
     for event in opened:
-        event(shows_errors(handlers.show_where_looked_at), looked, screen, js=_LOOKED_AT_JS, **waiting)
-    panel.question.input(shows_errors(handlers.list_disagreements), listed, panel.disagreements, **quiet)
-    panel.disagreements.expand(shows_errors(handlers.list_more), listed, panel.disagreements, **quiet)
-    shown = panel.disagreements.select(shows_errors(handlers.open_record), None, place, **quiet)
-    following = panel.item.select(shows_errors(handlers.open_next), listed, place, **quiet)
+        event(
+            allowed(Role.ADMIN, handlers.show_where_looked_at, quiet=True), looked, screen, js=_LOOKED_AT_JS, **waiting
+        )
+    panel.question.input(allowed(Role.ADMIN, handlers.list_disagreements), listed, panel.disagreements, **quiet)
+    panel.disagreements.expand(allowed(Role.ADMIN, handlers.list_more), listed, panel.disagreements, **quiet)
+    shown = panel.disagreements.select(allowed(Role.ADMIN, handlers.open_record), None, place, **quiet)
+    following = panel.item.select(allowed(Role.ADMIN, handlers.open_next), listed, place, **quiet)
     for event in (shown, following):
         event.success(None, js=_TO_ITEM_JS, api_visibility="private", show_progress="hidden")
-    panel.back.click(handlers.go_back, None, place, **quiet)
+    panel.back.click(allowed(Role.ADMIN, handlers.go_back), None, place, **quiet)
     for event, handler in ((panel.item.submit, handlers.adjudicate), (panel.item.delete, handlers.withdraw)):
-        done = event(shows_errors(handler), None, panel.item, **quiet)
-        done.success(shows_errors(handlers.refresh), listed, changed, **quiet)
-    _download.wire(panel.csv, handlers.download_csv, [dataset])
-    _download.wire(panel.jsonl, handlers.download_jsonl, [dataset])
+        done = event(allowed(Role.ADMIN, handler), None, panel.item, **quiet)
+        done.success(allowed(Role.ADMIN, handlers.refresh), listed, changed, **quiet)
+    _download.wire(panel.csv, Role.ADMIN, handlers.download_csv, [dataset])
+    _download.wire(panel.jsonl, Role.ADMIN, handlers.download_jsonl, [dataset])
 
 
 def _nothing(headline: str) -> Screen:

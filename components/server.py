@@ -15,30 +15,66 @@ from dataclasses import asdict
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 
-from components import _download, annotate_routes, report_routes, theme
+from components import (
+    _download,
+    annotate_routes,
+    api_routes,
+    health,
+    report_routes,
+    signing,
+    team_routes,
+    theme,
+    watching,
+)
+from components._guard import PUBLIC, check_routes, needs, own_routes, refused
 from components._session import PersonCookie
 from components.backup_words import words
-from pipeline.errors import SettingsError
+from components.door import Door
+from components.metrics import Measured, Metrics
+from pipeline.database_url import place_of
+from pipeline.errors import AccessError, SettingsError
+from pipeline.events import happened
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.version import VERSION
+
+# So many events wait at most; who comes then is told that the queue is full.
+QUEUE = 1000
 
 
 def mount(screens: gr.Blocks, services: Services) -> FastAPI:
-    """Return the web server: the screens, ``/healthz``, ``/backup``, ``/annotate``, ``/results`` beside them.
+    """Return the web server: the screens, and beside them health, metrics, the back-up's state, annotation and reports.
 
     Gradio's doors are shut.
     """
+    metrics = Metrics(services)
+    watching.watch(screens, metrics.handler)
+    # Gradio limits the queue to one event on ZeroGPU where nobody says how many; without a limit it would grow for ever.
+    screens.queue(max_size=QUEUE)
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    server.add_middleware(PersonCookie)
-    server.get("/healthz", response_class=PlainTextResponse)(_healthy)
-    server.get("/backup")(_backup_route(services))
+    programs = api_routes.application(services)
+    server.add_exception_handler(AccessError, refused)
+    server.include_router(health.router(services))
+    server.include_router(metrics.router())
+    server.include_router(signing.router(services))
+    server.get("/backup", dependencies=[needs(Role.VIEWER)])(_backup_route(services))
     server.include_router(annotate_routes.router(services))
     server.include_router(report_routes.router(services))
+    server.include_router(team_routes.router(services))
+    server.get(api_routes.PREFIX, dependencies=[PUBLIC])(lambda: api_routes.index(programs.app))
+    check_routes(server)
+    server.add_middleware(PersonCookie, pages=signing.pages_with_cookie(services))
+    server.add_middleware(Door, services=services, routes=[*own_routes(server), programs])
+    metrics.know(route.path for route in own_routes(server))
+    server.add_middleware(Measured, metrics=metrics)
+    # Each of its routes asks for a token.
+    server.routes.append(programs)
     mounted = gr.mount_gradio_app(
         server,
         screens,
@@ -73,20 +109,35 @@ def listen(chosen: Settings) -> socket.socket:
     return listening
 
 
+def tell_address(services: Services, port: int) -> None:
+    """Print where the app is, and a link for its first owner where it has none."""
+    chosen = services.settings
+    entry, host = chosen.entry, "127.0.0.1" if chosen.host in ("0.0.0.0", "::") else chosen.host
+    address = entry.public_url or (f"https://{entry.space_hosts[0]}" if entry.space_hosts else f"http://{host}:{port}")
+    where = place_of(chosen.database_url) if chosen.database_url else chosen.home
+    print(f"Pairloop: http://{chosen.host}:{port} · data in {where}", flush=True)
+    if code := services.entrance.owner_code():
+        print(f"An owner comes in once, within a day, by this link: {address}/join?code={code}", flush=True)
+
+
 def serve(app: FastAPI, listening: socket.socket, services: Services) -> None:
     """Serve until the process is told to stop, then close the services and end the process with status 0."""
     # Without a limit an open tab's heartbeat would keep the server from ever stopping; and a Space is killed after 10 s, of
     # which the back-up gets the most.
-    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1), services.backup.hurry)
+    server = _Server(
+        uvicorn.Config(app, log_config=None, log_level="warning", timeout_graceful_shutdown=1), services.backup.hurry
+    )
     # When uvicorn has stopped it sends itself the signal again, which must not keep the services from being closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     # The first page is not kept waiting for the example: it is indexed beside it, and the Start tab says so.
     threading.Thread(target=_after_start, args=(server, services), daemon=True).start()
+    happened("started", version=VERSION, space=services.settings.space or None)
     try:
         server.run(sockets=[listening])
     finally:
         services.close()
+        happened("stopped")
     _download.remove_all()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -109,28 +160,6 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def log_to_stderr(secrets: tuple[str, ...]) -> None:
-    """Show the pipeline's warnings on stderr, whatever they say without the values of secrets."""
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(_WithoutSecrets(secrets))
-    # Not the root logger: some libraries show their own warnings already, and would show them twice.
-    logging.getLogger("pipeline").addHandler(handler)
-
-
-class _WithoutSecrets(logging.Formatter):
-    def __init__(self, secrets: tuple[str, ...]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._secrets = secrets
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, and the traceback where there is one."""
-        line = super().format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, "•••")
-        return line
-
-
 def _backup_route(services: Services) -> Callable[[int | None], JSONResponse]:
     def backup(zone: int | None = None) -> JSONResponse:
         known = zone if zone is not None and abs(zone) <= 24 * 60 else None
@@ -138,10 +167,6 @@ def _backup_route(services: Services) -> Callable[[int | None], JSONResponse]:
         return JSONResponse(said, headers={"Cache-Control": "no-store"})
 
     return backup
-
-
-def _healthy() -> str:
-    return "ok"
 
 
 def _after_start(server: uvicorn.Server, services: Services) -> None:

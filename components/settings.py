@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from components import environment_panel, model_panel, prompt_panel, retrieval_panel, storage
+from components import environment_panel, model_panel, prompt_panel, retrieval_panel, storage, token_panel
+from components._guard import allowed
+from pipeline.records import Role
 from pipeline.services import Services
 
 
@@ -21,7 +23,12 @@ class SettingsTab:
     retrieval: retrieval_panel.RetrievalPanel
     storage_root: gr.Tab
     storage: storage.StorageTab
+    tokens: token_panel.TokenPanel
     environment: environment_panel.EnvironmentPanel
+
+    def of_owners(self) -> list[gr.Tab]:
+        """Return the panels that are an owner's alone."""
+        return [self.models.root, self.prompts.root, self.retrieval.root, self.storage_root, self.environment.root]
 
 
 def build() -> SettingsTab:
@@ -36,8 +43,9 @@ def build() -> SettingsTab:
         retrieval = retrieval_panel.build()
         with gr.Tab("Storage", id="storage", elem_id="storage-panel") as storage_root:
             kept = storage.build()
+        tokens = token_panel.build()
         environment = environment_panel.build()
-    return SettingsTab(root, panels, models, prompts, retrieval, storage_root, kept, environment)
+    return SettingsTab(root, panels, models, prompts, retrieval, storage_root, kept, tokens, environment)
 
 
 def wire(tab: SettingsTab, services: Services) -> None:
@@ -48,4 +56,10 @@ def wire(tab: SettingsTab, services: Services) -> None:
     prompt_panel.wire(tab.prompts, prompt_panel.PromptHandlers(services), [tab.prompts.root.select])
     retrieval_panel.wire(tab.retrieval, retrieval_panel.RetrievalHandlers(services), [tab.retrieval.root.select])
     storage.wire(tab.storage, storage.StorageHandlers(services), [tab.root.select, tab.storage_root.select])
+    tokens = token_panel.TokenHandlers(services)
+    token_panel.wire(tab.tokens, tokens, [tab.tokens.root.select, tab.root.select])
+    # The first panel is an owner's: who sees none of those is led to the one there is.
+    tab.root.select(
+        allowed(Role.VIEWER, tokens.lead), None, tab.panels, api_visibility="private", show_progress="hidden"
+    )
     environment_panel.wire(tab.environment, environment_panel.EnvironmentHandlers(services), tab.root)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from components import _download, _html, setup_html, setup_parts
 from components._choices import dropdown, of_datasets
+from components._noting import noted
 from components.run_choices import run_choices
 from components.setup_parts import FIELDS, METADATA, QUESTIONS, Form
 from pipeline.annotation.files import to_json, to_yaml
@@ -165,6 +166,7 @@ class SetupHandlers:
         except PipelineError as error:
             return _SKIP._replace(part_message=_refused(error))
         dataset = self._desk.get(dataset_id or "")
+        self._changed(dataset, f"its {setup_parts.WORDS[section].lower()} {name}")
         shown = self._parts(dataset, setup_parts.key(section, name))
         opened = _opened(section, setup_parts.find(dataset.settings, section, name))
         around = {part: getattr(shown, part) for part in ("state", "publish", "parts", "preview", "mark_spans")}
@@ -187,7 +189,9 @@ class SetupHandlers:
             self._desk.edit(dataset_id or "", lambda settings: setup_parts.without(settings, section, name))
         except PipelineError as error:
             return _SKIP._replace(part_message=_refused(error))
-        shown = self._parts(self._desk.get(dataset_id or ""), None)
+        dataset = self._desk.get(dataset_id or "")
+        self._changed(dataset, f"without its {setup_parts.WORDS[section].lower()} {name}")
+        shown = self._parts(dataset, None)
         return shown._replace(form=gr.Column(visible=False), editing="", part_message=_html.note("Removed.", "good"))
 
     def save_guidelines(self, dataset_id: str | None, text: str) -> Screen:
@@ -196,6 +200,7 @@ class SetupHandlers:
             said = self._desk.edit(dataset_id or "", lambda settings: replace(settings, guidelines=text.strip()))
         except PipelineError as error:
             return _SKIP._replace(guidelines_message=_refused(error))
+        self._changed(self._desk.get(dataset_id or ""), "its guidelines")
         settings = self._settings(dataset_id)
         version = f"Version {settings.guidelines_version}."
         return _SKIP._replace(
@@ -230,6 +235,7 @@ class SetupHandlers:
         except PipelineError as error:
             return _SKIP._replace(rules_message=_refused(error))
         dataset = self._desk.get(dataset_id or "")
+        self._changed(dataset, "who answers what")
         shown = self._parts(dataset, None)
         return _SKIP._replace(
             state=shown.state, publish=shown.publish, preview=shown.preview, rules_message=_saved(said)
@@ -237,11 +243,16 @@ class SetupHandlers:
 
     def rename(self, dataset_id: str | None, name: str) -> Renamed:
         """Give the dataset another name."""
-        return self._listed(self._desk.rename(dataset_id or "", name), _html.note(""))
+        before = self._desk.get(dataset_id or "").name
+        dataset = self._desk.rename(dataset_id or "", name)
+        if dataset.name != before:
+            noted(self._services, "dataset.renamed", dataset.name, {"before": before})
+        return self._listed(dataset, _html.note(""))
 
     def publish(self, dataset_id: str | None) -> Renamed:
         """Let people annotate the dataset."""
         dataset = self._desk.publish(dataset_id or "")
+        noted(self._services, "dataset.published", dataset.name, {"records": dataset.size})
         gr.Info(f"{_html.esc(dataset.name)} is published.")
         return self._listed(dataset, "")
 
@@ -250,6 +261,8 @@ class SetupHandlers:
         if not run_id:
             raise RecordError("Choose a run first. Runs are made on Ask, under Many queries.")
         added = self._desk.add_run(dataset_id or "", run_id)
+        if added:
+            noted(self._services, "records.added", self._desk.get(dataset_id or "").name, {"records": added})
         words = f"Added {added} record{'' if added == 1 else 's'} of the run." if added else "Its records are all here."
         return self._listed(self._desk.get(dataset_id or ""), _html.note(words, "good"))
 
@@ -262,6 +275,9 @@ class SetupHandlers:
         """Return the path of the settings as JSON."""
         dataset = self._desk.get(dataset_id or "")
         return _download.write(f"{_file_name(dataset.name)}.json", to_json(dataset.settings))
+
+    def _changed(self, dataset: Dataset, what: str) -> None:
+        noted(self._services, "dataset.changed", dataset.name, {"what": what})
 
     def _settings(self, dataset_id: str | None) -> DatasetSettings:
         return self._desk.get(dataset_id or "").settings

@@ -7,9 +7,12 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from components._errors import shows_errors
+from components import team_sprints
+from components._guard import allowed
 from components._html import esc
+from components._noting import noted
 from components._session import person
+from pipeline.records import Role
 from pipeline.services import Services
 
 STEPS = (
@@ -53,7 +56,8 @@ class StartHandlers:
 
     def try_example(self) -> gr.Tabs:
         """Put the bundled example in where it is missing, and go to Ask."""
-        self._services.example.add()
+        if not all(item.problem for item in self._services.example.add()):
+            noted(self._services, "example.added")
         return gr.Tabs(selected="ask")
 
     def _counts(self, me: str) -> tuple[str, ...]:
@@ -84,6 +88,7 @@ class StartHandlers:
 def build() -> StartTab:
     """Lay out the tab."""
     with gr.Tab("Start", id="start") as root, gr.Column(elem_id="start-screen", elem_classes=["pl-screen"]):
+        team_sprints.banner("start")
         loop_html = gr.HTML(loop(("",) * len(STEPS)))
         with gr.Row():
             example = gr.Button("Try the example", variant="primary", elem_id="start-example")
@@ -97,11 +102,17 @@ def wire(tab: StartTab, handlers: StartHandlers, tabs: gr.Tabs, documents: gr.Ac
     """Attach the listeners."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     for event in (tab.root.select, tab.timer.tick):
-        event(shows_errors(handlers.show_loop), None, [tab.loop, tab.timer], **quiet)
-    tab.example.click(shows_errors(handlers.try_example), None, tabs, api_visibility="private")
+        event(allowed(Role.VIEWER, handlers.show_loop), None, [tab.loop, tab.timer], **quiet)
+    tab.example.click(allowed(Role.ADMIN, handlers.try_example), None, tabs, api_visibility="private")
     bring = [tabs, documents]
-    tab.documents.click(_open_documents, None, bring, api_visibility="private", show_progress="hidden")
-    tab.review.click(lambda: gr.Tabs(selected="edit"), None, tabs, api_visibility="private")
+    tab.documents.click(
+        allowed(Role.ADMIN, _open_documents), None, bring, api_visibility="private", show_progress="hidden"
+    )
+    tab.review.click(allowed(Role.ANNOTATOR, _open_edit), None, tabs, api_visibility="private")
+
+
+def _open_edit() -> gr.Tabs:
+    return gr.Tabs(selected="edit")
 
 
 def _open_documents() -> tuple[gr.Tabs, gr.Accordion]:

@@ -11,13 +11,15 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _download, _html
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components._session import person
 from components.backup_words import words
 from pipeline.archive import Imported
 from pipeline.errors import BackupError, ComparisonError, PipelineError
 from pipeline.hub.state import BackupState
 from pipeline.ranking.verdict import plural
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.store.comparisons import ComparisonSet
@@ -103,6 +105,8 @@ class StorageHandlers:
         sending = f"Sending {plural(waiting.waiting, 'change')} …" if waiting and waiting.waiting else "Looking …"
         yield Synced(self._state(), gr.Button("Syncing …", interactive=False), _html.note(sending))
         try:
+            # Before it: what is noted afterwards would be one more change that waits.
+            noted(self._services, "storage.synced")
             self._backup.sync_now()
         except PipelineError as error:
             said = _html.note(str(error), "bad")
@@ -124,7 +128,9 @@ class StorageHandlers:
         try:
             if not path:
                 raise BackupError("Choose a workspace file first.")
-            said = import_html(self._backup.read_file(Path(path)))
+            imported = self._backup.read_file(Path(path))
+            noted(self._services, "workspace.imported", Path(path).name, {"rows": imported.applied})
+            said = import_html(imported)
         except PipelineError as error:
             said = _html.note(str(error), "bad")
         yield Taken(self._state(), None, said)
@@ -141,6 +147,7 @@ class StorageHandlers:
             for item in judging:
                 self._desk.reveal(item.id, me)
             path = self._written()
+            noted(self._services, "workspace.exported")
         except PipelineError as error:
             yield Asked(None, _html.note(str(error), "bad"), closed, "", ())
             return
@@ -222,17 +229,22 @@ def wire(tab: StorageTab, handlers: StorageHandlers, opened: list[Callable]) -> 
     """Attach the listeners; ``opened`` are the events that show the section."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     for event in (*opened, tab.state.refresh):
-        event(shows_errors(handlers.show_storage), None, [tab.state, tab.sync, tab.synced, tab.places], **quiet)
-    tab.sync.click(shows_errors(handlers.sync_now), None, [tab.state, tab.sync, tab.synced], **quiet)
+        event(
+            allowed(Role.OWNER, handlers.show_storage, quiet=True),
+            None,
+            [tab.state, tab.sync, tab.synced, tab.places],
+            **quiet,
+        )
+    tab.sync.click(allowed(Role.OWNER, handlers.sync_now), None, [tab.state, tab.sync, tab.synced], **quiet)
     asked = [tab.download.file, tab.made, tab.confirm, tab.confirm_text, tab.confirmed]
     for made in (
-        tab.download.button.click(shows_errors(handlers.ask_for_file), None, asked, **quiet),
-        tab.go_on.click(shows_errors(handlers.make_file), tab.confirmed, asked, **quiet),
+        tab.download.button.click(allowed(Role.OWNER, handlers.ask_for_file), None, asked, **quiet),
+        tab.go_on.click(allowed(Role.OWNER, handlers.make_file), tab.confirmed, asked, **quiet),
     ):
         _download.hand_out(made, tab.download.file)
-    tab.cancel.click(lambda: gr.Column(visible=False), None, tab.confirm, **quiet)
+    tab.cancel.click(allowed(Role.OWNER, lambda: gr.Column(visible=False)), None, tab.confirm, **quiet)
     taken = [tab.state, tab.upload, tab.imported]
-    tab.upload.upload(shows_errors(handlers.import_file), tab.upload, taken, **quiet)
+    tab.upload.upload(allowed(Role.OWNER, handlers.import_file), tab.upload, taken, **quiet)
 
 
 def state_html(state: BackupState, now: float) -> str:

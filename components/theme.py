@@ -108,6 +108,8 @@ def css_paths() -> list[Path]:
         ASSETS / "retrieval.css",
         ASSETS / "lineage.css",
         ASSETS / "settings.css",
+        ASSETS / "team.css",
+        ASSETS / "signing.css",
     ]
 
 
@@ -115,6 +117,7 @@ def head() -> str:
     """Return the page's own scripts, each over those before it: back-up, keys, the screens, the Annotate panel of Edit."""
     names = (
         "backup.js",
+        "live.js",
         "keys.js",
         "pairloop.js",
         "results.js",
@@ -127,6 +130,7 @@ def head() -> str:
         "edit_screen.js",
         "edit_ending.js",
         "edit.js",
+        "signing.js",
     )
     scripts = (ASSETS / name for name in names)
     tags = "".join(f"<script>{script.read_text(encoding='utf-8')}</script>" for script in scripts)

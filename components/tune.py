@@ -10,9 +10,10 @@ import gradio as gr
 from components import _download, _html, model_pages, tune_files, tune_jobs, tune_trainers, tune_votes
 from components import compare as compare_screen
 from components._choices import build_dropdown
-from components._errors import shows_errors
+from components._guard import allowed
 from components.tune_handlers import TuneHandlers
 from pipeline.finetune.rows import Method
+from pipeline.records import Role
 
 _OVERRIDE = (
     "Answers to test queries are left out, because a model that has learned them cannot be compared on them. An owner may let "
@@ -98,8 +99,8 @@ def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compa
     cards = [tab.trainers, tab.train, tab.picked]
     files = [tab.files.file.button, tab.files.lineage.button]
     data = [tab.card, tab.preview, *files, tab.train, tab.trainers, tab.options, tab.picked]
-    opened = tab.root.select(shows_errors(handlers.load_choices), chosen, chosen, **quiet)
-    opened.success(shows_errors(handlers.show_data), given, data, **quiet)
+    opened = tab.root.select(allowed(Role.ADMIN, handlers.load_choices, quiet=True), chosen, chosen, **quiet)
+    opened.success(allowed(Role.ADMIN, handlers.show_data, quiet=True), given, data, **quiet)
     tune_votes.wire(tab.votes, handlers.votes, [tab.root.select])
     for event in (
         tab.votes.chosen.input,
@@ -110,36 +111,41 @@ def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compa
         # Another round, begun elsewhere, chooses it too.
         tab.base.change,
     ):
-        event(shows_errors(handlers.show_data), given, data, **quiet)
-    tab.trainers.expand(shows_errors(handlers.pick_trainer), given, data, **quiet)
-    tab.options.input(shows_errors(handlers.set_options), given, cards, **quiet)
+        event(allowed(Role.ADMIN, handlers.show_data, quiet=True), given, data, **quiet)
+    tab.trainers.expand(allowed(Role.ADMIN, handlers.pick_trainer), given, data, **quiet)
+    tab.options.input(allowed(Role.ADMIN, handlers.set_options), given, cards, **quiet)
     _wire_files(tab, handlers, quiet)
     _wire_jobs(tab, handlers, quiet)
     new = compare_tab.new
     boxes = [new.root, new.model_1, new.model_2, new.query_list, new.more, new.preview, tabs]
     compared = [new.query_list, tab.chosen_job]
-    tab.compare.click(shows_errors(handlers.open_comparison), compared, boxes, api_visibility="private")
+    tab.compare.click(allowed(Role.ADMIN, handlers.open_comparison), compared, boxes, api_visibility="private")
 
 
 def _wire_files(tab: TuneTab, handlers: TuneHandlers, quiet: Mapping[str, object]) -> None:
     part = tab.files
     wanted = [tab.dataset, tab.votes.chosen, tab.reason, part.form]
-    part.form.input(shows_errors(handlers.explain_form), part.form, [part.about, part.lineage.button], **quiet)
-    _download.wire(part.file, handlers.download_rows, wanted)
-    _download.wire(part.lineage, handlers.download_lineage, wanted)
+    part.form.input(allowed(Role.ADMIN, handlers.explain_form), part.form, [part.about, part.lineage.button], **quiet)
+    _download.wire(part.file, Role.ADMIN, handlers.download_rows, wanted)
+    _download.wire(part.lineage, Role.ADMIN, handlers.download_lineage, wanted)
 
 
 def _wire_jobs(tab: TuneTab, handlers: TuneHandlers, quiet: Mapping[str, object]) -> None:
     jobs = [tab.jobs, tab.job, tab.loss, tab.cancel, tab.compare, tab.timer]
-    show: Callable = shows_errors(handlers.show_jobs)
+    show: Callable = allowed(Role.ADMIN, handlers.show_jobs, quiet=True)
     tab.root.select(show, tab.chosen_job, jobs, **quiet)
     started = [tab.dataset, tab.base, tab.votes.chosen, tab.method, tab.reason, tab.picked]
     # A new job is the one that is shown, whichever was pressed before.
-    tab.train.click(shows_errors(handlers.start_training), started, jobs, api_visibility="private").success(
-        lambda: None, None, tab.chosen_job, **quiet
+    tab.train.click(allowed(Role.OWNER, handlers.start_training), started, jobs, api_visibility="private").success(
+        allowed(Role.ADMIN, lambda: None), None, tab.chosen_job, **quiet
     )
-    pressed = tab.jobs.expand(shows_errors(handlers.pick_job), None, tab.chosen_job, **quiet)
+    pressed = tab.jobs.expand(allowed(Role.ADMIN, handlers.pick_job), None, tab.chosen_job, **quiet)
     pressed.success(show, tab.chosen_job, jobs, **quiet)
-    tab.cancel.click(shows_errors(handlers.cancel_job), tab.chosen_job, jobs, api_visibility="private")
+    tab.cancel.click(allowed(Role.OWNER, handlers.cancel_job), tab.chosen_job, jobs, api_visibility="private")
     ticked = tab.timer.tick(show, tab.chosen_job, jobs, **quiet)
-    ticked.success(shows_errors(handlers.load_choices), [tab.dataset, tab.base], [tab.dataset, tab.base], **quiet)
+    ticked.success(
+        allowed(Role.ADMIN, handlers.load_choices, quiet=True),
+        [tab.dataset, tab.base],
+        [tab.dataset, tab.base],
+        **quiet,
+    )

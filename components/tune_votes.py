@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import gradio as gr
 
 from components import _html
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from pipeline.ranking.verdict import plural
+from pipeline.records import Role
 from pipeline.services import Services
 
 _NOTE = (
@@ -66,7 +67,13 @@ def wire(part: TuneVotes, handlers: TuneVotesHandlers, opened: Sequence[Callable
     """Attach the listeners; each of ``opened`` registers for an event after which the comparisons are listed anew."""
     for event in opened:
         outputs = [part.root, part.chosen]
-        event(shows_errors(handlers.load), part.chosen, outputs, api_visibility="private", show_progress="hidden")
+        event(
+            allowed(Role.ADMIN, handlers.load, quiet=True),
+            part.chosen,
+            outputs,
+            api_visibility="private",
+            show_progress="hidden",
+        )
 
 
 def _label(name: str, votes: int, corrections: int) -> str:

@@ -6,9 +6,9 @@ import time
 
 import gradio as gr
 
-from components._errors import shows_errors
+from components._guard import allowed
 from components._html import esc
-from pipeline.records import Document
+from pipeline.records import Document, Role
 from pipeline.services import Services
 
 # Characters shown before and after the passage; a whole book would make the drawer slow.
@@ -35,7 +35,9 @@ def build() -> gr.HTML:
 def wire(viewer: gr.HTML, handlers: ViewerHandlers, sources: list[gr.HTML]) -> None:
     """Let every list of sources open the drawer."""
     for source in sources:
-        source.expand(shows_errors(handlers.show_place), None, viewer, api_visibility="private", show_progress="hidden")
+        source.expand(
+            allowed(Role.VIEWER, handlers.show_place), None, viewer, api_visibility="private", show_progress="hidden"
+        )
 
 
 def drawer(document: Document, start: int, end: int) -> str:

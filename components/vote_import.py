@@ -10,12 +10,13 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html
-from components._errors import shows_errors
+from components._guard import allowed
+from components._noting import noted
 from components.vote_import_html import preview
 from pipeline.errors import ComparisonError, PipelineError
 from pipeline.ranking.verdict import plural
 from pipeline.record_files.rows import Source
-from pipeline.records import Outcome
+from pipeline.records import Outcome, Role
 from pipeline.services import Services
 from pipeline.vote_desk import SUFFIXES
 from pipeline.vote_import.conversion import PreparedVotes
@@ -89,6 +90,7 @@ class VoteImportHandlers:
     """Reads a file of votes and brings them in."""
 
     def __init__(self, services: Services) -> None:
+        self._services = services
         self._desk = services.vote_files
 
     def read(self, path: str | None) -> tuple:
@@ -132,6 +134,11 @@ class VoteImportHandlers:
         """Store the votes, and offer the way to their results."""
         file, _ = self._file(path)
         brought = self._desk.bring(file, self._with_options(path, _mapping(chosen)), name or "")
+        if brought.new:
+            item = self._services.store.comparisons.set(brought.set_id)
+            noted(
+                self._services, "votes.imported", self._services.comparisons.blind_name(item), {"votes": brought.votes}
+            )
         are = f"{plural(brought.votes, 'vote')} {'is' if brought.votes == 1 else 'are'}"
         left = f" {plural(brought.left_out, 'row')} left out." if brought.left_out else ""
         text = f"{are} in.{left}" if brought.new else f"These votes were brought in before: the {are} here once."
@@ -205,13 +212,19 @@ def wire(panel: VoteImport, handlers: VoteImportHandlers) -> None:
     read = [*opened, *panel.targets, *explained, panel.kept, *seen]
     # Not "change": the file is taken away when its votes are in, and what is said of them must stay.
     for event in (panel.file.upload, panel.file.clear):
-        event(shows_errors(handlers.read), panel.file, read, api_visibility="private", show_progress_on=panel.message)
+        event(
+            allowed(Role.ADMIN, handlers.read, costly=True),
+            panel.file,
+            read,
+            api_visibility="private",
+            show_progress_on=panel.message,
+        )
     for box in panel.targets:
-        box.input(shows_errors(handlers.choose_columns), panel.chosen, [*explained, *seen], **quiet)
+        box.input(allowed(Role.ADMIN, handlers.choose_columns), panel.chosen, [*explained, *seen], **quiet)
     for part in (*panel.meanings, *panel.options, panel.kept, panel.largest, panel.leave_out):
-        part.input(shows_errors(handlers.look), panel.chosen, seen, **quiet)
+        part.input(allowed(Role.ADMIN, handlers.look), panel.chosen, seen, **quiet)
     panel.bring.click(
-        shows_errors(handlers.bring),
+        allowed(Role.ADMIN, handlers.bring),
         [panel.file, panel.name, *panel.chosen[1:]],
         [panel.message, panel.form, panel.file, panel.brought, panel.show],
         api_visibility="private",

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import gradio as gr
 
 from components import _html, vote_html
-from components._errors import shows_errors
+from components._guard import allowed
 from components._session import person
 from pipeline.errors import ComparisonError, NotFoundError
+from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.vote_list import ALL, BOTH_BAD, CORRECTION, REASON, TIE, TRAINED
 
@@ -151,7 +152,9 @@ def wire(panel: VoteListPanel, handlers: VoteListHandlers, chosen: gr.Dropdown, 
     # Whoever chooses another comparison leaves the vote that was open.
     chosen.input(None, None, None, js="() => window.pairloopPlaces.opened('vote', '')", **quiet)
     for event in again:
-        event(shows_errors(handlers.show), [*asked, panel.opened], screen, js=_WANTED_JS, **quiet)
-    panel.search.change(shows_errors(handlers.search_votes), asked, panel.list, trigger_mode="always_last", **quiet)
-    panel.kind.input(shows_errors(handlers.search_votes), asked, panel.list, **quiet)
-    panel.list.expand(shows_errors(handlers.turn_page), asked, panel.list, **quiet)
+        event(allowed(Role.VIEWER, handlers.show), [*asked, panel.opened], screen, js=_WANTED_JS, **quiet)
+    panel.search.change(
+        allowed(Role.VIEWER, handlers.search_votes), asked, panel.list, trigger_mode="always_last", **quiet
+    )
+    panel.kind.input(allowed(Role.VIEWER, handlers.search_votes), asked, panel.list, **quiet)
+    panel.list.expand(allowed(Role.VIEWER, handlers.turn_page), asked, panel.list, **quiet)

@@ -52,7 +52,7 @@ def read_archive(store: Store, path: Path, now: Callable[[], float] = time.time)
         raise BackupError("This file says that it is from the future: set this machine's clock. Nothing was taken in.")
     applied = store.merging.merge(reading.changes, None).applied + store.merging.retry_parked().applied
     # What was under way on the machine that the file comes from does not go on here.
-    for replica in {change.replica for change in reading.changes} - {store.replica}:
+    for replica in {change.replica for change in reading.changes} - {store.replica, *store.others()}:
         for part in (store.runs, store.training, store.comparisons):
             part.interrupt_all(replica)
     return Imported(len(reading.changes), applied, len(store.merging.parked()))

@@ -84,7 +84,7 @@ class DatasetDesk:
         Raises:
             RecordError: people could not work with its settings; the message says what is missing.
         """
-        with self._changing:
+        with self._changing, self._store.database.alone("datasets"):
             check_settings(self.get(dataset_id).settings)
             self._store.datasets.change(dataset_id, publish=True)
         return self.get(dataset_id)
@@ -97,7 +97,7 @@ class DatasetDesk:
         Raises:
             RecordError: records or responses would not be valid any more, or people could not work with the settings.
         """
-        with self._changing:
+        with self._changing, self._store.database.alone("datasets"):
             dataset = self.get(dataset_id)
             before = dataset.settings
             # Through the plain values, where every value is checked.

@@ -77,3 +77,21 @@ class BackupError(PipelineError):
 
 class NotFoundError(PipelineError):
     """Something that was asked for is not in the workspace any more."""
+
+
+class AccessError(PipelineError):
+    """Somebody may not do what they asked for. ``quiet`` says that they did not ask: their page did, by itself."""
+
+    quiet = False
+
+
+class SignedOutError(AccessError):
+    """Whoever asks is not signed in, or no longer."""
+
+
+class LimitError(PipelineError):
+    """Too much was asked at once; ``retry_after`` is how many seconds to wait."""
+
+    def __init__(self, message: str, retry_after: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -195,12 +195,20 @@ class Generation:
                 for row in self.rows(run)
                 if row.retrieval and _is_open(row, run) and (only is None or row.query.id in only)
             ]
-            if run.state is JobState.RUNNING or run_id in self._watches or not waiting:
+            if run_id in self._watches or not waiting or not self._store.runs.reopen(run_id):
                 return False
-            self._store.runs.reopen(run_id)
             self._watches[run_id] = RunWatch()
         self.background(self.execute(PlannedRun(run_id, run.model_id, tuple(waiting)), limit))
         return True
+
+    def take_over(self, replica: str) -> None:
+        """Go on with the runs of a replica that is gone, within what each may spend; what has failed is not asked again."""
+        for run_id, limit in self._store.runs.take_over(replica):
+            run = self._store.runs.get(run_id)
+            rows = [row for row in self.rows(run) if row.retrieval and _is_open(row, run)]
+            waiting = [Task(row.query, row.retrieval) for row in rows if not (row.completion and row.completion.error)]
+            self._watches[run_id] = RunWatch()
+            self.background(self.execute(PlannedRun(run_id, run.model_id, tuple(waiting)), limit))
 
     def plan(self, query_set_id: str, split: Split | None, left_out: Collection[str] = ()) -> list[Task]:
         """Return the queries of a list with their contexts, without those whose id is in ``left_out``.
@@ -230,12 +238,14 @@ class Generation:
         watch.begin(len(planned.waiting), limit)
 
         def keep(results: Sequence[tuple[Task, Answer | ModelError]]) -> None:
-            self._store.runs.add_completions([_completed(run_id, model_id, *result) for result in results])
+            if not self._store.runs.add_completions([_completed(run_id, model_id, *result) for result in results]):
+                watch.cancelled.set()
             watch.count(len(results))
 
         state, error = JobState.FAILED, "An unexpected error ended this run; the log of the app says which."
         self._under_way += 1
         try:
+            await asyncio.to_thread(self._store.runs.keep_limit, run_id, limit)
             answer_one = await self._answering(planned, watch)
             state = await run_batch(planned.waiting, answer_one, keep, self._concurrency, watch.cancelled)
             error = ""
@@ -285,6 +295,8 @@ class Generation:
         """Stop a run; what is answered stays. Nothing happens where it has ended."""
         if watch := self._watches.get(run_id):
             watch.cancelled.set()
+        else:
+            self._store.runs.end_elsewhere(run_id)
 
     def status(self, run_id: str) -> RunStatus | None:
         """Return what a run does at this moment, or None where it is not under way in this process."""

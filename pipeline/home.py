@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import SettingsError
+from pipeline.ulid import fresh, is_ulid
 
 
 def claim(folder: Path) -> FileLock:
@@ -28,3 +29,18 @@ def claim(folder: Path) -> FileLock:
             f"{folder} cannot be used ({error.strerror}): set PAIRLOOP_HOME to another folder."
         ) from error
     return lock
+
+
+def replica_of(folder: Path) -> str:
+    """Return the id of whoever works in this folder, which nobody else has at the same time; made at first sight."""
+    file = folder / "replica"
+    known = file.read_text("utf-8").strip() if file.is_file() else ""
+    if not is_ulid(known):
+        known = fresh()
+        keep_replica(folder, known)
+    return known
+
+
+def keep_replica(folder: Path, replica: str) -> None:
+    """Let whoever works in this folder have an id from now on."""
+    (folder / "replica").write_text(replica, "utf-8")

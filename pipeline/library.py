@@ -80,14 +80,14 @@ class Library:
             if not report(done, len(waiting)):
                 return False
             pieces = split_document(self._store.documents.get(document_id), sizes.size, sizes.overlap)
-            with self._changing:
+            with self._changing, self._store.database.alone("documents"):
                 if document_id in self._store.documents.not_cut(sizes):
                     self._store.documents.add_chunks(pieces)
         return True
 
     def use(self, settings: RetrievalSettings) -> None:
         """Put retrieval settings into force; documents that are not cut by their sizes yet are cut now."""
-        with self._changing:
+        with self._changing, self._store.database.alone("documents"):
             self.cut_documents(settings.chunking)
             before = self._store.values.retrieval().chunking
             self._store.values.set_retrieval(settings)
@@ -131,7 +131,7 @@ class Library:
         document = Document(new_id(), clean(name), read.media_type, sha256, read.text, read.sections)
         sizes = self._store.values.retrieval().chunking
         pieces = split_document(document, sizes.size, sizes.overlap)
-        with self._changing:
+        with self._changing, self._store.database.alone("documents"):
             self._refuse_twin(sha256, name)
             if sizes != (now := self._store.values.retrieval().chunking):
                 pieces = split_document(document, now.size, now.overlap)

@@ -36,7 +36,7 @@ class LiveDesk:
             ComparisonError: the settings cannot be used.
         """
         settings = checked(replace(settings, kind=Kind.LIVE, include_trained=False))
-        with self._creating:
+        with self._creating, self._store.database.alone("comparisons"):
             # One that was cut off before it was open takes no queries, and never will.
             same = (item for item in self._store.comparisons.sets() if item.settings == settings)
             if (twin := next((item for item in same if item.state == "open"), None)) is not None:

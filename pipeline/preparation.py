@@ -83,7 +83,7 @@ class Preparation:
         queries, barred = self._usable(settings, query_set_id)
         if not queries:
             raise ComparisonError(_no_queries(len(barred)))
-        with self._creating:
+        with self._creating, self._store.database.alone("comparisons"):
             if (twin := self._twin(settings, query_set_id)) is not None:
                 return twin.id
             label = f"{self.label(settings.model_ids)}, {self._store.queries.set_name(query_set_id)}"

@@ -7,8 +7,6 @@ Times are seconds since the epoch (UTC). Ids are sortable text made by :func:`ne
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,7 +22,7 @@ NO_QUERY = "(no query given)"
 
 def new_id() -> str:
     """Return a new ULID: 48 bits of milliseconds and 80 random bits as 26 characters, so that ids sort by time."""
-    return ulid.text((int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big"))
+    return ulid.fresh()
 
 
 def id_of(*parts: str) -> str:

@@ -112,7 +112,7 @@ class Registry:
         """
         name = _checked_name(name)
         self._store.templates.find(template)
-        with self._changing:
+        with self._changing, self._store.database.alone("models"):
             if name in {model.name for model in self.all()}:
                 raise ModelError(f"There is a model named {name} already. Models never change: choose another name.")
             return self.add(name, provider, config, template)
@@ -131,7 +131,7 @@ class Registry:
     def replace(self, model_id: str, config: dict[str, object], template: str) -> Model:
         """Register the next version of a model of any provider, as :meth:`change_chat_model` does."""
         self._store.templates.find(template)
-        with self._changing:
+        with self._changing, self._store.database.alone("models"):
             old = self._store.models.get(model_id)
             newer = next((model for model in self.all() if model.replaces_id == old.id), None)
             if newer:
@@ -161,7 +161,7 @@ class Registry:
             ModelError: nothing would be left that answers.
             NotFoundError: there is no such model.
         """
-        with self._changing:
+        with self._changing, self._store.database.alone("models"):
             model = self._store.models.get(model_id)
             if [item.id for item in self.answering()] == [model_id]:
                 raise ModelError(f"{model.name} is the only model that answers: add or bring back another one first.")

@@ -119,8 +119,10 @@ class LexicalIndex:
 
     def clear(self) -> None:
         """Remove all chunks."""
-        with self._writing() as writer:
-            writer.delete_all_documents()
+        # Nothing is written into an index that holds nothing, as that of every new workspace.
+        if self.count:
+            with self._writing() as writer:
+                writer.delete_all_documents()
 
     def search(self, query: str, k: int) -> list[Hit]:
         """Return at most ``k`` chunks that share a word with the query, best first, equal scores by chunk id.

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from filelock import FileLock
 
+from pipeline.activity import ActivityLog
 from pipeline.background import Background
 from pipeline.backup import Backup, Report
 from pipeline.comparisons import ComparisonDesk
 from pipeline.corrections import CorrectionDesk
 from pipeline.datasets import DatasetDesk
 from pipeline.embedding_index import EmbeddingIndex
+from pipeline.entrance import Entrance
 from pipeline.example import Example
 from pipeline.finetune.embedded_trainer import EmbeddedTrainer
 from pipeline.finetune.hf_jobs import HubJobsTrainer
@@ -21,9 +23,10 @@ from pipeline.finetune.local import LocalTrainer
 from pipeline.finetune.openai_trainer import OpenAITrainer, registered
 from pipeline.finetune.tuner import Tuner
 from pipeline.generation import Generation
-from pipeline.home import claim
+from pipeline.home import claim, replica_of
 from pipeline.judging import JudgeDesk
 from pipeline.library import Library
+from pipeline.limits import RateLimit
 from pipeline.lineage import LineageDesk
 from pipeline.live import LiveDesk
 from pipeline.local_desk import LocalDesk
@@ -31,11 +34,13 @@ from pipeline.models.embedders import Embedders
 from pipeline.models.gguf_hub import ModelHub
 from pipeline.models.local import LocalModels
 from pipeline.models.openai_chat import close_clients
+from pipeline.people import PeopleDesk
 from pipeline.prompt_desk import PromptDesk
 from pipeline.proposals import ProposalDesk
 from pipeline.query_lists import QueryLists
 from pipeline.record_desk import RecordDesk
 from pipeline.registry import Registry
+from pipeline.replicas import Duties, Replicas
 from pipeline.report import ReportDesk
 from pipeline.result_details import ResultDetails
 from pipeline.retrieval import LexicalIndex
@@ -45,9 +50,13 @@ from pipeline.retriever import Retriever
 from pipeline.review import ReviewDesk
 from pipeline.settings import Settings
 from pipeline.shared_results import SharedResults
+from pipeline.sprints import SprintDesk
 from pipeline.standings import StandingsDesk
 from pipeline.store import Store, open_store
+from pipeline.store.shared import Server
 from pipeline.tasks import AnnotationDesk
+from pipeline.team import TeamDesk
+from pipeline.tokens import TokenDesk
 from pipeline.vector_store import VectorStore
 from pipeline.vote_desk import VoteDesk
 from pipeline.vote_list import VoteList
@@ -89,13 +98,40 @@ class Services:
     vote_list: VoteList
     lineage: LineageDesk
     proposals: ProposalDesk
+    activity: ActivityLog
+    people: PeopleDesk
+    entrance: Entrance
+    tokens: TokenDesk
+    limits: RateLimit
+    team: TeamDesk
+    sprints: SprintDesk
     background: Background
+    replicas: Replicas
     backup: Backup
     claim: FileLock
 
     def start_backup(self) -> None:
         """Begin to send changes to where they are kept."""
-        self.backup.start(self.library.sync_index)
+        self.replicas.start(
+            Duties(
+                take_over=self._take_over,
+                on_documents=self._search_what_others_added,
+                lead=lambda: self.backup.start(self.library.sync_index),
+                follow=lambda: self.backup.leave_to_others(1.0),
+                look_around=self.backup.look_around,
+            )
+        )
+
+    def _take_over(self, replica: str) -> None:
+        """Go on with what a replica has left that is gone, or mark it as interrupted where that cannot be."""
+        self.generation.take_over(replica)
+        self.store.interrupt_all_but_runs(replica)
+        self.tuner.runner.follow_left()
+
+    def _search_what_others_added(self) -> None:
+        self.library.sync_index()
+        # Other settings of retrieval may be in force over the same passages.
+        self.library.on_change()
 
     def add_example_to_empty_workspace(self) -> None:
         """Put the bundled example in, where the settings ask for it and there is nothing yet; takes a second or two."""
@@ -106,6 +142,7 @@ class Services:
         """Stop what runs in the background and close the store."""
         # First: who waits for a model file holds a thread that would be waited for.
         self.local.close()
+        self.replicas.stop(2.0)
         try:
             self.retrieval_bench.close()
             self.retrieval.close()
@@ -117,6 +154,7 @@ class Services:
             self.background.close(1.0)
             # Last, so that it sends what the others wrote when they stopped.
             self.backup.stop(SEND_SECONDS)
+            self.replicas.leave()
             self.store.close()
             self.claim.release()
 
@@ -127,7 +165,10 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     ``report`` is told in words how far a restore is. The back-up begins with :meth:`Services.start_backup`.
     """
     held = claim(settings.home)
-    store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report))
+    server = Server(settings.database_url, replica_of(settings.home)) if settings.database_url else None
+    store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report), server)
+    replicas = Replicas(store)
+    replicas.enter()
     index = LexicalIndex(settings.home / "index")
     background = Background()
     library = Library(store, index, settings.max_upload_mb * 1_000_000)
@@ -141,10 +182,11 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     generation = Generation(store, library, retriever, registry.answerer, background, settings.concurrency)
     library.sync_index()
     retrieval.start()
-    registry.ensure_defaults()
+    with store.database.alone("models"):
+        registry.ensure_defaults()
     datasets = DatasetDesk(store, generation)
+    activity = ActivityLog(store)
     comparisons = ComparisonDesk(store, generation)
-    result_details = ResultDetails(store, comparisons)
     example = Example(store, library, registry, generation, datasets)
     return Services(
         settings=settings,
@@ -162,23 +204,47 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
         review=ReviewDesk(store),
         query_lists=QueryLists(store),
         local=local,
-        tuner=_tuner(settings, store, index, registry, generation, local_models),
+        tuner=_tuner(settings, store, index, registry, generation, local_models, activity),
         comparisons=comparisons,
         live=LiveDesk(store, generation, comparisons),
-        result_details=result_details,
-        standings=StandingsDesk(store, comparisons),
-        reports=ReportDesk(store, comparisons, result_details),
-        shared_results=SharedResults(store, comparisons),
+        **_results(store, comparisons),
         judge=JudgeDesk(store, comparisons, registry, generation, settings.concurrency),
-        corrections=CorrectionDesk(store, comparisons),
         vote_files=VoteDesk(store, settings.max_upload_mb * 1_000_000),
-        vote_list=VoteList(store, comparisons),
-        lineage=LineageDesk(store, comparisons),
-        proposals=ProposalDesk(store, registry, generation, settings.concurrency),
+        proposals=ProposalDesk(store, registry, generation, settings.concurrency, settings.home),
+        activity=activity,
+        limits=RateLimit(settings.rate),
+        **_people(settings, store, comparisons, activity),
         background=background,
+        replicas=replicas,
         backup=Backup(store, settings),
         claim=held,
     )
+
+
+def _results(store: Store, comparisons: ComparisonDesk) -> dict[str, object]:
+    """Return what tells the results of comparisons, by its name."""
+    details = ResultDetails(store, comparisons)
+    return {
+        "result_details": details,
+        "standings": StandingsDesk(store, comparisons),
+        "reports": ReportDesk(store, comparisons, details),
+        "shared_results": SharedResults(store, comparisons),
+        "corrections": CorrectionDesk(store, comparisons),
+        "vote_list": VoteList(store, comparisons),
+        "lineage": LineageDesk(store, comparisons),
+    }
+
+
+def _people(settings: Settings, store: Store, comparisons: ComparisonDesk, activity: ActivityLog) -> dict[str, object]:
+    """Return what people come in by and work together with, by its name."""
+    people = PeopleDesk(store, settings.entry, activity)
+    return {
+        "people": people,
+        "entrance": Entrance(store, settings.entry, people, activity),
+        "tokens": TokenDesk(store, people, activity),
+        "team": TeamDesk(store, comparisons, people),
+        "sprints": SprintDesk(store, comparisons, activity),
+    }
 
 
 def _tuner(
@@ -188,6 +254,7 @@ def _tuner(
     registry: Registry,
     generation: Generation,
     local_models: LocalModels,
+    activity: ActivityLog,
 ) -> Tuner:
     """Return the tuner with all trainers, and follow the jobs that went on while the app was stopped."""
     trainers = (
@@ -196,6 +263,6 @@ def _tuner(
         OpenAITrainer(registered(registry), store.models.get),
         HubJobsTrainer(settings.hf_endpoint, settings.hf_token, store.models.get),
     )
-    runner = JobRunner(store, trainers, generation.background)
+    runner = JobRunner(store, trainers, generation.background, activity=activity)
     runner.follow_left()
     return Tuner(store, runner)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from pipeline.database_url import checked, secrets_of
 from pipeline.errors import SettingsError
+from pipeline.space import space_defaults, space_name
+
+# The names under which tools keep a token of the Hugging Face Hub: whatever is in them is sent to the Hub and nowhere else.
+HUB_TOKENS = frozenset((
+    "HF_TOKEN", "HF_API_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN",
+    "HUGGINGFACE_API_KEY", "HUGGINGFACE_TOKEN",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +32,22 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("PAIRLOOP_HOME", "~/.pairloop", "Folder of the store and the index; made when it does not exist."),
-    Setting("PAIRLOOP_HOST", "127.0.0.1", "Address that the app listens on; 0.0.0.0 makes it reachable from outside."),
+    Setting(
+        "PAIRLOOP_HOME",
+        "~/.pairloop",
+        "Folder of the store and the index; made when it does not exist. On a Space: a temporary folder.",
+    ),
+    Setting(
+        "PAIRLOOP_HOST",
+        "127.0.0.1",
+        "Address that the app listens on; 0.0.0.0, the default on a Space, makes it reachable from outside.",
+    ),
+    Setting(
+        "DATABASE_URL",
+        "",
+        "Address of a PostgreSQL database that several replicas share, as postgresql://user:password@host/name, in the place "
+        "of the SQLite file in PAIRLOOP_HOME; never stored, logged or shown. Needs the extra [postgres].",
+    ),
     Setting("PAIRLOOP_PORT", "7860", "Port that the app listens on; 0 takes a free one."),
     Setting(
         "PAIRLOOP_EXAMPLE", "1", "1 puts the bundled example into an empty workspace at the first start, 0 does not."
@@ -36,7 +59,8 @@ SETTINGS = (
     Setting(
         "PAIRLOOP_DATASET_REPO",
         "",
-        "Hugging Face dataset repo that keeps everything, as owner/name; made private when it does not exist.",
+        "Hugging Face dataset repo that keeps everything, as owner/name; made private when it does not exist. On a Space with "
+        "HF_TOKEN: the name of the Space and -data.",
     ),
     Setting("HF_TOKEN", "", "Token that may write to that repo; never stored, logged or shown."),
     Setting("HF_ENDPOINT", "https://huggingface.co", "Address of the Hub."),
@@ -60,22 +84,87 @@ SETTINGS = (
         "0",
         "1 also squashes the repo's history when old journal files are folded, 0 keeps it.",
     ),
+    Setting(
+        "PAIRLOOP_RATE",
+        "60",
+        "How often one person may ask, add documents or import within a minute: over the API, and where people sign in also on "
+        "the screens; 0 sets no limit.",
+    ),
+    Setting("PAIRLOOP_LOG", "text", "Form of the log on stderr: text, or json with one object in each line."),
+    Setting(
+        "PAIRLOOP_METRICS_TOKEN",
+        "",
+        "Token that /metrics asks for, of 16 characters or more; without one there is no /metrics.",
+    ),
     Setting("OPENAI_BASE_URL", "", "Base URL of an OpenAI-compatible endpoint, for example http://localhost:11434/v1."),
     Setting("OPENAI_API_KEY", "", "Key of that endpoint; never stored, logged or shown."),
     Setting("OPENAI_MODEL", "", "Model id to ask for at that endpoint; setting it registers the model at start."),
+    Setting(
+        "PAIRLOOP_SIGN_IN",
+        "",
+        "Who gets in: open (whoever reaches the app is an owner), name (a name and a join code), accounts (user names and "
+        "passwords), huggingface (accounts of the Hub). Without it: on a Space huggingface, or name where it has no hf_oauth; "
+        "elsewhere open.",
+    ),
+    Setting(
+        "PAIRLOOP_PUBLIC_URL",
+        "",
+        "Address under which people reach the app, for example https://feedback.acme.org; a Space knows its own.",
+    ),
+    Setting(
+        "PAIRLOOP_OWNER_LINK",
+        "0",
+        "1 prints a link at the start with which one more owner gets in, for lost passwords.",
+    ),
+    Setting("OAUTH_CLIENT_ID", "", "OAuth app of the Hub that people sign in with; a Space with hf_oauth sets it."),
+    Setting("OAUTH_CLIENT_SECRET", "", "Secret of that OAuth app; never stored, logged or shown."),
+    Setting("OAUTH_SCOPES", "openid profile", "What that OAuth app asks for; needs at least openid and profile."),
+    Setting("OPENID_PROVIDER_URL", "https://huggingface.co", "Address of the Hub that people sign in at."),
+    Setting("SPACE_ID", "", "Set by a Space: its name as owner/name."),
+    Setting("SPACE_HOST", "", "Set by a Space: the names under which it is reached."),
+    Setting("SPACE_AUTHOR_NAME", "", "Set by a Space: the person or organisation of the Hub that it belongs to."),
+    Setting("SPACE_CREATOR_USER_ID", "", "Set by a Space: the id of whoever made it, who becomes an owner."),
 )
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
+
+
+class SignIn(StrEnum):
+    """How people get in. In ``OPEN`` nobody signs in, and everybody is an owner."""
+
+    OPEN = "open"
+    NAME = "name"
+    ACCOUNTS = "accounts"
+    HUGGINGFACE = "huggingface"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What sign-in needs to know. Its secret is left out of ``repr``."""
+
+    mode: SignIn = SignIn.OPEN
+    public_url: str = ""
+    owner_link: bool = False
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    scopes: str = "openid profile"
+    provider: str = "https://huggingface.co"
+    space_id: str = ""
+    space_hosts: tuple[str, ...] = ()
+    space_author: str = ""
+    space_creator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of one process. Its secrets are left out of ``repr``.
 
+    ``space`` is owner/name of the Space that the process runs on, or "".
     ``keys`` has every variable of the environment that models may name as the one with their key: those that end in _KEY or
     _TOKEN. ``addresses`` has the addresses that belong to some of them: of X_API_KEY it is that in X_BASE_URL or X_ENDPOINT.
     """
 
     home: Path
+    database_url: str = ""
     host: str = "127.0.0.1"
     port: int = 7860
     example: bool = True
@@ -92,9 +181,14 @@ class Settings:
     publish_names: bool = False
     license: str = "unknown"
     squash_history: bool = False
+    rate: int = 60
+    log: str = "text"
+    metrics_token: str = ""
+    space: str = ""
     openai_base_url: str = ""
     openai_api_key: str = ""
     openai_model: str = ""
+    entry: Entry = Entry()
     keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -105,7 +199,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never leave this process."""
-        return tuple(dict.fromkeys(filter(None, (self.openai_api_key, self.hf_token, *self.keys.values()))))
+        own = (self.openai_api_key, self.hf_token, self.metrics_token, self.entry.client_secret)
+        return tuple(dict.fromkeys(filter(None, (*own, *secrets_of(self.database_url), *self.keys.values()))))
 
     def key(self, name: str) -> str:
         """Return the key in the variable of this name, or "" where it is not set."""
@@ -119,7 +214,7 @@ class Settings:
         """
         if name == "OPENAI_API_KEY":
             return (self.openai_base_url or "https://api.openai.com",)
-        if name == "HF_TOKEN":
+        if name in HUB_TOKENS and name not in self.addresses:
             return ("https://*.huggingface.co", self.hf_endpoint)
         return (self.addresses[name],) if name in self.addresses else ()
 
@@ -149,8 +244,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         SettingsError: a value cannot be used; the message names the variable and what it takes.
     """
 
+    own = space_defaults(environment)
+
     def text(name: str) -> str:
-        return environment.get(name, "").strip() or _DEFAULTS[name]
+        return environment.get(name, "").strip() or own.get(name) or _DEFAULTS[name]
 
     def whole(name: str, low: int, high: int) -> int:
         value = text(name)
@@ -166,6 +263,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     data_dir = text("PAIRLOOP_DATA_DIR")
     return Settings(
         home=Path(text("PAIRLOOP_HOME")).expanduser(),
+        database_url=checked(text("DATABASE_URL")),
         host=text("PAIRLOOP_HOST"),
         port=whole("PAIRLOOP_PORT", 0, 65535),
         example=switch("PAIRLOOP_EXAMPLE"),
@@ -182,12 +280,65 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         publish_names=switch("PAIRLOOP_PUBLISH_NAMES"),
         license=text("PAIRLOOP_LICENSE"),
         squash_history=switch("PAIRLOOP_SQUASH_HISTORY"),
+        rate=whole("PAIRLOOP_RATE", 0, 100_000),
+        log=_log(text("PAIRLOOP_LOG")),
+        metrics_token=_token(text("PAIRLOOP_METRICS_TOKEN")),
+        space=space_name(environment),
         openai_base_url=_address("OPENAI_BASE_URL", text("OPENAI_BASE_URL"), "OPENAI_API_KEY"),
         openai_api_key=text("OPENAI_API_KEY"),
         openai_model=text("OPENAI_MODEL"),
+        entry=_entry(text, switch("PAIRLOOP_OWNER_LINK")),
         keys=MappingProxyType(_keys(environment)),
         addresses=MappingProxyType(_addresses(environment)),
     )
+
+
+def _entry(text: Callable[[str], str], owner_link: bool) -> Entry:
+    space, client, secret = text("SPACE_ID"), text("OAUTH_CLIENT_ID"), text("OAUTH_CLIENT_SECRET")
+    # A Space can be reached by everybody: there nobody becomes an owner by reaching it.
+    on_space = SignIn.HUGGINGFACE if client else SignIn.NAME
+    wanted = text("PAIRLOOP_SIGN_IN") or (on_space if space else SignIn.OPEN)
+    if wanted not in list(SignIn):
+        raise SettingsError(f"PAIRLOOP_SIGN_IN is {wanted!r}: it takes {', '.join(SignIn)}.")
+    hosts = tuple(filter(None, (host.strip().lower() for host in text("SPACE_HOST").split(","))))
+    if not all(re.fullmatch(r"[a-z0-9.-]+(:\d+)?", host) for host in hosts):
+        raise SettingsError("SPACE_HOST takes names of hosts, apart by commas, for example acme-pairloop.hf.space.")
+    found = Entry(
+        mode=SignIn(wanted),
+        public_url=_origin("PAIRLOOP_PUBLIC_URL", text("PAIRLOOP_PUBLIC_URL")),
+        owner_link=owner_link,
+        client_id=client,
+        client_secret=secret,
+        scopes=text("OAUTH_SCOPES"),
+        provider=_origin("OPENID_PROVIDER_URL", text("OPENID_PROVIDER_URL")),
+        space_id=space,
+        space_hosts=hosts,
+        space_author=text("SPACE_AUTHOR_NAME"),
+        space_creator=text("SPACE_CREATOR_USER_ID"),
+    )
+    if found.mode is SignIn.HUGGINGFACE:
+        _check_hub(found)
+    return found
+
+
+def _check_hub(entry: Entry) -> None:
+    if not entry.client_id or not entry.client_secret:
+        raise SettingsError(
+            "PAIRLOOP_SIGN_IN is huggingface, which needs OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET. On a Space write "
+            "hf_oauth: true into its README; elsewhere make an OAuth app at https://huggingface.co/settings/applications."
+        )
+    if not {"openid", "profile"} <= set(entry.scopes.split()):
+        raise SettingsError("OAUTH_SCOPES needs openid and profile: without them nobody's name is known.")
+    if not entry.provider.startswith("https://") and not is_loopback(entry.provider):
+        raise SettingsError("OPENID_PROVIDER_URL must begin with https://: people sign in there.")
+
+
+def _origin(name: str, value: str) -> str:
+    """Return an address of scheme and host alone."""
+    parts = urlsplit(_address(name, value, "no setting").rstrip("/"))
+    if value and (not parts.hostname or parts.path or parts.query or parts.fragment):
+        raise SettingsError(f"{name} is {value!r}: it takes an address without a path, for example https://acme.org.")
+    return f"{parts.scheme}://{parts.netloc}" if value else ""
 
 
 def _is_at(address: str, place: str) -> bool:
@@ -203,7 +354,9 @@ def _is_at(address: str, place: str) -> bool:
 
 def _keys(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what could be a key, by name: one line without blanks. Files of certificates and the like are left alone."""
-    found = {name: value.strip() for name, value in environment.items() if name.endswith(("_KEY", "_TOKEN"))}
+    named = {name: value for name, value in environment.items() if name.endswith(("_KEY", "_TOKEN"))}
+    # What opens doors of this app is no key of a model.
+    found = {name: value.strip() for name, value in named.items() if not name.startswith("PAIRLOOP_")}
     return {name: value for name, value in found.items() if re.fullmatch(r"[!-~]+", value)}
 
 
@@ -233,6 +386,18 @@ def _address(name: str, value: str, key: str) -> str:
         raise SettingsError(f"{name} is {value!r}: it must begin with http:// or https://.")
     if "@" in urlsplit(value).netloc:
         raise SettingsError(f"{name} holds a user name or a password: put the key into {key} instead.")
+    return value
+
+
+def _log(value: str) -> str:
+    if value not in ("text", "json"):
+        raise SettingsError(f"PAIRLOOP_LOG is {value!r}: it takes text or json.")
+    return value
+
+
+def _token(value: str) -> str:
+    if value and not re.fullmatch(r"[!-~]{16,}", value):
+        raise SettingsError("PAIRLOOP_METRICS_TOKEN takes 16 characters or more, without blanks.")
     return value
 
 

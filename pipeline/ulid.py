@@ -34,6 +34,16 @@ def number(ulid: str) -> int:
     return int(ulid.translate(_TO_PYTHON), 32)
 
 
+def is_ulid(text: str) -> bool:
+    """Say whether a text is a ULID."""
+    return _ULID.fullmatch(text) is not None
+
+
+def fresh() -> str:
+    """Return a new ULID: 48 bits of milliseconds and 80 random bits."""
+    return text((int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big"))
+
+
 def seconds(ulid: str) -> float:
     """Return the time of a ULID in seconds since the epoch."""
     return (number(ulid) >> 80) / 1000

@@ -91,7 +91,7 @@ class VoteDesk:
         name = " ".join(clean(name).split())[:MAX_NAME] or path.stem[:MAX_NAME]
         list_id = id_of("imported votes", _digest(path, mapping))
         left_out = prepared.left_out + len(prepared.problems)
-        with self._importing:
+        with self._importing, self._store.database.alone("votes from a file"):
             if (known := self._store.imports.set_of(list_id)) is not None:
                 return Brought(known, len(prepared.votes), left_out, False)
             models, tests = self._store.models.all(), self._store.queries.test_texts()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import stores
+from tests.postgres import POSTGRES
 from tests.workspace import open_workspace
 
 TESTS = Path(__file__).resolve().parent
@@ -12,8 +14,28 @@ SHARED_DATA = TESTS.parents[1] / "shared" / "data"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that start real apps and browsers: the quick ones then fill what is left, on every worker alike."""
+    items[:] = [item for item in items if not (item.get_closest_marker("sqlite") and _is_on_postgresql(item))]
     places = [TESTS, TESTS / "browser"]
     items.sort(key=lambda item: places.index(item.path.parent) if item.path.parent in places else len(places))
+
+
+def _is_on_postgresql(item: pytest.Item) -> bool:
+    return stores.DEFAULT == stores.POSTGRESQL or TESTS / "on_postgresql" in item.path.parents
+
+
+@pytest.fixture(autouse=True)
+def databases_of_this_test():
+    """Empty the databases that stood for the files of a test, when it is over."""
+    before = POSTGRES.files()
+    yield
+    POSTGRES.forget(POSTGRES.files() - before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def postgresql_server():
+    """End the server at the end, if a test needed one."""
+    yield
+    POSTGRES.stop()
 
 
 @pytest.fixture(scope="session")

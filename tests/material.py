@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from pipeline.records import JobState, Run, Split
 from pipeline.services import Services
 from pipeline.store.datasets import Dataset
+from tests import stores
 from tests.workspace import open_workspace
 
 MANUAL = """# Harbour manual
@@ -95,7 +95,7 @@ def prepare(folder: Path) -> Path:
 
 def open_copy(prepared: Path, folder: Path, **settings: object) -> Services:
     """Open a copy of a prepared workspace in ``folder``, which does not exist yet."""
-    shutil.copytree(prepared, folder)
+    stores.copy(prepared, folder)
     return open_workspace(folder, **settings)
 
 

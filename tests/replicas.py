@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import shutil
-import sqlite3
 from pathlib import Path
 
 from sqlalchemy import event, select
@@ -13,10 +11,11 @@ from sqlalchemy import event, select
 from pipeline import journal
 from pipeline.hub.batches import snapshot_files
 from pipeline.records import Chunk, Document, Model, Outcome, ResponseStatus, new_id
-from pipeline.store import Store, open_store
+from pipeline.store import Store
 from pipeline.store.rows import put
 from pipeline.store.schema import members, votes
 from pipeline.store.vote_rows import Cast
+from tests import stores
 from tests.material import add_manual, add_queries, finished
 from tests.workspace import add_comparison, add_model, open_workspace, respond
 
@@ -50,15 +49,12 @@ class Replica:
 
     def __init__(self, base: Path, folder: Path, repo: Repo) -> None:
         file = folder / f"{new_id()}.db"
-        shutil.copy(base, file)
-        connection = sqlite3.connect(file)
-        connection.execute("DELETE FROM local_values WHERE name = 'replica'")
-        connection.commit()
-        connection.close()
-        self.store: Store = open_store(file)
-        # Nothing here is about power cuts.
-        event.listen(self.store.database.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
-        self.store.database.engine.dispose()
+        stores.copy_as_another(base, file)
+        self.store: Store = stores.open_store(file)
+        if not stores.is_postgresql():
+            # Nothing here is about power cuts.
+            event.listen(self.store.database.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+            self.store.database.engine.dispose()
         self._repo = repo
         self._read: set[str] = set()
         self.records = self.store.datasets.record_ids(self.store.datasets.all()[0].id)

@@ -30,7 +30,11 @@ class AppProcess:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PAIRLOOP_", "OPENAI_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PAIRLOOP_", "OPENAI_", "DATABASE_URL"))
+        }
         self._environment = {
             **kept,
             "PAIRLOOP_HOME": str(home),
@@ -40,6 +44,11 @@ class AppProcess:
         }
         self.log = home.parent / f"{home.name}.log"
         self._process: subprocess.Popen | Forked | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of the newest start."""
+        return self._process.pid
 
     def start(self, timeout: float = 90) -> AppProcess:
         """Start and wait until the app answers."""
@@ -94,7 +103,7 @@ class QuickApp(AppProcess):
     """The same, forked from a process that has imported the app: takes the variables that the app reads, and no others."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        own = ("PAIRLOOP_", "OPENAI_", "HF_TOKEN", "HF_ENDPOINT")
+        own = ("PAIRLOOP_", "OPENAI_", "HF_TOKEN", "HF_ENDPOINT", "DATABASE_URL")
         assert all(name.startswith(own) for name in environment), environment
         super().__init__(home, **environment)
 

@@ -14,8 +14,12 @@ FILES = [file for file in FILES if "migrations" not in file.parts]
 RANKS = {
     "pipeline.errors": 0,
     "pipeline.ulid": 0,
+    "pipeline.version": 0,
+    "pipeline.events": 0,
+    "pipeline.space": 0.5,
     "pipeline.cleaning": 1,
     "pipeline.home": 1,
+    "pipeline.database_url": 0.5,
     "pipeline.naming": 1,
     "pipeline.settings": 1,
     "pipeline.records": 2,
@@ -53,6 +57,8 @@ RANKS = {
     "pipeline.hub": 4,
     "pipeline.archive": 4,
     "pipeline.backup": 5,
+    "pipeline.replicas": 6.6,
+    "pipeline.move_store": 4,
     "pipeline.library": 4,
     "pipeline.vote_files": 4,
     "pipeline.vote_training": 3.6,
@@ -110,6 +116,15 @@ RANKS = {
     "pipeline.run_files": 7,
     "pipeline.finetune.tuner": 7,
     "pipeline.example": 7,
+    "pipeline.activity": 4,
+    "pipeline.kept": 1,
+    "pipeline.limits": 1,
+    "pipeline.tokens": 6,
+    "pipeline.auth": 4,
+    "pipeline.people": 5,
+    "pipeline.entrance": 5.5,
+    "pipeline.team": 6.5,
+    "pipeline.sprints": 6.5,
     "pipeline.services": 8,
     "components": 9,
     "app": 10,
@@ -185,7 +200,7 @@ sys.addaudithook(lambda event, args: written.append(args[0]) if event == "open" 
 for name in {modules!r}:
     __import__(name)
 heavy = ("openai", "llama_index", "pypdf", "docx", "pptx", "openpyxl", "scipy.stats", "onnxruntime", "tokenizers", "aiohttp",
-         "xllamacpp", "torch", "gguf")
+         "xllamacpp", "torch", "gguf", "argon2", "jwt")
 heavy = [name for name in heavy if name in sys.modules]
 assert not heavy, heavy
 assert not written, written

@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from pipeline.records import Outcome, ResponseStatus
-from pipeline.store import open_store
+from pipeline.store import Store, open_store
 from tests.material import add_manual, add_queries, finished
 from tests.servers import AppProcess
 from tests.visitor import Visitor
@@ -117,8 +117,19 @@ def work_until_killed(
 
 
 def check(home: Path, rounds: list[list[Worker]]) -> None:
-    """Compare what people were told with what the store holds, in the same store classes that the app uses."""
+    """Compare what people were told with what the store in a folder holds."""
     store = open_store(home / "pairloop.db")
+    check_store(store, rounds)
+    store.close()
+    connection = sqlite3.connect(home / "pairloop.db")
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    # Nobody submits anything twice here, so a line of history would be a response that was written double.
+    assert connection.execute("SELECT count(*) FROM response_history").fetchone() == (0,)
+    connection.close()
+
+
+def check_store(store: Store, rounds: list[list[Worker]]) -> None:
+    """Compare what people were told with what a store holds, in the same store classes that the app uses."""
     dataset, comparison = store.datasets.all()[0].id, store.comparisons.sets()[0].id
     responses = {(r.annotator_id, r.record_id): r for r in store.responses.of_dataset(dataset)}
     votes = {(v.annotator_id, v.comparison_id): v for v in store.votes.of_set(comparison)}
@@ -133,9 +144,3 @@ def check(home: Path, rounds: list[list[Worker]]) -> None:
                 assert (stored.status, stored.values["answer"]) == (ResponseStatus.SUBMITTED, said)
             else:
                 assert (votes[who, item].outcome, votes[who, item].reason) == (VOTES[said], f"because of {item}")
-    store.close()
-    connection = sqlite3.connect(home / "pairloop.db")
-    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    # Nobody submits anything twice here, so a line of history would be a response that was written double.
-    assert connection.execute("SELECT count(*) FROM response_history").fetchone() == (0,)
-    connection.close()

@@ -18,11 +18,12 @@ from pipeline.store import Store
 from pipeline.store.comparisons import Comparison
 from pipeline.store.responses import Given
 from pipeline.store.runs import completion_of
+from tests import stores
 
 
 def open_workspace(home: Path, **settings) -> Services:
     """Open a workspace without the example."""
-    return open_services(Settings(home=home, **{"example": False, **settings}))
+    return open_services(Settings(home=home, **{"example": False, "database_url": stores.url_of(home), **settings}))
 
 
 def add_model(

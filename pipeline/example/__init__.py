@@ -44,7 +44,7 @@ class Example:
 
         At the first start this runs beside the screens: whoever asks for the example meanwhile waits for it.
         """
-        with self._adding:
+        with self._adding, self._store.database.alone("example"):
             return self._add()
 
     def add_at_first_start(self) -> None:
@@ -68,7 +68,7 @@ class Example:
 
         A second click, and that of somebody else, leads to the dataset that there is.
         """
-        with self._reviewing:
+        with self._reviewing, self._store.database.alone("example"):
             return self._reviewed() or self._review()
 
     def _reviewed(self) -> Dataset | None:

@@ -32,7 +32,7 @@ class FolderJournal:
     def __init__(self, store: Store, folder: Path, scrub: Callable[[bytes], bytes]) -> None:
         self._store = store
         self._folder = folder / "journal"
-        self._marker = self._folder / f"{store.replica}.here"
+        self._marker = self._folder / f"{store.id}.here"
         self._scrub = scrub
         self._file: Path | None = None
         self._whole = 0

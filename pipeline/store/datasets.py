@@ -12,6 +12,7 @@ from pipeline.annotation.settings import DatasetSettings
 from pipeline.annotation.templates import review_settings
 from pipeline.errors import RecordError
 from pipeline.records import Record, Split, Suggestion, id_of, new_id
+from pipeline.store.dialects import pieces
 from pipeline.store.engine import Database
 from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import change, contexts_from_json, found, now, put
@@ -177,7 +178,8 @@ class DatasetStore:
 
     def some(self, record_ids: Sequence[str]) -> list[Record]:
         """Return those of these records that there are, in the order of the ids."""
-        known = {record.id: record for record in self._records(records.c.id.in_(record_ids))}
+        found = (record for some in pieces(record_ids) for record in self._records(records.c.id.in_(some)))
+        known = {record.id: record for record in found}
         return [known[record_id] for record_id in record_ids if record_id in known]
 
     def record_ids(self, dataset_id: str) -> list[str]:

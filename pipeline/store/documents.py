@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from pipeline.records import Chunk, Document
 from pipeline.retrieval_settings import Chunking
+from pipeline.store.dialects import pieces
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, found, now, put, sections_from_json, sections_to_json
 from pipeline.store.schema import chunks, documents
@@ -124,7 +125,8 @@ class DocumentStore:
     def chunks_by_id(self, ids: Sequence[str]) -> Mapping[str, Chunk]:
         """Return the chunks with these ids by id; unknown ids are left out."""
         with self._db.read() as connection:
-            return {chunk.id: chunk for chunk in _chunks(connection, chunks.c.id.in_(ids))}
+            found = (chunk for some in pieces(ids) for chunk in _chunks(connection, chunks.c.id.in_(some)))
+            return {chunk.id: chunk for chunk in found}
 
     def count_searched_chunks(self) -> int:
         """Return how many chunks the index must hold."""

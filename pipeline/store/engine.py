@@ -1,4 +1,7 @@
-"""Connections of the store: SQLite in WAL mode, one writer at a time, migrated to the newest schema when it is opened."""
+"""Connections of the store: SQLite in WAL mode, one writer at a time, migrated to the newest schema when it is opened.
+
+What PostgreSQL does otherwise is in ``shared``.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,57 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from pipeline import ulid
 from pipeline.errors import SettingsError, StoreError
 from pipeline.records import new_id
-from pipeline.store.local_schema import changes, local_values, parked_changes
+from pipeline.store.dialects import upsert
+from pipeline.store.local_schema import changes, local_values, metadata, parked_changes
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @dataclass(slots=True)
 class Writer:
-    """Who writes: this replica with its stamps. ``noted`` are the tables of whose rows the open transaction has changed some."""
+    """Who writes: this replica with its stamps. ``noted`` are the tables of whose rows the open transaction has changed some.
+
+    ``behind`` says that others may have given out newer stamps, which the open transaction has not looked at.
+    """
 
     replica: str
     stamps: ulid.Stamps
+    behind: bool = False
     noted: set[str] = field(default_factory=set)
 
 
 class Database:
-    """The engine and its transactions. ``write()`` commits when its block ends and rolls back when it raises."""
+    """The engine and its transactions. ``write()`` commits when its block ends and rolls back when it raises.
 
-    def __init__(self, engine: Engine) -> None:
+    ``id`` is the store's own among those that share a dataset repo.
+    """
+
+    # Whether other processes write to the same store.
+    shared = False
+
+    def __init__(self, engine: Engine, replica: str = "") -> None:
         self.engine = engine
+        self._reader: Engine = engine
         # SQLite lets writers wait with a growing sleep (up to a second measured); queueing them here is fair and quick.
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._versions: Counter[str] = Counter()
-        self.writer = Writer(*_identity(engine))
+        self.id, stamps = _identity(engine)
+        self.writer = Writer(replica or self.id, stamps)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -50,22 +71,30 @@ class Database:
         """
         options = {"pairloop_write": True, "pairloop_writer": self.writer}
         with self._lock:
-            self.writer.noted = set()
+            self.writer.noted, self.writer.behind = set(), self.shared
             try:
                 with self.engine.execution_options(**options).begin() as connection:
                     yield connection
+                    self._before_commit(connection)
             except OperationalError as error:
-                raise StoreError(f"This could not be saved ({error.orig}). Nothing of it was.") from error
+                raise StoreError(f"This could not be saved ({reason_of(error)}). Nothing of it was.") from error
             noted = self.writer.noted
             self._versions.update(noted)
         if noted:
-            for tell in self._listeners:
-                tell()
+            self.tell()
+
+    def _before_commit(self, connection: Connection) -> None:
+        """Nothing: this process is the only one that writes to its store."""
+
+    def tell(self) -> None:
+        """Tell those who asked that rows that travel were changed."""
+        for tell in self._listeners:
+            tell()
 
     def version(self, *tables: Table) -> tuple[int, ...]:
         """Return numbers that differ from earlier ones when a row of these tables was committed since.
 
-        What was read after asking for them is no older than they say. This process is the only one that writes to its store.
+        What was read after asking for them is no older than they say.
         """
         return tuple(self._versions[table.name] for table in tables)
 
@@ -84,9 +113,14 @@ class Database:
             _put_local(connection, name, value)
 
     @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Let one replica of this store at a time through the block; without others there is nobody to wait for."""
+        yield
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection that sees one consistent state."""
-        with self.engine.connect() as connection:
+        with self._reader.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -100,8 +134,6 @@ def open_database(file: Path) -> Database:
     Raises:
         SettingsError: the folder cannot be used, or the file is no store that this version can read.
     """
-    from alembic.util import CommandError
-
     engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": 30})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
@@ -112,10 +144,14 @@ def open_database(file: Path) -> Database:
         raise SettingsError(
             f"{file.parent} cannot be used ({error.strerror}): set PAIRLOOP_HOME to another folder."
         ) from error
-    except (DatabaseError, CommandError) as error:
+    except DatabaseError as error:
         reason = str(getattr(error, "orig", error)).rstrip(".")
         raise SettingsError(
             f"{file} cannot be opened ({reason}): set PAIRLOOP_HOME to another folder, or use the version that made it."
+        ) from error
+    except NewerSchema as error:
+        raise SettingsError(
+            f"{file} cannot be opened, because {error}: set PAIRLOOP_HOME to another folder, or use the version that made it."
         ) from error
     return Database(engine)
 
@@ -137,29 +173,76 @@ def _identity(engine: Engine) -> tuple[str, ulid.Stamps]:
 
 
 def _put_local(connection: Connection, name: str, value: str) -> None:
-    statement = insert(local_values).values(name=name, value=value)
+    statement = upsert(connection, local_values).values(name=name, value=value)
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to ``revision``; every migration is one transaction together with its version record."""
-    from alembic import command
-    from alembic.config import Config
+def reason_of(error: DatabaseError) -> str:
+    """Return what the database itself said, in one line."""
+    return " ".join(str(error.orig).split("\n\n")[0].split()).rstrip(".")
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema to ``revision``; every migration is one transaction together with its version record.
+
+    Raises:
+        NewerSchema: a newer version of Pairloop has made it what it is. Nothing was changed.
+    """
     with engine.connect() as connection:
         # SQLite changes a table by making it anew: rows that point at the old one must not stand in its way meanwhile.
         # The pragma is ignored within a transaction, and this is the connection of the migrations alone.
         connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
         connection = connection.execution_options(pairloop_write=True)
         with connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            upgrade(connection, revision)
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
             if broken:
                 raise DatabaseError("PRAGMA foreign_key_check", None, ValueError(f"{len(broken)} rows point nowhere"))
         connection.connection.driver_connection.execute("PRAGMA foreign_keys = ON")
+
+
+class NewerSchema(Exception):
+    """A newer version of Pairloop has made the schema what it is."""
+
+
+def upgrade(connection: Connection, revision: str = "head") -> bool:
+    """Run the migrations that are missing, in the transaction of this connection; return whether there were any.
+
+    Raises:
+        NewerSchema: the schema is one that this version does not know.
+    """
+    from alembic import command
+    from alembic.migration import MigrationContext
+
+    scripts, config = _scripts(), _config()
+    config.attributes["connection"] = connection
+    context = MigrationContext.configure(connection)
+    current, known = context.get_current_revision(), scripts.get_current_head()
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise NewerSchema(f"a newer version of Pairloop has used it (its schema is {current}, this one knows {known})")
+    if revision == "head" and not inspect(connection).get_table_names():
+        # Where the migrations lead, in a tenth of their time; a test holds the one against the other.
+        metadata.create_all(connection, checkfirst=False)
+        context.stamp(scripts, revision)
+    elif current != known:
+        command.upgrade(config, revision)
+    return current != known
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations, which are read once: that takes longer than to open a store that needs none of them."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_config())
 
 
 def _set_pragmas(dbapi_connection, _record) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
+from pipeline.store.dialects import upsert
 from pipeline.store.engine import Database
 from pipeline.store.local_schema import journal_files
 from pipeline.store.outbox import Place
@@ -26,7 +26,7 @@ class JournalFile:
 def remember(connection: Connection, file: JournalFile) -> None:
     """Note that a file was read, in the transaction that merges it."""
     row = {name: getattr(file, name) for name in JournalFile.__slots__}
-    statement = insert(journal_files).values(row)
+    statement = upsert(connection, journal_files).values(row)
     changed = {name: row[name] for name in ("size", "problem")}
     connection.execute(statement.on_conflict_do_update(index_elements=["place", "name"], set_=changed))
 

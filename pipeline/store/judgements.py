@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from pipeline.events import happened
 from pipeline.records import JobState, Outcome, new_id
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, change_all, found, now, put, written_by
@@ -78,6 +79,7 @@ class JudgementStore:
         """Store how a run ended."""
         with self._db.write() as connection:
             change(connection, judge_runs, run_id, state=state.value, error=error, finished_at=now())
+        happened("judge ended", run=run_id, state=state.value)
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""

@@ -290,7 +290,7 @@ def _guidelines(connection: Connection, job_id: str) -> tuple[tuple[str, int | N
         .select_from(training_rows.join(responses).join(records).join(datasets, records.c.dataset_id == datasets.c.id))
         .where(training_rows.c.job_id == job_id)
         .group_by(datasets.c.id, datasets.c.name, version)
-        .order_by(datasets.c.id, version)
+        .order_by(datasets.c.id, version.nulls_first())
     )
     return tuple((row[0], row[1], row[2]) for row in connection.execute(query))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from pipeline.store.schema import metadata
 
@@ -96,3 +96,50 @@ last_seen = Table(
     Column("member_id", String(64), primary_key=True),
     Column("at", Float, nullable=False),
 )
+
+# When a token of the API was last used, to the quarter of an hour.
+token_uses = Table(
+    "token_uses",
+    metadata,
+    Column("token_id", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
+# Requests of the API that were carried out, by the hash of who sent them and the token that they were sent under.
+done_requests = Table(
+    "done_requests",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+)
+
+# Of a store that several replicas share: a number for each table that grows with every commit that changed a row of it.
+table_versions = Table(
+    "table_versions",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+# The replicas of such a store, and when they last said that they are at work, by the clock of the database.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+# What a run that is under way may spend, in US dollars: whoever goes on with it keeps to that.
+run_limits = Table(
+    "run_limits",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("dollars", Float, nullable=False),
+)
+
+# Whole numbers have 64 bits in SQLite, and in the rows that come from there.
+for _table in metadata.tables.values():
+    for _column in _table.columns:
+        if type(_column.type) is Integer:
+            _column.type = Integer().with_variant(BigInteger(), "postgresql")

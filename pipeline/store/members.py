@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
@@ -25,6 +26,15 @@ _GUEST = re.compile(r"Guest \d+")
 def is_guest(name: str) -> bool:
     """Say whether a name is one that was given to somebody who has chosen none."""
     return _GUEST.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A person whom a browser's cookie belongs to."""
+
+    id: str
+    name: str
+    created_at: float
 
 
 class MemberStore:
@@ -49,6 +59,18 @@ class MemberStore:
             row = {"id": member_id, "name": f"Guest {guests + 1}", "token_hash": token_hash, "created_at": now()}
             put(connection, members, [row])
         return member_id
+
+    def known(self, token: str) -> str | None:
+        """Return the id of the person with this cookie, or None where it is nobody's."""
+        query = select(members.c.id).where(members.c.token_hash == hashlib.sha256(token.encode()).hexdigest())
+        with self._db.read() as connection:
+            return connection.scalar(query)
+
+    def visitors(self) -> list[Visitor]:
+        """Return everybody whom a cookie belongs to, in the order in which they came."""
+        query = select(members.c.id, members.c.name, members.c.created_at).where(members.c.token_hash.is_not(None))
+        with self._db.read() as connection:
+            return [Visitor(*row) for row in connection.execute(query.order_by(members.c.created_at, members.c.id))]
 
     def name(self, member_id: str) -> str:
         """Return a person's name, or "" for an unknown id."""

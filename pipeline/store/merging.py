@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.records import Change
 from pipeline.store.checking import problem_of
 from pipeline.store.conflicts import LOWEST_WINS, RECLAIMERS, RESOLVERS, retire_twins
+from pipeline.store.dialects import defer_references, upsert
 from pipeline.store.engine import Database, writer_of
 from pipeline.store.journal_files import JournalFile, remember
 from pipeline.store.local_schema import changes, parked_changes
@@ -132,7 +132,7 @@ def _change(line) -> Change:
 
 def _merge(connection: Connection, incoming: Sequence[Change], arrived_in: Place | None) -> Merged:
     # Rows may come before the rows that they point at; at the end all of them are there, or parked.
-    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    defer_references(connection)
     newest = _newest(incoming)
     if newest:
         writer_of(connection).stamps.see(max(change.stamp for change in newest))
@@ -297,7 +297,7 @@ def _complete(table: Table, row: Mapping[str, object]) -> dict[str, object]:
 
 
 def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    statement = insert(table)
+    statement = upsert(connection, table)
     others = {column.name: statement.excluded[column.name] for column in table.columns if column.name != "id"}
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=others), list(rows))
 
@@ -314,7 +314,7 @@ def _park(connection: Connection, parked: Sequence[tuple[Change, str]], arrived_
             "in_repo": arrived_in == "repo",
             "in_folder": arrived_in == "folder",
         }
-        statement = insert(parked_changes).values(row)
+        statement = upsert(connection, parked_changes).values(row)
         newer = {name: row[name] for name in ("stamp", "replica", "row", "reason", "in_repo", "in_folder")}
         connection.execute(
             statement.on_conflict_do_update(

@@ -12,10 +12,10 @@ from itertools import groupby
 from typing import Literal
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from pipeline import ulid
 from pipeline.records import Change
+from pipeline.store.dialects import upsert
 from pipeline.store.engine import Database, writer_of
 from pipeline.store.local_schema import changes, journal_files, parked_changes
 from pipeline.store.schema import TRAVELLING, metadata
@@ -36,6 +36,11 @@ class Waiting:
 def note(connection: Connection, table: Table, row_ids: Iterable[str]) -> None:
     """Remember that rows were changed, in the transaction that changes them."""
     writer = writer_of(connection)
+    if writer.behind:
+        # Whoever wrote before may have a clock that is ahead: what comes later must have the later stamp.
+        if newest := connection.scalar(select(func.max(changes.c.stamp))):
+            writer.stamps.see(newest)
+        writer.behind = False
     rows = [(row_id, writer.stamps.next()) for row_id in row_ids]
     mark(connection, table.name, [(row_id, stamp, writer.replica) for row_id, stamp in rows], arrived_in=None)
 
@@ -45,7 +50,7 @@ def mark(connection: Connection, table: str, rows: Sequence[tuple[str, str, str]
     if not rows:
         return
     new = {"in_repo": arrived_in == "repo", "in_folder": arrived_in == "folder"}
-    statement = insert(changes)
+    statement = upsert(connection, changes)
     columns = ("stamp", "replica", "in_repo", "in_folder")
     statement = statement.on_conflict_do_update(
         index_elements=["table_name", "row_id"], set_={name: statement.excluded[name] for name in columns}

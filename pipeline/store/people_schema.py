@@ -14,12 +14,14 @@ from pipeline.store.columns import id_column, metadata, reference, time_column
 memberships = Table(
     "memberships",
     metadata,
-    # Made of the login, where there is one: two replicas that let in one person make the same membership.
+    # Made of whom the sign-in knows: two replicas that let in one person make the same membership.
     id_column(),
     reference("member_id", "members"),
     Column("role", String(20), nullable=False),
-    # Whom the sign-in knows: "hub:" and the name on the Hub, "account:" and the name of a local account; none by name alone.
+    # Under which name they sign in: "hub:", "account:" or "name:" and the name; none once they were removed.
     Column("login", String(200), nullable=True, index=True),
+    # How they came: it counts how many came by an invitation.
+    reference("invitation_id", "invitations", nullable=True),
     reference("changed_by", "members", nullable=True),
     time_column("created_at"),
     time_column("changed_at"),

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from pipeline.records import Split, id_of, new_id
 from pipeline.store.documents import cut_as_in_force
 from pipeline.store.engine import Database
+from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import change, found, now, put
 from pipeline.store.schema import chunks, documents, queries, query_proposals, query_sets
 
@@ -79,7 +80,7 @@ class ProposalStore:
         ]
         with self._db.write() as connection:
             ids = [row["id"] for row in rows]
-            known = set(connection.scalars(select(query_proposals.c.id).where(query_proposals.c.id.in_(ids))))
+            known = set(rows_by_id(connection, query_proposals, ids))
             new = [row for row in rows if row["id"] not in known]
             put(connection, query_proposals, new)
         return len(new)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from pipeline.records import Context, Query, QuerySet, Retrieval, Split, id_of, new_id
+from pipeline.store.dialects import pieces
 from pipeline.store.engine import Database
 from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import contexts_from_json, contexts_to_json, found, now, put
@@ -95,16 +96,13 @@ class QueryStore:
 
     def retrievals_of(self, query_ids: Sequence[str], retriever: str) -> dict[str, Retrieval]:
         """Return the stored retrievals of queries by this retriever, by query id."""
-        condition = retrievals.c.query_id.in_(query_ids) & (retrievals.c.retriever == retriever)
         with self._db.read() as connection:
-            rows = connection.execute(select(retrievals).where(condition)).mappings()
-            return {row["query_id"]: _retrieval(row) for row in rows}
+            return {row["query_id"]: _retrieval(row) for row in _of_queries(connection, list(query_ids), retriever)}
 
     def retrievals_by_id(self, ids: Sequence[str]) -> dict[str, Retrieval]:
         """Return retrievals by id."""
         with self._db.read() as connection:
-            rows = connection.execute(select(retrievals).where(retrievals.c.id.in_(ids))).mappings()
-            return {row["id"]: _retrieval(row) for row in rows}
+            return {row_id: _retrieval(row) for row_id, row in rows_by_id(connection, retrievals, list(ids)).items()}
 
     def add_retrievals(self, retriever: str, contexts: Mapping[str, Sequence[Context]]) -> dict[str, Retrieval]:
         """Store the contexts of queries, given by query id, in one transaction; return the retrievals by query id.
@@ -113,12 +111,20 @@ class QueryStore:
         """
         if not contexts:
             return {}
-        condition = retrievals.c.query_id.in_(list(contexts)) & (retrievals.c.retriever == retriever)
         with self._db.write() as connection:
-            rows = {row["query_id"]: row for row in connection.execute(select(retrievals).where(condition)).mappings()}
+            rows = {row["query_id"]: row for row in _of_queries(connection, list(contexts), retriever)}
             new = [_retrieval_row(retriever, *item) for item in contexts.items() if item[0] not in rows]
             put(connection, retrievals, new)
         return {row["query_id"]: _retrieval(row) for row in [*rows.values(), *new]}
+
+
+def _of_queries(connection: Connection, query_ids: Sequence[str], retriever: str) -> list[RowMapping]:
+    """Return the rows of the retrievals of queries by one retriever."""
+    query = select(retrievals).where(retrievals.c.retriever == retriever)
+    found: list[RowMapping] = []
+    for some in pieces(query_ids):
+        found += connection.execute(query.where(retrievals.c.query_id.in_(some))).mappings()
+    return found
 
 
 def _append(connection: Connection, set_id: str, text: str, split: Split) -> Query:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from pipeline.annotation.settings import Distribution
 from pipeline.errors import RecordError
 from pipeline.records import Response, ResponseStatus, id_of
+from pipeline.store.dialects import number_of
 from pipeline.store.engine import Database
 from pipeline.store.local_schema import reservations
 from pipeline.store.rows import change, found, history_line, now, put
@@ -201,8 +202,8 @@ class ResponseStore:
         of = select(records.c.dataset_id).where(records.c.id == responses.c.record_id).scalar_subquery()
         inside = of == dataset_id
         mine = select(responses.c.status, func.count()).where(responses.c.annotator_id == annotator_id, inside)
-        submitted = func.sum(responses.c.status == ResponseStatus.SUBMITTED.value)
-        discarded = func.sum(responses.c.status == ResponseStatus.DISCARDED.value)
+        submitted = number_of(responses.c.status == ResponseStatus.SUBMITTED.value)
+        discarded = number_of(responses.c.status == ResponseStatus.DISCARDED.value)
         done = submitted >= distribution.min_submitted
         if distribution.discard_quorum is not None:
             done |= discarded >= distribution.discard_quorum
@@ -210,7 +211,7 @@ class ResponseStore:
             select(responses.c.record_id)
             .where(inside)
             .group_by(responses.c.record_id)
-            .having(done & (func.sum(responses.c.annotator_id == annotator_id) == 0))
+            .having(done & (number_of(responses.c.annotator_id == annotator_id) == 0))
         )
         with self._db.read() as connection:
             own = {ResponseStatus(status): n for status, n in connection.execute(mine.group_by(responses.c.status))}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, exists, func, select
+from sqlalchemy import Connection, case, delete, exists, func, insert, select
 
 from pipeline.cleaning import clean
+from pipeline.events import happened
 from pipeline.records import Answer, Completion, JobState, Run, Split, new_id
 from pipeline.run_figures import Spent
+from pipeline.store.dialects import pieces
 from pipeline.store.engine import Database
+from pipeline.store.local_schema import run_limits
 from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import completions, runs
@@ -53,14 +56,44 @@ class RunStore:
         return str(row["id"])
 
     def finish(self, run_id: str, state: JobState, error: str = "") -> None:
-        """Store how a run ended."""
+        """Store how a run ended that this replica was at work on; nothing where another one has taken it over since."""
         with self._db.write() as connection:
-            change(connection, runs, run_id, state=state.value, error=error, finished_at=now())
+            found(connection.scalar(select(runs.c.id).where(runs.c.id == run_id)), "run")
+            if self._is_own(connection, run_id):
+                change(connection, runs, run_id, state=state.value, error=error, finished_at=now())
+                _set_limit(connection, run_id, None)
+        happened("run ended", run=run_id, state=state.value)
 
-    def reopen(self, run_id: str) -> None:
-        """Store that a run which had ended goes on."""
+    def end_elsewhere(self, run_id: str) -> None:
+        """Store that a run which another replica is at work on was cancelled: it sees so when it stores its next answer."""
+        running = (runs.c.id == run_id) & (runs.c.state == JobState.RUNNING.value)
+        if self._db.shared:
+            with self._db.write() as connection:
+                change_all(connection, runs, running, state=JobState.CANCELLED.value, finished_at=now())
+
+    def reopen(self, run_id: str) -> bool:
+        """Store that a run which had ended goes on; False where it goes on already."""
         with self._db.write() as connection:
-            change(connection, runs, run_id, state=JobState.RUNNING.value, error="", finished_at=None)
+            state = connection.scalar(select(runs.c.state).where(runs.c.id == run_id))
+            if state != JobState.RUNNING.value:
+                change(connection, runs, run_id, state=JobState.RUNNING.value, error="", finished_at=None)
+        return state != JobState.RUNNING.value
+
+    def keep_limit(self, run_id: str, dollars: float | None) -> None:
+        """Remember what a run that goes on may spend, for whoever takes it over."""
+        if self._db.shared:
+            with self._db.write() as connection:
+                _set_limit(connection, run_id, dollars)
+
+    def take_over(self, replica: str) -> list[tuple[str, float | None]]:
+        """Make the runs that a replica was at work on those of this one; return them with what each may spend."""
+        left = (runs.c.state == JobState.RUNNING.value) & written_by(runs, replica)
+        query = select(runs.c.id, run_limits.c.dollars).outerjoin(run_limits, run_limits.c.run_id == runs.c.id)
+        with self._db.write() as connection:
+            found = [(row.id, row.dollars) for row in connection.execute(query.where(left).order_by(runs.c.id))]
+            for run_id, _ in found:
+                change(connection, runs, run_id, error="")
+        return found
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""
@@ -84,10 +117,32 @@ class RunStore:
         """Store one completion, in a transaction of its own: what is done stays done."""
         self.add_completions([completion])
 
-    def add_completions(self, made: Sequence[Completion]) -> None:
-        """Store completions in one transaction: one wait for the disk serves all that came in together."""
+    def add_completions(self, made: Sequence[Completion]) -> bool:
+        """Store completions, all of one run or of none, in one transaction: one wait for the disk serves all that came together.
+
+        Return whether the run goes on here. It does not where another replica has ended it or taken it over; what is answered
+        there already is left out.
+        """
+        run_id = made[0].run_id
         with self._db.write() as connection:
+            own = run_id is None or self._is_own(connection, run_id)
+            if run_id is not None and self._db.shared:
+                # Two of them may have asked for one answer, when one took the run over from the other.
+                of_run = (completions.c.run_id == run_id) & (completions.c.error == "")
+                others = of_run & ~written_by(completions, self._db.writer.replica)
+                there = set(connection.scalars(select(completions.c.query_id).where(others if own else of_run)))
+                made = [item for item in made if item.query_id not in there and (own or not item.error)]
             put(connection, completions, [_row(completion) for completion in made])
+        return own
+
+    def _is_own(self, connection: Connection, run_id: str) -> bool:
+        """Say whether this replica is at work on a run; where no others are, it is the only one that can be."""
+        if not self._db.shared:
+            return True
+        mine = (
+            (runs.c.id == run_id) & (runs.c.state == JobState.RUNNING.value) & written_by(runs, self._db.writer.replica)
+        )
+        return connection.scalar(select(runs.c.id).where(mine)) is not None
 
     def of_run(self, run_id: str) -> list[Completion]:
         """Return the completions of a run, oldest first."""
@@ -120,12 +175,13 @@ class RunStore:
 
     def answered(self, model_id: str, retrieval_ids: Sequence[str]) -> dict[str, Completion]:
         """Return the newest good completion of a model for each of these retrievals, by retrieval id."""
-        condition = (
-            (completions.c.model_id == model_id)
-            & completions.c.retrieval_id.in_(retrieval_ids)
-            & (completions.c.error == "")
-        )
-        return {completion.retrieval_id: completion for completion in self._completions(condition)}
+        good = (completions.c.model_id == model_id) & (completions.c.error == "")
+        found: dict[str, Completion] = {}
+        for some in pieces(retrieval_ids):
+            found.update(
+                {item.retrieval_id: item for item in self._completions(good & completions.c.retrieval_id.in_(some))}
+            )
+        return found
 
     def _completions(self, condition) -> list[Completion]:
         query = select(completions).where(condition).order_by(completions.c.id)
@@ -151,6 +207,12 @@ class RunStore:
         )
         with self._db.read() as connection:
             return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def _set_limit(connection: Connection, run_id: str, dollars: float | None) -> None:
+    connection.execute(delete(run_limits).where(run_limits.c.run_id == run_id))
+    if dollars is not None:
+        connection.execute(insert(run_limits).values(run_id=run_id, dollars=dollars))
 
 
 def completion_of(answer: Answer, run_id: str | None, model_id: str, query_id: str, retrieval_id: str) -> Completion:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import case, func, select
 
+from pipeline.events import happened
 from pipeline.records import JobState, Model, id_of, new_id
 from pipeline.store.engine import Database
 from pipeline.store.rows import change, change_all, found, now, put, written_by
@@ -139,7 +140,7 @@ class TrainingStore:
 
     def events(self, job_id: str) -> list[TrainingEvent]:
         """Return what was reported of a job, in the order in which it happened."""
-        order = (training_events.c.at, training_events.c.step, training_events.c.id)
+        order = (training_events.c.at, training_events.c.step.nulls_first(), training_events.c.id)
         query = select(training_events).where(training_events.c.job_id == job_id).order_by(*order)
         with self._db.read() as connection:
             rows = connection.execute(query).mappings()
@@ -151,6 +152,7 @@ class TrainingStore:
         """Store how a job ended without a model: ``metrics`` or ``error``."""
         with self._db.write() as connection:
             change(connection, training_jobs, job_id, state=state.value, finished_at=now(), **values)
+        happened("training ended", job=job_id, state=state.value)
 
     def finish_with_model(self, job_id: str, model: Model, metrics: Mapping[str, object]) -> None:
         """Store a trained model and the end of its job in one transaction: neither is there without the other.
@@ -164,6 +166,7 @@ class TrainingStore:
             if connection.scalar(select(models.c.id).where(models.c.id == model.id)) is None:
                 put(connection, models, [{**row, "config": dict(model.config)}])
             change(connection, training_jobs, job_id, **ended, model_id=model.id, metrics=dict(metrics))
+        happened("training ended", job=job_id, state=JobState.DONE.value)
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was.

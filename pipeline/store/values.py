@@ -15,6 +15,7 @@ from pipeline.store.schema import workspace_values
 SALT = "pseudonym-salt"
 # Values are never changed: settings have a row for each time that they were, under ids that sort by time.
 RETRIEVAL = "retrieval:"
+NAME = "name:"
 
 
 class ValueStore:
@@ -36,6 +37,17 @@ class ValueStore:
                 salt = secrets.token_hex(16)
                 put(connection, workspace_values, [{"id": SALT, "value": salt}])
         return salt
+
+    def workspace_name(self) -> str:
+        """Return what the workspace is called, or ""."""
+        query = select(workspace_values.c.value).where(workspace_values.c.id.startswith(NAME, autoescape=True))
+        with self._db.read() as connection:
+            return connection.scalar(query.order_by(workspace_values.c.id.desc()).limit(1)) or ""
+
+    def set_workspace_name(self, name: str) -> None:
+        """Call the workspace by another name; "" for none."""
+        with self._db.write() as connection:
+            put(connection, workspace_values, [{"id": f"{NAME}{new_id()}", "value": name}])
 
     def retrieval(self) -> RetrievalSettings:
         """Return the retrieval settings in force."""

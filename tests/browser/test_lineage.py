@@ -69,6 +69,9 @@ def test_from_a_vote_to_the_training_rows_the_model_and_the_passage_and_back(run
     person.page.evaluate("document.querySelector('#tune-panels button[role=tab]').click()")
     expect(person.find("#models-row")).to_be_visible()
     assert looks(person) == []
+    # Also where Results was looked at before, and knows its comparisons.
+    person.go("Results")
+    person.go("Tune")
     person.click("#models-row a:has-text('the vote')")
     person.sees("#results-vote", BETTER)
     expect(person.page).to_have_url(re.compile(f"tab=results.*vote={loop.vote_id}"))

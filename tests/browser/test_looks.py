@@ -16,7 +16,7 @@ from tests.workspace import add_comparison, open_workspace
 
 pytestmark = pytest.mark.browser
 TOKEN = "a" * 64
-TABS = ("Start", "Ask", "Edit", "Tune", "Compare", "Results", "Settings")
+TABS = ("Start", "Ask", "Edit", "Tune", "Compare", "Results", "Team", "Settings")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 # Text that is shown in less than 14 px, in SVG too; what a screen reader alone gets does not count.

@@ -37,7 +37,7 @@ def test_a_job_is_planned_followed_over_a_restart_and_compared(reviewed, open_pe
             ada = open_person(app.url, color_scheme="light", accept_downloads=True)
             ada.go("Tune")
             ada.sees("#tune-card", re.compile(r"5\s*rows"))
-            ada.sees("#tune-trainers", "It cannot start from this model")
+            ada.sees("#tune-trainers", "It starts from a chat model at an endpoint")
             ada.choose("tune-base", "gpt-test")
             ada.sees("#tune-trainers", re.compile("Hugging Face Jobs.*Set HF_TOKEN", re.DOTALL))
             ada.find("#tune-option-price_per_million").fill("5")

@@ -153,7 +153,7 @@ class TestRuns:
 
     def test_a_typed_list_is_added_chosen_and_the_form_emptied(self, services):
         added = runs.RunsHandlers(services).add_list("One?\nTwo?\nThree?\nOne?", None, " Mine ", True)
-        assert "Added Mine: 2 train and 1 test queries. 1 that stood there twice" in added.report
+        assert "Added Mine: 2 train and 1 test queries. Left out, because they stood there twice: 1." in added.report
         assert (
             choices(added.query_list)[0] == "Mine (3)" and value(added.query_list) == services.query_lists.all()[0].id
         )
@@ -198,6 +198,20 @@ class TestRuns:
         nothing = runs.RunsHandlers(empty).show_run(None, ADA)
         assert nothing.run_id is None and "No run yet" in nothing.progress
         assert runs.RunsHandlers(empty).cancel_run(None, ADA) is not None
+
+    def test_a_run_of_before_is_looked_at_again_by_choosing_its_list(self, services):
+        handlers, model_id = runs.RunsHandlers(services), services.registry.all()[0].id
+        harbour = services.query_lists.all()[0].id
+        later = services.query_lists.add_text("Where is the tower?", "Later", False).id
+        none = handlers.show_chosen(later, model_id, None, ADA)
+        assert none.run_id == runs.NO_RUN and "has not answered this list yet" in none.progress and not none.rows
+        with pytest.raises(RecordError, match="Run a list"):
+            handlers.download_run(none.run_id, ADA)
+        finished(services, handlers.start_run(later, model_id, "", ADA).run_id)
+        # What a page that was just opened chooses is what it shows.
+        assert value(handlers.load_choices(None, None).query_list) == later
+        assert "on Later: 1 of 1" in handlers.show_chosen(later, model_id, none.run_id, ADA).progress
+        assert "on Harbour: 8 of 8" in handlers.show_chosen(harbour, model_id, none.run_id, ADA).progress
 
     def test_the_runs_that_a_comparison_makes_of_test_queries_are_not_shown_by_themselves(self, services):
         services.store.queries.add_set("Tests", [("Where are the showers?", Split.TEST, {})])

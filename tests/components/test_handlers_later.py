@@ -1,6 +1,7 @@
 """Handlers of Tune, Compare, Results, Settings and the header: what they show, and what they refuse."""
 
 import csv
+import re
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteF
 from pipeline.errors import ComparisonError, NotFoundError, PipelineError, RecordError, TrainingError
 from pipeline.export import validate_chat_jsonl
 from pipeline.records import JobState, Outcome, Split, Vote
+from pipeline.settings import from_environment
 from tests.components.screens import ADA, BO, NOBODY, choices, event, member, value
 from tests.material import TEST, TRAIN, open_copy, trained
 from tests.workspace import add_comparison, add_model
@@ -321,6 +323,11 @@ class TestSettingsAndHeader:
         assert "OPENAI_API_KEY" in environment and "sk-never" not in repr((models, environment))
         assert str(services.settings.home) in environment and "OPENAI_API_KEY" in choices(models.key)
         services.close()
+        told = from_environment(
+            {"DATABASE_URL": "postgresql://ada:hunter2@db.example/loop", "OAUTH_CLIENT_SECRET": "hush"}
+        )
+        shown = environment_panel.environment_html(told)
+        assert "PostgreSQL at db.example/loop" in shown and not re.search("hunter2|hush", shown)
 
     def test_a_name_is_kept_and_shown(self, services):
         handlers = header.HeaderHandlers(services)

@@ -62,10 +62,14 @@ def test_a_fact_is_cut_and_is_one_word():
 def test_events_warnings_and_the_web_server_are_logged_and_nothing_else(form, capsys, monkeypatch):
     for name in LOGGERS:
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    # Servers of other tests, in this process, may have been told to say nothing.
+    before = logging.getLogger("uvicorn.error").level
+    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)
     log_to_stderr((SECRET,), form)
     happened("handler", name="start_run")
     logging.getLogger("pipeline.hub.sync").info("not this")
     logging.getLogger("uvicorn.error").warning("from the server")
     logging.getLogger("somebody.else").error("not ours")
+    logging.getLogger("uvicorn.error").setLevel(before)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and "start_run" in said[0] and "from the server" in said[1]

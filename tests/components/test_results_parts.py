@@ -15,6 +15,7 @@ from pipeline.ranking.adjusted import Traits
 from pipeline.ranking.verdict import percent
 from pipeline.records import Outcome, Vote
 from tests.components.screens import ADA, BO, NOBODY, choices, member, value
+from tests.material import open_copy
 from tests.ranked import MODELS, QUERIES, add_league
 from tests.workspace import add_comparison, add_model, person
 
@@ -25,14 +26,28 @@ def votes_of(who: str, outcomes, seconds: float = 5.0) -> list[Vote]:
     return [Vote(f"q{n}", "one", "two", outcome, who, seconds) for n, outcome in enumerate(outcomes)]
 
 
-@pytest.fixture
-def services(harbour):
-    return harbour
+@pytest.fixture(scope="module")
+def judged(prepared, tmp_path_factory):
+    """Folder of the prepared workspace with three comparisons that Ada, Bo and Cy have judged, and their ids."""
+    folder = tmp_path_factory.mktemp("judged") / "home"
+    services = open_copy(prepared, folder)
+    sets = add_league(services, [member(services), person(services, "Bo"), person(services, "Cy")])
+    services.close()
+    return folder, sets
 
 
 @pytest.fixture
-def sets(services):
-    return add_league(services, [member(services), person(services, "Bo"), person(services, "Cy")])
+def services(request, prepared, tmp_path):
+    """A copy of it for whoever asks for its comparisons, otherwise of the prepared workspace."""
+    with_sets = "sets" in request.fixturenames
+    services = open_copy(request.getfixturevalue("judged")[0] if with_sets else prepared, tmp_path / "home")
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def sets(judged):
+    return list(judged[1])
 
 
 def test_names_are_text_in_the_interactive_bar_too():

@@ -40,9 +40,11 @@ def test_the_fields_stand_for_settings():
     assert at == RetrievalSettings(
         Method.FUSED, 7, Chunking(128, 16), Embedding("endpoint", "m", "", "http://x/v1", "A_KEY")
     )
-    for wrong in (typed(size=None), typed(top_k=2.5), typed(method="magic")):
+    for wrong in (typed(size=None), typed(method="magic")):
         with pytest.raises(RetrievalError, match="Fill in every number"):
             settings_of(*wrong)
+    with pytest.raises(RetrievalError, match="whole numbers, and not 2.5"):
+        settings_of(*typed(top_k=2.5))
 
 
 def test_opened_first_it_shows_what_is_in_force_and_later_what_somebody_typed(services, tmp_path):
@@ -102,7 +104,7 @@ def test_a_comparison_shows_numbers_with_intervals_and_the_queries_that_moved(se
     assert (
         "2 queries whose right passages are known: 2 by the passage that a column of the list quotes." in shown.compared
     )
-    assert "1 other of the list left out" in shown.compared and "95 % intervals" in shown.compared
+    assert "Left out, because theirs are not: 1." in shown.compared and "95 % intervals" in shown.compared
     assert "hit@1" in shown.compared and "<b>diesel</b>" not in shown.compared
     handlers.apply(ME, *typed(top_k=3))
     assert "Compared before the last change." in finished(handlers).compared

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import app
-from components.server import log_to_stderr
+from components.logs import LOGGERS, log_to_stderr
 from tests.workspace import open_workspace
 
 
@@ -54,8 +54,9 @@ def test_it_tells_no_secret_no_person_and_no_model(client):
 
 @pytest.fixture
 def stderr(monkeypatch):
-    log, said = logging.getLogger("pipeline"), io.StringIO()
-    monkeypatch.setattr(log, "handlers", [])
+    said = io.StringIO()
+    for name in LOGGERS:
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     monkeypatch.setattr(sys, "stderr", said)
     log_to_stderr(("hf_secret_token",))
     return said
@@ -69,5 +70,5 @@ def test_warnings_of_the_pipeline_are_logged_without_secrets(stderr):
     except ValueError:
         log.warning("Backup: refused hf_secret_token", exc_info=True)
     said = stderr.getvalue()
-    assert "WARNING pipeline.hub.sync: Backup: refused •••" in said and "ValueError: ••• is wrong" in said
+    assert "WARNING pipeline.hub.sync: Backup: refused •••" in said and "| ValueError: ••• is wrong" in said
     assert "hf_secret_token" not in said and "nothing of this" not in said

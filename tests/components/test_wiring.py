@@ -61,12 +61,20 @@ def served(prepared, tmp_path_factory):
     services.close()
 
 
-def test_no_listener_is_public(listeners):
-    assert {listener["api_name"] for listener in listeners if listener["api_visibility"] != "private"} == set()
+# The listeners that are made for programs, see components/api_client.py.
+PUBLIC = {
+    "ask_documents", "list_datasets", "import_records", "next_task", "submit_response", "list_comparisons",
+    "next_comparison", "ask_comparison", "vote", "take_back_vote", "reveal", "results",
+}  # fmt: skip
 
 
-def test_the_list_of_endpoints_that_is_served_is_empty(client):
-    assert client.get("/gradio_api/info").json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
+def test_no_listener_is_public_but_those_for_programs(listeners):
+    assert {listener["api_name"] for listener in listeners if listener["api_visibility"] != "private"} == PUBLIC
+
+
+def test_the_list_of_endpoints_that_is_served_has_no_others(client):
+    served = client.get("/gradio_api/info").json()
+    assert (set(served["named_endpoints"]), served["unnamed_endpoints"]) == ({f"/{name}" for name in PUBLIC}, {})
 
 
 def test_no_listener_is_followed_by_more_than_two_others(listeners):
@@ -162,7 +170,8 @@ OPENED = {
     "show_prompts": (None, None),
     **dict.fromkeys(("load_models", "show_run", "load_datasets", "show_next", "show_results"), (None,)),
     "show_data": (None, [], "sft", "", None, None),
-    **dict.fromkeys(("load_comparisons", "load_comparisons_1"), (None,)),
+    "load_comparisons": (None,),
+    "open_comparisons": (None, ""),
     **dict.fromkeys(("load_choices", "load_choices_1"), (None, None)),
     "load_new": (None, None, None, []),
     "preview_new": (None, None, None, [], "prepared", "pairs", "end", "", 0, False),

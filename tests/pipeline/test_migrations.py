@@ -1,5 +1,7 @@
 """The schema: reached from an empty file and from the first schema, and the same as the tables in the code."""
 
+import re
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event, inspect, text
@@ -25,6 +27,24 @@ def test_an_empty_file_gets_the_schema_of_the_code(tmp_path):
     database = open_database(tmp_path / "new.db")
     assert differences(database.engine) == []
     assert set(inspect(database.engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def made(engine):
+    """Return what SQLite holds of every table and index: its parts, in whatever order, and the revision."""
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master")).all()
+        revisions = connection.execute(text("SELECT version_num FROM alembic_version")).all()
+    plain = [(*row[:3], re.sub(r"\s+", "", row.sql or "").replace('"', "")) for row in rows]
+    return {(*names, *sorted(re.split(r",(?![^(]*\))|\)$", sql))) for *names, sql in plain}, revisions
+
+
+def test_a_new_store_is_made_as_the_migrations_would_make_it(tmp_path):
+    step_by_step = engine_of(tmp_path / "old.db")
+    migrate(step_by_step, "m001")
+    migrate(step_by_step)
+    at_once = open_database(tmp_path / "new.db").engine
+    assert made(at_once) == made(step_by_step)
+    assert len(made(at_once)[0]) > 100
 
 
 def test_the_first_schema_is_brought_up_with_its_rows(tmp_path):

@@ -12,13 +12,27 @@ from pipeline.records import Outcome, Vote
 from pipeline.result_details import ANNOTATOR, METADATA
 from pipeline.spreadsheets import unescaped
 from pipeline.standings import distinct_names, pairs_csv, standings_csv
+from tests.material import open_copy
 from tests.ranked import MODELS, QUERIES, add_league, judge
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Folder of a workspace in which three people have judged three comparisons, with the ids of these."""
+    folder = tmp_path_factory.mktemp("judged") / "home"
+    services = open_workspace(folder)
+    sets = add_league(services, [person(services, name) for name in ("Ada", "Bo", "Cy")])
+    services.close()
+    return folder, sets
+
+
 @pytest.fixture
-def services(tmp_path):
-    opened = open_workspace(tmp_path / "home")
+def services(request, tmp_path):
+    """A copy of it for whoever asks for its comparisons, otherwise an empty workspace."""
+    home = tmp_path / "home"
+    with_sets = "sets" in request.fixturenames
+    opened = open_copy(request.getfixturevalue("judged")[0], home) if with_sets else open_workspace(home)
     yield opened
     opened.close()
 
@@ -29,8 +43,8 @@ def people(services):
 
 
 @pytest.fixture
-def sets(services, people):
-    return add_league(services, people)
+def sets(judged):
+    return list(judged[1])
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

@@ -15,11 +15,11 @@ from pipeline.annotation.templates import review_settings
 from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import NotFoundError, SettingsError
 from pipeline.records import Answer, Context, Document, JobState, Model, Section, Split, new_id
-from pipeline.store import open_store
 from pipeline.store.members import AUTOMATIC
 from pipeline.store.rows import put
 from pipeline.store.runs import NewRun, completion_of
 from pipeline.store.schema import members, query_sets
+from tests.stores import code_to_open, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,6 +62,7 @@ def test_a_row_that_points_nowhere_is_refused(store):
     assert store.runs.latest() == []
 
 
+@pytest.mark.sqlite
 def test_commits_are_synced_to_the_disk_and_readers_do_not_wait_for_writers(store):
     with store.database.read() as connection:
         pragmas = {
@@ -75,6 +76,7 @@ def test_commits_are_synced_to_the_disk_and_readers_do_not_wait_for_writers(stor
     assert len(store.queries.sets()) == 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["with blanks and ü", "50% #1", "what?", "a&b=c;d", "日本語"])
 def test_the_folder_may_have_any_name(tmp_path, name):
     store = open_store(tmp_path / name / "deep" / "pairloop.db")
@@ -236,8 +238,8 @@ def test_opening_marks_what_a_stopped_process_left_and_nothing_else(tmp_path):
 
 def test_two_processes_that_write_at_once_lose_nothing(store, tmp_path):
     program = (
-        "import sys; from pathlib import Path; from pipeline.store import open_store\n"
-        f"store = open_store(Path({str(tmp_path / 'pairloop.db')!r}))\n"
+        "import sys; from pathlib import Path; from pipeline.store import Server, open_store\n"
+        f"store = {code_to_open(tmp_path / 'pairloop.db')}\n"
         "for n in range(60):\n"
         "    store.queries.add_set(f'{sys.argv[1]} {n}', [])\n"
         "    store.members.by_token(f'{n:064x}')\n"
@@ -253,6 +255,7 @@ def test_two_processes_that_write_at_once_lose_nothing(store, tmp_path):
     assert len(store.members.names()) == 61
 
 
+@pytest.mark.sqlite
 def test_a_file_that_is_no_store_is_not_touched_and_named(tmp_path):
     file = tmp_path / "pairloop.db"
     file.write_bytes(b"This is a text file, not a database. " * 40)
@@ -262,6 +265,7 @@ def test_a_file_that_is_no_store_is_not_touched_and_named(tmp_path):
     assert file.read_bytes() == b"This is a text file, not a database. " * 40
 
 
+@pytest.mark.sqlite
 def test_a_store_of_a_newer_version_is_not_touched_and_named(tmp_path):
     store = open_store(tmp_path / "pairloop.db")
     store.queries.add_set("list", [])
@@ -274,6 +278,7 @@ def test_a_store_of_a_newer_version_is_not_touched_and_named(tmp_path):
     assert rows == [("list",)]
 
 
+@pytest.mark.sqlite
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "home").write_text("", encoding="utf-8")
     with pytest.raises(SettingsError, match="home cannot be used.*PAIRLOOP_HOME"):

@@ -310,6 +310,24 @@ def test_records_of_a_run_keep_their_columns_and_say_what_is_suggested(loaded, w
     assert json.loads(row["suggestions"]) == [answer]
 
 
+def test_a_prompt_of_the_teams_own_is_named_by_title_and_version_and_not_by_its_id(tmp_path):
+    services = open_workspace(tmp_path / "home")
+    own = replace(get_template("answer-review"), name="our-desk", title="Our desk")
+    stored = [services.store.templates.add(own) for _ in range(2)][1]
+    models = [
+        add_model(services, "base"),
+        replace(add_model(services, "spare"), id="m-own", name="ours", template=stored.id),
+    ]
+    services.store.models.add(models[1])
+    add_comparison(services, models, [("One.", "Two.")])
+    rows = published_rows(services.store, SALT)
+    services.close()
+    assert {row["model"]: row["prompt_template"] for row in rows["completions"]} == {
+        "base": "answer-review",
+        "ours": "Our desk, version 2",
+    }
+
+
 def test_decisions_and_guidelines_are_published_unless_they_were_withdrawn(loaded, workspace):
     (row,) = rows_of(loaded, "adjudications")
     assert (row["id"], row["dataset"], json.loads(row["values"]), row["reason"]) == (

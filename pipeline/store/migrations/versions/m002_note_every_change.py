@@ -32,7 +32,7 @@ def upgrade() -> None:
     for table in TABLES:
         statement = (
             "INSERT INTO changes (table_name, row_id, stamp, replica, in_repo, in_folder) "
-            f"SELECT '{table}', id, :stamp, :replica, 0, 0 FROM {table}"
+            f"SELECT '{table}', id, :stamp, :replica, FALSE, FALSE FROM {table}"
         )
         op.execute(sa.text(statement).bindparams(stamp=stamp, replica=replica))
 
@@ -50,8 +50,8 @@ def _local_tables() -> None:
     )
     op.create_index(op.f("ix_changes_stamp"), "changes", ["stamp"])
     for place in ("in_repo", "in_folder"):
-        waiting = sa.text(f"{place} IS 0")
-        op.create_index(f"ix_changes_not_{place}", "changes", ["stamp"], sqlite_where=waiting, postgresql_where=waiting)
+        waiting = {"sqlite_where": sa.text(f"{place} IS 0"), "postgresql_where": sa.text(f"{place} IS FALSE")}
+        op.create_index(f"ix_changes_not_{place}", "changes", ["stamp"], **waiting)
     op.create_table(
         "local_values",
         sa.Column("name", sa.String(length=40), nullable=False),

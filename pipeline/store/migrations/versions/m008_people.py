@@ -11,8 +11,18 @@ ID = sa.String(length=64)
 
 def upgrade() -> None:
     _table(
+        "invitations",
+        {"member_id": "members"},
+        _text("role", 20),
+        _text("code_hash", 64, True),
+        _text("hub_name", 200, True),
+        _text("organisation", 200, True),
+        sa.Column("most", sa.Integer(), nullable=True),
+        *_times("created_at", "expires_at?", "withdrawn_at?"),
+    )
+    _table(
         "memberships",
-        {"member_id": "members", "changed_by?": "members"},
+        {"member_id": "members", "invitation_id?": "invitations", "changed_by?": "members"},
         _text("role", 20),
         _text("login", 200, True),
         *_times("created_at", "changed_at", "removed_at?"),
@@ -23,16 +33,6 @@ def upgrade() -> None:
         _text("token_hash", 64),
         _text("kind", 20),
         *_times("created_at", "expires_at", "ended_at?"),
-    )
-    _table(
-        "invitations",
-        {"member_id": "members"},
-        _text("role", 20),
-        _text("code_hash", 64, True),
-        _text("hub_name", 200, True),
-        _text("organisation", 200, True),
-        sa.Column("most", sa.Integer(), nullable=True),
-        *_times("created_at", "expires_at?", "withdrawn_at?"),
     )
     _table(
         "api_tokens",
@@ -85,6 +85,19 @@ def _make_local_tables() -> None:
         *_times("at"),
         sa.PrimaryKeyConstraint("member_id", name=op.f("pk_last_seen")),
     )
+    op.create_table(
+        "token_uses",
+        sa.Column("token_id", ID, nullable=False),
+        *_times("at"),
+        sa.PrimaryKeyConstraint("token_id", name=op.f("pk_token_uses")),
+    )
+    op.create_table(
+        "done_requests",
+        _text("key", 64),
+        *_times("at"),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_done_requests")),
+    )
+    op.create_index(op.f("ix_done_requests_at"), "done_requests", ["at"])
 
 
 def _table(table: str, parents: dict[str, str], *columns: sa.Column) -> None:

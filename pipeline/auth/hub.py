@@ -1,0 +1,220 @@
+"""Sign-in with an account of the Hub: OpenID Connect, by authorization code with PKCE.
+
+What is under way is kept in the browser that began it, sealed with the app's client secret, which all replicas know: any of them
+can go on with it, and nothing is kept of sign-ins that are never finished. Tokens of the Hub are used at once and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from urllib.parse import urlencode
+
+from pipeline.cleaning import clean
+from pipeline.errors import AccessError
+from pipeline.settings import Entry, is_loopback
+
+log = logging.getLogger(__name__)
+FLIGHT_SECONDS = 600
+# Who somebody is, and in which organisations. An app may have more scopes for other things: they are not asked for here.
+SCOPES = ("openid", "profile", "read-memberships")
+_TIMEOUT = 10.0
+_MAX_ANSWER = 1_000_000
+_LEEWAY = 30
+_OVER = "This sign-in took too long, or was begun in another window. Begin again."
+_REFUSED = "The Hub's answer could not be trusted, so nobody was signed in. Begin again; if it stays so, tell an owner."
+_SILENT = "The Hub cannot be reached for sign-in at the moment. Try again in a minute."
+
+
+@dataclass(frozen=True, slots=True)
+class HubPerson:
+    """Who signed in on the Hub. ``id`` stays the same whatever they are called; ``organisations`` are lower-case names."""
+
+    id: str
+    login: str
+    name: str
+    organisations: frozenset[str] = frozenset()
+    admin_of: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A sign-in that is under way: what the Hub's answer must fit, where to go afterwards, and by which invitation."""
+
+    state: str
+    nonce: str
+    verifier: str
+    redirect: str
+    begun: int
+    next: str = "/"
+    code: str = ""
+
+
+class HubSignIn:
+    """Sends people to the Hub, and says who has come back."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def begin(self, redirect: str, next_: str = "/", code: str = "") -> tuple[str, str]:
+        """Return the Hub's address to go to, and what the browser keeps meanwhile.
+
+        Raises:
+            AccessError: the Hub cannot be reached.
+        """
+        flight = Flight(*(secrets.token_urlsafe(32) for _ in range(3)), redirect, int(time.time()), next_, code)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(flight.verifier.encode()).digest()).decode().rstrip("=")
+        asked = {
+            "response_type": "code",
+            "client_id": self._entry.client_id,
+            "redirect_uri": redirect,
+            "scope": " ".join(scope for scope in self._entry.scopes.split() if scope in SCOPES),
+            "state": flight.state,
+            "nonce": flight.nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{self._endpoints()['authorization_endpoint']}?{urlencode(asked)}", self._seal(flight)
+
+    def flight(self, kept: str, state: str) -> Flight:
+        """Return the sign-in that an answer of the Hub belongs to.
+
+        Raises:
+            AccessError: this browser has begun no such sign-in, or too long ago.
+        """
+        flight = self._unseal(kept)
+        # Compared first: an answer that was made for another browser's sign-in must not sign in this one.
+        if flight is None or not hmac.compare_digest(flight.state.encode(), state.encode("utf-8", "replace")):
+            raise AccessError(_OVER)
+        if not 0 <= time.time() - flight.begun <= FLIGHT_SECONDS:
+            raise AccessError(_OVER)
+        return flight
+
+    def finish(self, flight: Flight, code: str) -> HubPerson:
+        """Return who has signed in, by the code that the Hub sent along.
+
+        Raises:
+            AccessError: the Hub cannot be reached, or what it says is not what it must be.
+        """
+        places = self._endpoints()
+        asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": flight.redirect}
+        asked |= {"code_verifier": flight.verifier, "client_id": self._entry.client_id}
+        tokens = self._ask("POST", places["token_endpoint"], data=asked, auth=self._credentials)
+        claims = self._claims(str(tokens.get("id_token", "")), places, flight.nonce)
+        bearer = {"Authorization": f"Bearer {tokens.get('access_token', '')}"}
+        told = self._ask("GET", places["userinfo_endpoint"], headers=bearer)
+        if told.get("sub") != claims["sub"]:
+            raise _distrusted("the account differs from the one of the token")
+        return _person(told)
+
+    @property
+    def _credentials(self) -> tuple[str, str]:
+        return self._entry.client_id, self._entry.client_secret
+
+    def _endpoints(self) -> Mapping[str, str]:
+        """Return the Hub's addresses and its name as issuer."""
+        found = self._ask("GET", f"{self._entry.provider}/.well-known/openid-configuration")
+        if str(found.get("issuer", "")).rstrip("/") != self._entry.provider:
+            raise _distrusted("its description is another issuer's")
+        for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"):
+            address = str(found.get(name, ""))
+            if not address.startswith("https://") and not is_loopback(address):
+                raise _distrusted(f"its {name} is no https address")
+        return {name: str(value) for name, value in found.items()}
+
+    def _claims(self, token: str, places: Mapping[str, str], nonce: str) -> Mapping[str, object]:
+        """Return what an ID token says, when everything about it is as it must be."""
+        import jwt
+
+        keys = self._ask("GET", places["jwks_uri"])
+        try:
+            wanted = jwt.get_unverified_header(token).get("kid")
+            known = jwt.PyJWKSet.from_dict(dict(keys)).keys
+            # Without a name of its key a token may be of any of them.
+            fitting = [key for key in known if wanted is None or key.key_id == wanted]
+            if len(fitting) != 1:
+                raise _distrusted("no key of its own fits the token")
+            claims = jwt.decode(
+                token,
+                fitting[0].key,
+                # Not what the token says: one may say that it needs no signature, or take the public key for a password.
+                algorithms=["RS256"],
+                audience=self._entry.client_id,
+                issuer=places["issuer"],
+                leeway=_LEEWAY,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
+        except jwt.PyJWTError as error:
+            raise _distrusted(f"{type(error).__name__}: {error}") from error
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+            raise _distrusted("the token was made for another sign-in")
+        if claims.get("azp", self._entry.client_id) != self._entry.client_id:
+            raise _distrusted("the token was made for another app")
+        return claims
+
+    def _ask(self, method: str, address: str, **more) -> Mapping[str, object]:
+        """Return the JSON object that the Hub answers."""
+        import httpx2
+
+        try:
+            with httpx2.Client(timeout=_TIMEOUT, follow_redirects=False) as client:
+                answer = client.request(method, address, **more)
+        except httpx2.HTTPError as error:
+            log.warning("Sign-in: the Hub did not answer (%s).", type(error).__name__)
+            raise AccessError(_SILENT) from error
+        if answer.status_code >= 500:
+            log.warning("Sign-in: the Hub answered with status %d.", answer.status_code)
+            raise AccessError(_SILENT)
+        try:
+            found = answer.json() if answer.status_code == 200 and len(answer.content) <= _MAX_ANSWER else None
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise _distrusted(f"status {answer.status_code} where an answer was due")
+        return found
+
+    def _seal(self, flight: Flight) -> str:
+        text = base64.urlsafe_b64encode(json.dumps(asdict(flight)).encode()).decode()
+        return f"{text}.{self._mark(text)}"
+
+    def _unseal(self, kept: str) -> Flight | None:
+        text, _, mark = kept.partition(".")
+        if not hmac.compare_digest(self._mark(text).encode(), mark.encode("utf-8", "replace")):
+            return None
+        try:
+            return Flight(**json.loads(base64.urlsafe_b64decode(text)))
+        except (ValueError, TypeError, binascii.Error):
+            return None
+
+    def _mark(self, text: str) -> str:
+        key = hashlib.sha256(f"pairloop sign-in\0{self._entry.client_secret}".encode()).digest()
+        return hmac.new(key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def _distrusted(why: str) -> AccessError:
+    # Why is for whoever runs the app: what a forged answer lacks is nothing to tell its maker.
+    log.warning("Sign-in: what the Hub said was refused (%s).", why)
+    return AccessError(_REFUSED)
+
+
+def _person(told: Mapping[str, object]) -> HubPerson:
+    login = clean(str(told.get("preferred_username") or ""))
+    if not login or not told.get("sub"):
+        raise _distrusted("it names nobody")
+    groups = told.get("orgs")
+    groups = [group for group in groups if isinstance(group, dict)] if isinstance(groups, list) else []
+    # Somebody who has still to sign in at the organisation's own door is not in yet.
+    inside = [group for group in groups if not group.get("pendingSSO") and not group.get("missingMFA")]
+    called = {str(group.get("preferred_username", "")).lower(): group.get("roleInOrg") for group in inside}
+    called.pop("", None)
+    admin_of = frozenset(name for name, role in called.items() if role == "admin")
+    name = clean(str(told.get("name") or login))
+    return HubPerson(str(told["sub"]), login, name, frozenset(called), admin_of)

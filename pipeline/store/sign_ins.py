@@ -1,0 +1,77 @@
+"""Sign-ins: a browser that somebody is signed in with, by the hash of its cookie, until it expires or is ended."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from pipeline.records import Role, new_id
+from pipeline.store.engine import Database
+from pipeline.store.rows import change, change_all, now, put
+from pipeline.store.schema import memberships, sign_ins
+
+DAY = 86400.0
+# Whoever was away for longer signs in again.
+DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who is signed in by a cookie, and what they may do."""
+
+    id: str
+    member_id: str
+    role: Role
+    expires_at: float
+
+
+class SignInStore:
+    """Rows of ``sign_ins``. Of a cookie only the hash is kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def begin(self, member_id: str, kind: str) -> str:
+        """Store a new sign-in and return its token: 256 random bits that nobody had before."""
+        token = secrets.token_hex(32)
+        row = {"id": new_id(), "member_id": member_id, "token_hash": _hash(token), "kind": kind, "created_at": now()}
+        with self._db.write() as connection:
+            put(connection, sign_ins, [{**row, "expires_at": now() + DAYS * DAY, "ended_at": None}])
+        return token
+
+    def find(self, token: str) -> SignedIn | None:
+        """Return who is signed in by this token, or None: it is none, is over, or its person is no member any more."""
+        joined = sign_ins.join(memberships, memberships.c.member_id == sign_ins.c.member_id)
+        query = select(sign_ins.c.id, sign_ins.c.member_id, memberships.c.role, sign_ins.c.expires_at)
+        query = query.select_from(joined).where(sign_ins.c.token_hash == _hash(token))
+        query = query.where(sign_ins.c.ended_at.is_(None), sign_ins.c.expires_at > now())
+        with self._db.read() as connection:
+            row = connection.execute(query.where(memberships.c.removed_at.is_(None))).first()
+        return SignedIn(row.id, row.member_id, Role(row.role), row.expires_at) if row else None
+
+    def extend(self, sign_in: SignedIn) -> bool:
+        """Let a sign-in that is used go on for longer, at most once a day; say whether it was done."""
+        if sign_in.expires_at - now() > (DAYS - 1) * DAY:
+            return False
+        with self._db.write() as connection:
+            change(connection, sign_ins, sign_in.id, expires_at=now() + DAYS * DAY)
+        return True
+
+    def end(self, token: str) -> None:
+        """End one sign-in; nothing happens where there is none."""
+        self._end(sign_ins.c.token_hash == _hash(token))
+
+    def end_all(self, member_id: str) -> None:
+        """End every sign-in of a person."""
+        self._end(sign_ins.c.member_id == member_id)
+
+    def _end(self, condition) -> None:
+        with self._db.write() as connection:
+            change_all(connection, sign_ins, condition & sign_ins.c.ended_at.is_(None), ended_at=now())
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

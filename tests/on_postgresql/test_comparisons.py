@@ -1,0 +1,1 @@
+from tests.pipeline.test_comparisons import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.pipeline.test_people import *  # noqa: F403

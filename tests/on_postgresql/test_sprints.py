@@ -1,0 +1,1 @@
+from tests.pipeline.test_sprints import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.pipeline.test_store import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.pipeline.test_tasks import *  # noqa: F403

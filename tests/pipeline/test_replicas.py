@@ -1,0 +1,151 @@
+"""Several workspaces over one PostgreSQL, each of which is what a replica of the app has: who sees to what."""
+
+import time
+
+import pytest
+
+from pipeline.errors import BackupError, SettingsError
+from pipeline.hub.state import BackupKind
+from pipeline.records import JobState
+from tests.backing import REPO, TOKEN
+from tests.hub_server import HubServer
+from tests.material import add_manual, add_queries, finished
+from tests.openai_server import OpenAIServer
+from tests.postgres import POSTGRES
+from tests.workspace import open_workspace
+
+
+@pytest.fixture
+def open_replica(tmp_path, monkeypatch):
+    # One that is gone is taken for that a little sooner.
+    monkeypatch.setattr("pipeline.store.presence.SILENT_SECONDS", 0.5)
+    opened, url = {}, POSTGRES.url_of(tmp_path / "pairloop.db")
+
+    def open_it(name, **settings):
+        if name in opened:
+            opened.pop(name).close()
+        opened[name] = open_workspace(tmp_path / name, database_url=url, **settings)
+        opened[name].start_backup()
+        return opened[name]
+
+    open_it.close = lambda name: opened.pop(name).close()
+    yield open_it
+    for services in opened.values():
+        services.close()
+
+
+def wait_until(said, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not said():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+def end_without_a_word(services):
+    """Let a replica be what it is after a kill: no thread that sees to anything, and no connection that holds anything."""
+    services.replicas.stop(10)
+    services.replicas._presence.leave()
+
+
+def test_documents_that_one_adds_or_deletes_are_found_by_the_others_and_at_a_start(open_replica, tmp_path):
+    one, other = open_replica("one"), open_replica("other")
+    added = add_manual(one, tmp_path)
+    wait_until(lambda: other.library.searched() == one.library.searched())
+    asked = list(other.generation.ask("Where is diesel sold?", other.registry.all()[0].id))[-1]
+    assert asked.retrieval.contexts[0].document_id == added and not asked.completion.refused
+    third = open_replica("third")
+    assert third.library.searched() == one.library.searched()
+    third.library.delete(added)
+    wait_until(lambda: one.library.searched() == other.library.searched() == third.library.searched())
+    assert [part.library.summaries() for part in (one, other, third)] == [[], [], []]
+
+
+def test_replicas_share_the_default_models_and_a_file_goes_in_once(open_replica, tmp_path):
+    one, other = open_replica("one"), open_replica("other")
+    assert one.registry.all() == other.registry.all() and len({model.name for model in one.registry.all()}) == len(
+        one.registry.all()
+    )
+    add_manual(one, tmp_path)
+    (added,) = other.library.add_files([(tmp_path / "harbour.md", "again.md")])
+    assert "in the workspace already, as harbour.md" in added.problem
+
+
+def test_a_run_of_a_replica_that_is_gone_goes_on_in_another_within_its_limit(open_replica, tmp_path):
+    with OpenAIServer() as server:
+        settings = {"openai_base_url": server.base_url, "openai_model": "test-model", "concurrency": 2}
+        one, other = open_replica("one", **settings), open_replica("other", **settings)
+        add_manual(one, tmp_path)
+        model = next(model for model in one.registry.all() if model.name == "test-model")
+        server.fail(times=None, stall=1.0)
+        run_id = one.generation.start_run(model.id, add_queries(one))
+        wait_until(lambda: one.store.runs.get(run_id).done >= 2)
+        end_without_a_word(one)
+        wait_until(lambda: other.generation.status(run_id) is not None)
+        run = finished(other, run_id)
+        assert (run.state, run.done, run.failed) == (JobState.DONE, run.total, 0)
+        wait_until(lambda: one.generation.status(run_id) is None)
+        queries = [item.query_id for item in other.store.runs.of_run(run_id)]
+        assert len(queries) == len(set(queries)) == run.total
+        # This one lives on without knowing: what it asks for until it stores its next answers is asked twice, and nothing else.
+        assert len(server.chats) <= run.total + 4
+
+
+def test_what_a_replica_left_itself_it_takes_up_when_it_is_back(open_replica, tmp_path):
+    with OpenAIServer() as server:
+        settings = {"openai_base_url": server.base_url, "openai_model": "test-model"}
+        one = open_replica("one", **settings)
+        add_manual(one, tmp_path)
+        model = next(model for model in one.registry.all() if model.name == "test-model")
+        run_id = one.generation.start_run(model.id, add_queries(one))
+        finished(one, run_id)
+        one.store.runs.reopen(run_id)
+        again = open_replica("one", **settings)
+        assert again.store.replica == one.store.replica
+        assert finished(again, run_id).state is JobState.DONE
+
+
+def test_a_copied_folder_does_not_pass_for_the_other(open_replica, tmp_path, monkeypatch):
+    one = open_replica("one")
+    monkeypatch.setattr("pipeline.replicas.ENTER_SECONDS", 0.1)
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "replica").write_text(one.store.replica, "utf-8")
+    with pytest.raises(SettingsError, match="copy of the other's.*delete the file named replica"):
+        open_replica("copy")
+
+
+def test_one_of_them_sends_the_back_up_and_the_next_one_when_it_is_gone(open_replica, tmp_path):
+    with HubServer() as hub:
+        settings = {"dataset_repo": REPO, "hf_token": TOKEN, "hf_endpoint": hub.url, "sync_seconds": 1.0}
+        one = open_replica("one", **settings)
+        wait_until(lambda: one.replicas.leads)
+        other = open_replica("other", **settings)
+        other.store.queries.add_set("of the other", [])
+        wait_until(lambda: other.backup.state().kind is BackupKind.BACKED_UP)
+        assert not other.replicas.leads
+        other.store.queries.add_set("of the other, now", [])
+        other.backup.sync_now()
+        assert one.store.outbox.waiting("repo").count == 0
+        senders = {name.rpartition("/")[2].partition("-")[0] for name in hub.files(REPO) if name.startswith("journal/")}
+        assert senders == {one.store.replica}
+        wait_until(lambda: other.backup.state().repo.last is not None)
+        open_replica.close("one")
+        wait_until(lambda: other.replicas.leads)
+        other.store.queries.add_set("after that", [])
+        wait_until(lambda: other.store.outbox.waiting("repo").count == 0)
+        senders = {name.rpartition("/")[2].partition("-")[0] for name in hub.files(REPO) if name.startswith("journal/")}
+        assert senders == {one.store.replica, other.store.replica}
+
+
+def test_what_the_hub_refuses_is_told_by_every_replica(open_replica):
+    with HubServer() as hub:
+        settings = {"dataset_repo": REPO, "hf_token": TOKEN, "hf_endpoint": hub.url, "sync_seconds": 1.0}
+        one = open_replica("one", **settings)
+        wait_until(lambda: one.replicas.leads and one.backup.state().kind is BackupKind.BACKED_UP)
+        other = open_replica("other", **settings)
+        hub.fail(times=None, status=403)
+        other.store.queries.add_set("list", [])
+        with pytest.raises(BackupError):
+            other.backup.sync_now()
+        wait_until(lambda: other.backup.state().kind is BackupKind.FAILING)
+        assert other.backup.state().repo.problem == one.backup.state().repo.problem
+        hub.heal()
