@@ -56,7 +56,10 @@ class Served:
         self.mounted = server.mount(self.screens, services)
         port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
-        config = uvicorn.Config(self.mounted, port=port, log_level="critical", timeout_graceful_shutdown=1)
+        # Long: a connection that is closed for idling in the moment of the next request is an error of that request.
+        config = uvicorn.Config(
+            self.mounted, port=port, log_level="critical", timeout_graceful_shutdown=1, timeout_keep_alive=120
+        )
         self._uvicorn = uvicorn.Server(config)
         threading.Thread(target=self._uvicorn.run, daemon=True).start()
         while not self._uvicorn.started:
