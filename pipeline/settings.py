@@ -103,8 +103,8 @@ SETTINGS = (
         "PAIRLOOP_SIGN_IN",
         "",
         "Who gets in: open (whoever reaches the app is an owner), name (a name and a join code), accounts (user names and "
-        "passwords), huggingface (accounts of the Hub). Without it: on a Space huggingface, or name where it has no hf_oauth; "
-        "elsewhere open.",
+        "passwords), huggingface (accounts of the Hub). Without it: open where the app listens on this machine only, else "
+        "accounts; on a Space huggingface, or name where it has no hf_oauth.",
     ),
     Setting(
         "PAIRLOOP_PUBLIC_URL",
@@ -295,9 +295,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
 def _entry(text: Callable[[str], str], owner_link: bool) -> Entry:
     space, client, secret = text("SPACE_ID"), text("OAUTH_CLIENT_ID"), text("OAUTH_CLIENT_SECRET")
-    # A Space can be reached by everybody: there nobody becomes an owner by reaching it.
-    on_space = SignIn.HUGGINGFACE if client else SignIn.NAME
-    wanted = text("PAIRLOOP_SIGN_IN") or (on_space if space else SignIn.OPEN)
+    wanted = text("PAIRLOOP_SIGN_IN") or _usual_sign_in(text)
     if wanted not in list(SignIn):
         raise SettingsError(f"PAIRLOOP_SIGN_IN is {wanted!r}: it takes {', '.join(SignIn)}.")
     hosts = tuple(filter(None, (host.strip().lower() for host in text("SPACE_HOST").split(","))))
@@ -319,6 +317,14 @@ def _entry(text: Callable[[str], str], owner_link: bool) -> Entry:
     if found.mode is SignIn.HUGGINGFACE:
         _check_hub(found)
     return found
+
+
+def _usual_sign_in(text: Callable[[str], str]) -> SignIn:
+    """Return how people get in where nobody says it: without sign-in only where nobody from outside comes."""
+    if text("SPACE_ID"):
+        return SignIn.HUGGINGFACE if text("OAUTH_CLIENT_ID") else SignIn.NAME
+    host = text("PAIRLOOP_HOST")
+    return SignIn.OPEN if is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") else SignIn.ACCOUNTS
 
 
 def _check_hub(entry: Entry) -> None:

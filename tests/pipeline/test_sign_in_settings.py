@@ -27,6 +27,15 @@ def test_on_a_space_without_hf_oauth_nobody_becomes_an_owner_by_coming_first():
     assert from_environment(without).entry.mode is SignIn.NAME
 
 
+@pytest.mark.parametrize(
+    ("host", "mode"),
+    [("127.0.0.1", "open"), ("localhost", "open"), ("::1", "open"), ("0.0.0.0", "accounts"), ("::", "accounts")],
+)
+def test_who_reaches_the_app_from_outside_is_an_owner_only_where_somebody_says_so(host, mode):
+    assert from_environment({"PAIRLOOP_HOST": host}).entry.mode == mode
+    assert from_environment({"PAIRLOOP_HOST": host, "PAIRLOOP_SIGN_IN": "open"}).entry.mode is SignIn.OPEN
+
+
 def test_the_secret_of_the_app_is_never_shown():
     settings = from_environment(SPACE)
     assert SPACE["OAUTH_CLIENT_SECRET"] in settings.secrets
