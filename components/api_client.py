@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from components import api_models as api
 from components.api_comparisons import ComparisonApi
 from components.api_datasets import ASKING, DatasetApi
-from components.api_routes import DEEP, MAX_TOLD
+from components.api_gate import MAX_TOLD
+from components.api_routes import DEEP
 from pipeline.cleaning import clean
 from pipeline.errors import PipelineError, RecordError
 from pipeline.records import Role

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import Body, Depends, FastAPI, Request, Security, UploadFile
-from fastapi.exceptions import HTTPException as TooMuch
+from anyio import to_thread
+from fastapi import Depends, FastAPI, Request, Security, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
@@ -25,6 +24,8 @@ from components import api_models as api
 from components.annotate_answers import ChangedError
 from components.api_comparisons import FORMS, ComparisonApi
 from components.api_datasets import DatasetApi, RowsError
+from components.api_gate import Gate, refused
+from components.api_rows import DESCRIBED, rows_of
 from pipeline.cleaning import clean
 from pipeline.errors import (
     AccessError,
@@ -45,10 +46,7 @@ ABOUT = (
     "The loop of Pairloop for programs. Every request carries the header Authorization: Bearer pl_… with a token that its "
     'owner made in Settings, API tokens; it may do what its owner may. Errors are {"error": sentence}.'
 )
-MAX_BODY = 1_000_000
-TOO_MUCH = "That is more than the {:g} MB that this request may carry."
 MAX_FILES = 50
-MAX_TOLD = 1_000
 _STATUS = (
     (ChangedError, 409),
     (NotFoundError, 404),
@@ -59,6 +57,7 @@ _STATUS = (
     (LimitError, 429),
 )
 _FAILED = "An unexpected error ended this request; the log of the app says which."
+NO_JSON = "Send JSON, with the header Content-Type: application/json."
 DEEP = "This JSON is nested too deeply."
 _ERRORS = {code: {"model": api.Error} for code in (401, 403, 404, 413, 422, 429, 503)}
 
@@ -79,7 +78,7 @@ def application(services: Services) -> Mount:
     _answer_errors(made)
 
     made.state.tokens = services.tokens
-    made.add_middleware(_BodyLimit, files=services.settings.max_upload_mb * 1_000_000)
+    made.add_middleware(Gate, services=services, told=_told)
     _add_dataset_routes(made, DatasetApi(services))
     _add_comparison_routes(made, ComparisonApi(services))
     made.get("/", response_model=api.Index, summary="What there is")(lambda: index(made))
@@ -93,37 +92,6 @@ def _me(request: Request, response: Response, _: Annotated[object, Security(HTTP
 
 
 Me = Annotated[str, Depends(_me)]
-
-
-class _BodyLimit:
-    """ASGI middleware that ends a request which carries too much, before more of it is taken in."""
-
-    def __init__(self, app: Callable[..., Awaitable[None]], files: int) -> None:
-        self._app = app
-        self._files = files
-
-    async def __call__(self, scope, receive, send) -> None:
-        """Pass the request on, and count what is read of it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        brings = scope["path"].endswith(("/documents", "/records"))
-        # What is around the files in a form is no file.
-        most, read = MAX_BODY + (self._files if brings else 0), 0
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > most:
-            await refused(TOO_MUCH.format(most / 1e6), 413)(scope, receive, send)
-            return
-
-        async def counted():
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > most:
-                raise TooMuch(413, TOO_MUCH.format(most / 1e6))
-            return message
-
-        await self._app(scope, counted, send)
 
 
 def index(made: FastAPI) -> api.Index:
@@ -165,9 +133,15 @@ def _add_dataset_routes(made: FastAPI, desk: DatasetApi) -> None:
     def _(me: Me, dataset: str):
         return desk.dataset(me, dataset)
 
-    @made.post("/datasets/{dataset}/records", response_model=api.AddedRecords, summary="Add records (admin)")
-    def _(me: Me, dataset: str, rows: Annotated[list[Any], Body(max_length=api.MAX_RECORDS)], leave_out: bool = False):
-        return desk.add_records(me, dataset, rows, leave_out)
+    @made.post(
+        "/datasets/{dataset}/records",
+        response_model=api.AddedRecords,
+        summary="Add records (admin)",
+        openapi_extra=DESCRIBED,
+    )
+    async def _(me: Me, request: Request, dataset: str, leave_out: bool = False):
+        rows = await _rows(request)
+        return await to_thread.run_sync(desk.add_records, me, dataset, rows, leave_out)
 
     @made.get("/datasets/{dataset}/next", response_model=api.NextRecord, summary="The next record (annotator)")
     def _(me: Me, dataset: str, after: str = ""):
@@ -220,6 +194,12 @@ def _add_comparison_routes(made: FastAPI, desk: ComparisonApi) -> None:
         return _file(*desk.export(me, comparison, form))
 
 
+async def _rows(request: Request) -> list[Any]:
+    if not _is_json(request):
+        raise HTTPException(415, NO_JSON)
+    return await rows_of(request)
+
+
 def _added(desk: DatasetApi, me: str, files: list[UploadFile]) -> api.AddedDocuments:
     if len(files) > MAX_FILES:
         raise RecordError(f"One request adds at most {MAX_FILES} files.")
@@ -253,21 +233,12 @@ def _file(name: str, content: bytes) -> Response:
 def _answer_errors(made: FastAPI) -> None:
     """Let every error be ``{"error": sentence}`` under the right status."""
 
-    def pipeline(request: Request, error: PipelineError) -> JSONResponse:
-        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 422)
-        more: dict[str, object] = {"version": error.version} if isinstance(error, ChangedError) else {}
-        if isinstance(error, RowsError):
-            more = {"problems": [problem.model_dump() for problem in error.problems]}
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, LimitError) else {}
-        headers |= {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-        return refused(str(error), status, headers, **more)
-
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return refused("This is not JSON.", 400)
         if first["loc"] == ("body",) and request.method == "POST" and not _is_json(request):
-            return refused("Send JSON, with the header Content-Type: application/json.", 415)
+            return refused(NO_JSON, 415)
         return refused(api.told(first, 1), 422)
 
     def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -278,17 +249,21 @@ def _answer_errors(made: FastAPI) -> None:
         }
         return refused(told.get(error.status_code, str(error.detail)), error.status_code, dict(error.headers or {}))
 
-    made.exception_handler(PipelineError)(pipeline)
+    made.exception_handler(PipelineError)(lambda request, error: _told(error))
     made.exception_handler(RequestValidationError)(invalid)
     made.exception_handler(HTTPException)(http)
     made.exception_handler(RecursionError)(lambda request, error: refused(DEEP, 400))
     made.exception_handler(Exception)(lambda request, error: refused(_FAILED, 500))
 
 
-def refused(message: str, status: int, headers: dict[str, str] | None = None, **more: object) -> JSONResponse:
-    """Return an error as the API tells it."""
-    kept = {"Cache-Control": "no-store", **(headers or {})}
-    return JSONResponse({"error": clean(message)[:MAX_TOLD], **more}, status, headers=kept)
+def _told(error: PipelineError) -> JSONResponse:
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 422)
+    more: dict[str, object] = {"version": error.version} if isinstance(error, ChangedError) else {}
+    if isinstance(error, RowsError):
+        more = {"problems": [problem.model_dump() for problem in error.problems]}
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, LimitError) else {}
+    headers |= {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return refused(str(error), status, headers, **more)
 
 
 def _is_json(request: Request) -> bool:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from urllib.parse import parse_qs, quote, urlsplit
+from ipaddress import ip_address
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import anyio
 from starlette.routing import BaseRoute, Match
 
 from components._guard import ASKER, SIGNED_OUT, Asker
 from components._session import sign_in_token
-from pipeline.errors import AccessError, SignedOutError
+from pipeline.errors import AccessError, SignedOutError, StoreError
 from pipeline.records import Role
 from pipeline.services import Services
-from pipeline.settings import Entry
+from pipeline.settings import Entry, Settings, is_loopback
 
 _API = "/gradio_api"
 # Which role gets to which address of Gradio's. Listeners have roles of their own beside these.
@@ -37,15 +39,36 @@ GRADIO: tuple[tuple[str, Role], ...] = (
 )
 _GRADIO = tuple((re.compile(pattern), role) for pattern, role in GRADIO)
 _BODY_WITH_SESSION = re.compile(rf"{_API}/(queue/join|run/.+|api/.+|call/.+|cancel/?|reset/?)")
+# Addresses whose last part Gradio takes for a page: of a call so where it does not know, or no longer, the event of that name.
+_ENDS_IN_PAGE = re.compile(rf"{_API}/(heartbeat|(call|call/v2)/[\w-]+)/[\w-]+")
+_FILES = f"{_API}/file"
+# Another place than a file of this machine. A scheme has two letters at least: one alone is a drive of Windows.
+_ELSEWHERE = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]+:|[/\\]{2})")
+# Gradio decodes an address once. More is for whatever stands between; without an end it would be work without an end.
+_DECODED = 4
+_FETCHED = re.compile(r"\s*((https?|ftp|file):|[/\\]{2})", re.IGNORECASE)
+# Where a page of this app says that an uploaded file is. Which host it names counts for nothing: Gradio takes the path.
+_OWN_FILE = re.compile(rf"https?://[^/?#\\]+(?:/[^?#\\]*)?{_API}/file=(.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)]|([^\s\[\]:,/@]+?))\.?(?::\d*)?")
+# Probes ask under whatever name or address they were told.
+_PROBED = ("/healthz", "/readyz", "/metrics")
 # As tokens of the API begin; a proxy before the app may have others.
 _PROGRAM = re.compile(r"(?i:bearer) +pl_")
 _MOST_SESSIONS = 20_000
+_LONGEST_SESSION = 100
 FOREIGN = "Only Pairloop's own page may ask this. Where a proxy stands before the app, set PAIRLOOP_PUBLIC_URL."
 OTHERS_PAGE = "This page was opened by somebody else. Reload it."
+STRANGE_HOST = (
+    "This app does not know the address that you asked it under. If it is to be reached there, set PAIRLOOP_PUBLIC_URL."
+)
+NOT_UPLOADED = "A file must be uploaded. This app fetches none from an address."
 
 
 def role_for(path: str) -> Role | None:
     """Return who gets to an address of Gradio's, or None where nobody does."""
+    # Gradio would fetch what has an address of the web, and hand it out as if it were of this app.
+    if path.startswith(_FILES) and _leads_elsewhere(path[len(_FILES) + 1 :]):
+        return None
     return next((role for pattern, role in _GRADIO if pattern.fullmatch(path)), None)
 
 
@@ -58,6 +81,7 @@ class Door:
         self._routes = routes
         self._pages = _Pages()
         self._most = services.settings.max_upload_mb * 1_000_000
+        self._names = names_of(services.settings)
 
     async def __call__(self, scope, receive, send) -> None:
         """Pass a request on, or answer it."""
@@ -69,10 +93,12 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = _headers(scope)
-        framing = frame_rule(self._services.settings.entry)
-        send = _adding(send, framing)
+        send = _adding(send, frame_rule(self._services.settings.entry), scope["path"].startswith(_FILES))
         if is_foreign(scope, headers, self._services.settings.entry):
             await _refuse(send, 403, FOREIGN)
+            return
+        if self._is_strange(scope, headers):
+            await _refuse(send, 421, STRANGE_HOST)
             return
         program = headers.get("authorization", "")
         scope = {
@@ -84,11 +110,22 @@ class Door:
             return
         await self._to_gradio(scope, receive, send)
 
+    def _is_strange(self, scope, headers: dict[str, str]) -> bool:
+        """Say whether a request in open mode is for a host that this app is not.
+
+        Another site's name can be made to lead to this machine. Its page would then be one of our own origin, and where nobody
+        signs in it could do everything; where people sign in it has no cookie of theirs.
+        """
+        if not self._services.people.open or scope["path"] in _PROBED:
+            return False
+        return not is_own_host(headers.get("host", ""), self._names, self._services.settings)
+
     async def _to_gradio(self, scope, receive, send) -> None:
         role = role_for(scope["path"])
         if role is None:
             await _refuse(send, 404, "There is nothing at this address.")
             return
+        member_id = None
         if not self._services.people.open:
             try:
                 member_id, held = await anyio.to_thread.run_sync(scope[ASKER].let_in)
@@ -100,22 +137,42 @@ class Door:
             except AccessError as error:
                 await _refuse(send, 403, str(error))
                 return
-            receive = await self._page_of(scope, receive, send, member_id)
+            except StoreError as error:
+                await _refuse(send, 503, str(error))
+                return
+        receive = await self._checked(scope, receive, send, member_id)
         if receive is not None:
             await self._app(scope, receive, send)
 
-    async def _page_of(self, scope, receive, send, member_id: str):
-        """Return what the request is read by, when its page is one of whoever asks; else answer, and return None."""
-        pages, receive = [scope["path"].rpartition("/")[2]] if "/heartbeat/" in scope["path"] else [], receive
-        pages += parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
+    async def _checked(self, scope, receive, send, member_id: str | None):
+        """Return what the request is read by, when Gradio may have it; else answer, and return None.
+
+        It may not where it names a page of somebody else than ``member_id``, who is None where nobody signs in, or where it
+        would have Gradio fetch a file.
+        """
+        pages = _pages_named(scope)
         if scope["method"] == "POST" and _BODY_WITH_SESSION.fullmatch(scope["path"]):
             body = await _read(receive, self._most)
             if body is None:
                 await _refuse(send, 413, "That is too much at once.")
                 return None
-            pages += _page_in(body)
+            try:
+                sent = json.loads(body)
+            except RecursionError:
+                await _refuse(send, 422, "That is nested too deeply.")
+                return None
+            except ValueError:
+                # Gradio reads it alike, and says so.
+                sent = None
+            if _has_file_of_elsewhere(sent):
+                await _refuse(send, 422, NOT_UPLOADED)
+                return None
+            pages += _page_in(sent)
             receive = _again(body, receive)
-        if not all(self._pages.are_of(page, member_id) for page in pages):
+        if any(len(page) > _LONGEST_SESSION for page in pages):
+            await _refuse(send, 400, "The name of a page is too long.")
+            return None
+        if member_id is not None and not all(self._pages.are_of(page, member_id) for page in pages):
             await _refuse(send, 403, OTHERS_PAGE)
             return None
         return receive
@@ -154,22 +211,60 @@ def is_foreign(scope, headers: dict[str, str], entry: Entry) -> bool:
     return urlsplit(origin).netloc.lower() not in here
 
 
+def names_of(settings: Settings) -> frozenset[str]:
+    """Return the names of hosts that the app was told, and those that this machine has where it listens to others."""
+    entry = settings.entry
+    names = {urlsplit(address).hostname for address in (entry.public_url, *(f"//{host}" for host in entry.space_hosts))}
+    if not _listens_to_itself(settings):
+        own = socket.gethostname().lower()
+        names |= {own, f"{own.removesuffix('.local')}.local", settings.host.lower()}
+    return frozenset(filter(None, names))
+
+
+def is_own_host(host: str, names: frozenset[str], settings: Settings) -> bool:
+    """Say whether the header Host of a request is of this app: one of ``names``, or an address that no name leads to."""
+    found = _HOST.fullmatch(host.strip().lower())
+    if found is None:
+        return False
+    name = found[1] or found[2]
+    if name in names or name == "localhost":
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or not _listens_to_itself(settings)
+
+
+def _listens_to_itself(settings: Settings) -> bool:
+    return is_loopback(f"http://[{settings.host}]" if ":" in settings.host else f"http://{settings.host}")
+
+
 def frame_rule(entry: Entry) -> str:
     """Return which pages may show this one in a frame: of a Space those of the Hub, else only its own."""
+    # Not those of *.hf.space: anybody's Space is there.
     if entry.space_id:
-        return f"frame-ancestors 'self' {entry.provider} https://*.hf.space"
+        return f"frame-ancestors 'self' {entry.provider}"
     return "frame-ancestors 'self'"
 
 
-def _adding(send, framing: str):
-    """Return ``send`` with what every answer says about frames and kinds, where it does not say more itself."""
+def _adding(send, framing: str, file: bool):
+    """Return ``send`` with what every answer says about frames and kinds, where it does not say more itself.
+
+    A file may be anything that somebody has uploaded: opened by its address it runs nothing, whatever else is said of it.
+    """
+    rule = f"sandbox; default-src 'none'; {framing}" if file else framing
 
     async def adding(message) -> None:
         if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
+            headers = [
+                (name, value)
+                for name, value in message.get("headers", ())
+                if not (file and name.lower() == b"content-security-policy")
+            ]
             names = {name.lower() for name, _ in headers}
             if b"content-security-policy" not in names:
-                headers.append((b"content-security-policy", framing.encode()))
+                headers.append((b"content-security-policy", rule.encode()))
             if b"x-content-type-options" not in names:
                 headers.append((b"x-content-type-options", b"nosniff"))
             message = {**message, "headers": headers}
@@ -236,10 +331,52 @@ def _again(body: bytes, receive):
     return again
 
 
-def _page_in(body: bytes) -> list[str]:
-    try:
-        sent = json.loads(body)
-    except (ValueError, RecursionError):
-        return []
+def _pages_named(scope) -> list[str]:
+    """Return the pages that the address of a request names."""
+    pages = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
+    if scope["method"] != "POST" and _ENDS_IN_PAGE.fullmatch(scope["path"]):
+        pages.append(scope["path"].rpartition("/")[2])
+    return pages
+
+
+def _page_in(sent: object) -> list[str]:
     page = sent.get("session_hash") if isinstance(sent, dict) else None
     return [page] if isinstance(page, str) and page else []
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Say whether a path is none of this machine, be it that it is encoded some times over."""
+    for _ in range(_DECODED):
+        if _ELSEWHERE.match(path):
+            return True
+        path = unquote(path)
+    return False
+
+
+def _has_file_of_elsewhere(sent: object) -> bool:
+    """Say whether Gradio would find a file in a body, at whatever depth, that was not uploaded to here.
+
+    It fetches the path, before it calls whoever would check; the address beside it is of the page that shows the file.
+    """
+    waiting = [sent]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            meta = value.get("meta")
+            if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData" and _is_of_elsewhere(value):
+                return True
+            waiting += value.values()
+    return False
+
+
+def _is_of_elsewhere(file: dict) -> bool:
+    path, address = file.get("path"), file.get("url")
+    if isinstance(path, str) and _ELSEWHERE.match(path):
+        return True
+    if not isinstance(address, str) or not _FETCHED.match(address):
+        return False
+    own = _OWN_FILE.fullmatch(address)
+    # Without a path of its own there is nothing that was uploaded.
+    return not isinstance(path, str) or own is None or _leads_elsewhere(own[1])

@@ -139,7 +139,7 @@ class JudgeHandlers:
         report = None if state.running else self._desk.report(set_id, model.id, me)
         return JudgeShown(
             model=dropdown([(choice.name, choice.id) for choice in judges], model.id),
-            run=gr.Button(visible=plan.calls > 0, interactive=not state.here),
+            run=gr.Button(visible=plan.calls > 0, interactive=not state.running),
             cancel=gr.Button(visible=state.here),
             plan=about(model, plan)
             + ("" if state.running else planned(plan, prices))
@@ -274,7 +274,7 @@ def progress(state: Progress) -> str:
     words = [f"{state.done:,} of {plural(state.total, 'question')} answered"]
     words += [f"{state.failed:,} failed"] if state.failed else []
     if state.running and not state.here:
-        words.append("asked by another copy of the app")
+        words.append("asked by another copy of the app, where it can be cancelled")
     words += [_ENDS[state.run.state]] if state.run.state in _ENDS else []
     if state.done == state.total and not state.running:
         return ""

@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from components import (
@@ -34,7 +34,7 @@ from components.backup_words import words
 from components.door import Door
 from components.metrics import Measured, Metrics
 from pipeline.database_url import place_of
-from pipeline.errors import AccessError, SettingsError
+from pipeline.errors import AccessError, SettingsError, StoreError
 from pipeline.events import happened
 from pipeline.records import Role
 from pipeline.services import Services
@@ -60,6 +60,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     programs = api_routes.application(services)
     server.add_exception_handler(AccessError, refused)
+    server.add_exception_handler(StoreError, _out_of_store)
     server.include_router(health.router(services))
     server.include_router(metrics.router())
     server.include_router(signing.router(services))
@@ -158,6 +159,11 @@ class _Server(uvicorn.Server):
         # Open tabs are cut off in a moment. That is no error, and needs no traceback for each of them.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         super().handle_exit(sig, frame)
+
+
+def _out_of_store(request: Request, error: StoreError) -> JSONResponse:
+    # Its sentence says what to do about it; a bare 500 would not.
+    return JSONResponse({"error": str(error)}, 503, headers={"Cache-Control": "no-store"})
 
 
 def _backup_route(services: Services) -> Callable[[int | None], JSONResponse]:

@@ -31,7 +31,7 @@ from pipeline.entrance import Guest, MustChangeError, NotMemberError
 from pipeline.errors import AccessError, PipelineError, RecordError
 from pipeline.services import Services
 from pipeline.settings import Entry, SignIn, is_loopback
-from pipeline.store.sign_ins import DAY, DAYS
+from pipeline.store.sign_ins import DAY, MOST_DAYS
 
 FLIGHT = "pairloop_flight"
 _MOST_FORM = 10_000
@@ -261,7 +261,8 @@ class _Pages:
         # Whoever was signed in in this browser until now is not any more.
         self._entrance.sign_out(sign_in_token(request.scope))
         answer, secure = _go(next_), is_secure(request.scope)
-        answer.headers.append("set-cookie", cookie(named(SIGN_IN, secure), token, int(DAYS * DAY), secure))
+        # As long as a sign-in lasts at most: how long this one does is decided by its row, which goes on while it is used.
+        answer.headers.append("set-cookie", cookie(named(SIGN_IN, secure), token, int(MOST_DAYS * DAY), secure))
         if person:
             answer.headers.append("set-cookie", person_cookie(secure, person))
         return answer

@@ -25,6 +25,14 @@ from pipeline.settings import Settings
 from pipeline.store.comparisons import ComparisonSet
 
 FILE_NAME = "pairloop-workspace.jsonl.gz"
+ROLES_NOT_TAKEN = (
+    "People's roles and sign-ins, invitations and API tokens were not taken from it: whoever is a member here stays one, and "
+    "nobody else has become one."
+)
+ROLES_TAKEN = (
+    "Nobody had a role here, so people have those of the file. Sign-ins, invitations and API tokens were not taken from it: "
+    "everybody signs in anew."
+)
 # Lets the page's script (backup.js) ask for this part anew when the state has changed and somebody looks at it.
 _REFRESH_JS = "window.pairloopStorage = () => { if (element.offsetParent) trigger('refresh'); };"
 
@@ -207,7 +215,8 @@ def build() -> StorageTab:
     places = gr.HTML("", elem_id="storage-places")
     gr.HTML(
         '<h4 class="pl-label">The workspace as one file</h4><p class="pl-note">Everything in one compressed file: a back-up '
-        "without the Hub, and the way to another machine. It holds people's names and answers, but no keys.</p>"
+        "without the Hub, and the way to another machine. It holds people's names, roles and answers, but no "
+        "keys, sign-ins, invitations or API tokens.</p>"
     )
     with gr.Row(elem_classes=["pl-beside"]):
         download = _download.build("Download the workspace file", "storage-download")
@@ -292,4 +301,5 @@ def import_html(imported: Imported) -> str:
         lines.append(
             _html.note(f"{aside}: what they belong to is not here. They are kept, and used when it comes.", "warn")
         )
+    lines.append(_html.note(ROLES_TAKEN if imported.roles else ROLES_NOT_TAKEN))
     return "".join(lines)

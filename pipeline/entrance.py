@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 
 from pipeline.activity import ActivityLog
 from pipeline.auth import names, passwords
 from pipeline.auth.hub import HubPerson, HubSignIn
-from pipeline.auth.throttle import Throttle
-from pipeline.errors import AccessError, RecordError
+from pipeline.auth.throttle import Throttle, nobodys
+from pipeline.errors import AccessError, RecordError, StoreError
 from pipeline.people import PeopleDesk
 from pipeline.records import Role, id_of
 from pipeline.settings import Entry, SignIn
@@ -20,6 +21,7 @@ from pipeline.store.members import AUTOMATIC
 from pipeline.store.memberships import Newcomer
 from pipeline.store.sign_ins import SignedIn
 
+log = logging.getLogger(__name__)
 # A link that the terminal shows, and a password that an owner set, are used soon or not at all.
 OWNER_LINK_DAYS = 1
 ONE_TIME_DAYS = 7
@@ -63,7 +65,11 @@ class Entrance:
         """Return who is signed in with a cookie, or None; a sign-in that is used goes on."""
         found = self._store.sign_ins.find(token) if token else None
         if found is not None:
-            self._store.sign_ins.extend(found)
+            try:
+                self._store.sign_ins.extend(found)
+            except StoreError as error:
+                # It is good as it is: a full disk shuts out nobody who only reads.
+                log.warning("A sign-in could not be made to last longer: %s", error)
             self._people.seen(found.member_id)
         return found
 
@@ -85,10 +91,10 @@ class Entrance:
         Raises:
             AccessError: it is good for nobody, or too many codes were wrong.
         """
-        self._throttle.check(guest.address)
+        self._throttle.try_code(guest.address)
         found = self._store.invitations.by_code(names.code_as_made(code)) if code else None
-        if found is None:
-            self._throttle.failed(guest.address)
+        if found is not None:
+            self._throttle.code_succeeded(guest.address)
         if found is None or not found.good(time.time()):
             raise AccessError(NO_INVITATION)
         return found
@@ -188,8 +194,8 @@ class Entrance:
         since = known.removed_at if known else None
         invitation_id, role = self._hub_role(person, code, guest, since)
         new = known.member_id if known else self._guest(guest, id_of("member", "hub", person.id))
-        name = self._free_name(person)
-        return self._let_in(Newcomer(key, new, name, role, f"hub:{person.login}", invitation_id), "hub")
+        name, login = self._free_name(person), f"hub:{person.login}"
+        return self._let_in(Newcomer(key, new, name, role, login, invitation_id, returns=known is not None), "hub")
 
     def whom_to_ask(self) -> str:
         """Return who lets people in, in words."""
@@ -204,10 +210,11 @@ class Entrance:
         if removed_at is None and self._owns_space(person):
             return None, Role.OWNER
         if code:
-            found = self.invitation(code, guest)
-            return found.id, found.role
+            by_link = self.invitation(code, guest)
+            if removed_at is None or by_link.created_at > removed_at:
+                return by_link.id, by_link.role
         found = self._store.invitations.for_hub(person.login, person.organisations)
-        # Whoever was removed comes back only when somebody invites them anew.
+        # Whoever was removed comes back only when somebody invites them anew, and not by the link that they came by.
         found = [one for one in found if removed_at is None or (one.hub_name and one.created_at > removed_at)]
         if not found:
             raise NotMemberError(f"{person.login} is no member of this workspace. Ask {self.whom_to_ask()}.")
@@ -251,17 +258,19 @@ class Entrance:
 
     def _check_password(self, name: str, password: str, guest: Guest) -> str:
         """Return whose name and password these are."""
-        self._throttle.check(guest.address, name)
-        known = self._store.memberships.get(id_of("membership", "account", names.folded(" ".join(name.split()))))
+        key = id_of("membership", "account", names.folded(" ".join(name.split())))
+        known = self._store.memberships.get(key)
         member_id = known.member_id if known is not None and known.active else None
+        account = key if member_id is not None else nobodys(key)
+        self._throttle.try_account(account)
         found = self._store.passwords.get(member_id) if member_id else None
         # It takes as long for a name that nobody has.
         right = passwords.is_right(password, found.hash if found else None)
         late = found is not None and found.must_change and found.changed_at < time.time() - ONE_TIME_DAYS * 86400
         if not right or late or member_id is None:
-            self._throttle.failed(guest.address, name)
+            self._throttle.account_failed(guest.address)
             raise AccessError(WRONG)
-        self._throttle.succeeded(name)
+        self._throttle.account_succeeded(account)
         return member_id
 
     def _needs_owner(self) -> bool:

@@ -173,7 +173,7 @@ class Generation:
             QueryFileError: there is nothing to answer.
         """
         self._check_limit(model_id, limit)
-        planned = self.plan_run(model_id, query_set_id, split, self.plan(query_set_id, split))
+        planned = self.plan_run(model_id, query_set_id, split, self.plan(query_set_id, split), limit)
         self.background(self.execute(planned, limit))
         return planned.run_id
 
@@ -195,7 +195,7 @@ class Generation:
                 for row in self.rows(run)
                 if row.retrieval and _is_open(row, run) and (only is None or row.query.id in only)
             ]
-            if run_id in self._watches or not waiting or not self._store.runs.reopen(run_id):
+            if run_id in self._watches or not waiting or not self._store.runs.reopen(run_id, limit, only is not None):
                 return False
             self._watches[run_id] = RunWatch()
         self.background(self.execute(PlannedRun(run_id, run.model_id, tuple(waiting)), limit))
@@ -203,12 +203,15 @@ class Generation:
 
     def take_over(self, replica: str) -> None:
         """Go on with the runs of a replica that is gone, within what each may spend; what has failed is not asked again."""
-        for run_id, limit in self._store.runs.take_over(replica):
+        for run_id in self._store.runs.left_by(replica):
             run = self._store.runs.get(run_id)
             rows = [row for row in self.rows(run) if row.retrieval and _is_open(row, run)]
             waiting = [Task(row.query, row.retrieval) for row in rows if not (row.completion and row.completion.error)]
-            self._watches[run_id] = RunWatch()
-            self.background(self.execute(PlannedRun(run_id, run.model_id, tuple(waiting)), limit))
+            # Only now: what cannot be read at this moment stays the other's, and is taken over at the next look.
+            goes_on, limit = self._store.runs.take_over(run_id, replica)
+            if goes_on:
+                self._watches[run_id] = RunWatch()
+                self.background(self.execute(PlannedRun(run_id, run.model_id, tuple(waiting)), limit))
 
     def plan(self, query_set_id: str, split: Split | None, left_out: Collection[str] = ()) -> list[Task]:
         """Return the queries of a list with their contexts, without those whose id is in ``left_out``.
@@ -221,13 +224,15 @@ class Generation:
             raise QueryFileError("This list has no queries to answer.")
         return self._retrieved(queries)
 
-    def plan_run(self, model_id: str, query_set_id: str, split: Split | None, tasks: Sequence[Task]) -> PlannedRun:
+    def plan_run(
+        self, model_id: str, query_set_id: str, split: Split | None, tasks: Sequence[Task], limit: float | None = None
+    ) -> PlannedRun:
         """Store a new run over ``tasks`` and return it with those that this model has not answered over their contexts."""
         answered = self._store.runs.answered(model_id, [task.retrieval.id for task in tasks])
         waiting = [task for task in tasks if task.retrieval.id not in answered]
         retriever = tasks[0].retrieval.retriever
         new = NewRun(model_id, query_set_id, split, retriever, len(tasks), len(tasks) - len(waiting))
-        run_id = self._store.runs.start(new)
+        run_id = self._store.runs.start(new, limit)
         self._watches[run_id] = RunWatch()
         return PlannedRun(run_id, model_id, tuple(waiting))
 
@@ -245,7 +250,6 @@ class Generation:
         state, error = JobState.FAILED, "An unexpected error ended this run; the log of the app says which."
         self._under_way += 1
         try:
-            await asyncio.to_thread(self._store.runs.keep_limit, run_id, limit)
             answer_one = await self._answering(planned, watch)
             state = await run_batch(planned.waiting, answer_one, keep, self._concurrency, watch.cancelled)
             error = ""

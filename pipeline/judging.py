@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline import judge_prompt
 from pipeline.batch import run_batch
@@ -29,7 +30,11 @@ from pipeline.store.judgements import Judgement, JudgeRun
 
 NOTHING = "There is nothing to judge: no pair of this comparison has two answers that differ."
 STOPPED = "An unexpected error ended this run; the log of the app says which."
+ELSEWHERE = "Another copy of the app is asking this model about this comparison already: wait for its end."
+CANCEL_ELSEWHERE = "Another copy of the app is asking this model: it can be cancelled there only."
 SHOWN_ERRORS = 3
+# Whether a machine lives that shares the dataset repo alone, nobody here can know: of one that asks, something is heard.
+SILENT_SECONDS = 1800.0
 # What a language model makes of a text is known to its endpoint only; four characters a token is usual for English.
 CHARACTERS_PER_TOKEN, REPLY_TOKENS = 4, 70
 # So many prompts tell how long they are.
@@ -69,7 +74,7 @@ class Progress:
 
     @property
     def running(self) -> bool:
-        """Whether it is being asked now."""
+        """Whether it is being asked now, by this copy of the app or another one."""
         return self.run is not None and self.run.state is JobState.RUNNING
 
 
@@ -128,22 +133,24 @@ class JudgeDesk:
         What it has said of this comparison under the same instructions is not asked again.
 
         Raises:
-            ComparisonError: the results are not open to this person, or there is nothing to ask.
+            ComparisonError: the results are not open to this person, there is nothing to ask, or another copy of the app asks.
             ModelError: there is no such judge, or its endpoint is not configured.
         """
         self._check_open(set_id, member_id)
         self._check_judge(model_id)
         self._registry.judge(model_id)
-        with self._starting:
-            running = self._newest(set_id, model_id)
-            if running is not None and running.state is JobState.RUNNING and running.id in self._cancels:
-                return running.id
+        # Every reply is paid for: no other copy of the app begins between the look and the new run.
+        with self._starting, self._store.database.alone("judge"):
+            asked = next((run for run in self._runs(set_id, model_id) if self._is_asked(run)), None)
+            if asked is not None and asked.id in self._cancels:
+                return asked.id
+            if asked is not None:
+                raise ComparisonError(ELSEWHERE)
             waiting = self._waiting(set_id, model_id)
             if not waiting:
                 some = self._questions(set_id).asked
                 raise ComparisonError("This model has judged every pair already." if some else NOTHING)
-            run_id = self._store.judgements.start(set_id, model_id, self._instructions(model_id))
-            self._cancels[run_id] = threading.Event()
+            run_id = self._begin(set_id, model_id)
         self._generation.background(self._execute(run_id, model_id, waiting))
         return run_id
 
@@ -151,12 +158,15 @@ class JudgeDesk:
         """Stop asking a judge; what it said stays. Nothing happens where it is not being asked.
 
         Raises:
-            ComparisonError: the results are not open to this person.
+            ComparisonError: the results are not open to this person, or another copy of the app asks.
         """
         self._check_open(set_id, member_id)
-        run = self._newest(set_id, model_id)
-        if run is not None and (event := self._cancels.get(run.id)):
-            event.set()
+        for run in self._runs(set_id, model_id):
+            if event := self._cancels.get(run.id):
+                event.set()
+                return
+        if any(self._is_asked(run) for run in self._runs(set_id, model_id)):
+            raise ComparisonError(CANCEL_ELSEWHERE)
 
     def progress(self, set_id: str, model_id: str, member_id: str) -> Progress:
         """Return how far a judge is.
@@ -167,7 +177,7 @@ class JudgeDesk:
         self._check_open(set_id, member_id)
         questions = self._questions(set_id).asked
         mine = set(self._cancels)
-        run = self._newest(set_id, model_id)
+        run = self._shown(set_id, model_id)
         said = self._said(set_id, model_id)
         done = {item.order for item in said if not item.error}
         failed = {
@@ -176,7 +186,8 @@ class JudgeDesk:
         open_errors = [error for order, error in failed.items() if order not in done]
         return Progress(
             run=run,
-            here=run is not None and run.state is JobState.RUNNING and run.id in mine,
+            # It may have begun since it was looked at first.
+            here=run is not None and run.state is JobState.RUNNING and run.id in mine | set(self._cancels),
             done=sum(question.order in done for question in questions),
             total=len(questions),
             failed=len(open_errors),
@@ -237,8 +248,36 @@ class JudgeDesk:
         runs = self._store.judgements.runs(set_id)
         return [run for run in runs if run.model_id == model_id and run.instructions == told]
 
-    def _newest(self, set_id: str, model_id: str) -> JudgeRun | None:
-        return next(iter(self._runs(set_id, model_id)), None)
+    def _begin(self, set_id: str, model_id: str) -> str:
+        run_id = new_id()
+        # Before the row: a run of this copy that is in the store and not here is one that was left behind.
+        self._cancels[run_id] = threading.Event()
+        try:
+            self._store.judgements.start(run_id, set_id, model_id, self._instructions(model_id))
+        except BaseException:
+            self._cancels.pop(run_id, None)
+            raise
+        return run_id
+
+    def _is_asked(self, run: JudgeRun) -> bool:
+        """Say whether a run goes on, here or at another copy of the app."""
+        if run.state is not JobState.RUNNING or run.id in self._cancels:
+            return run.state is JobState.RUNNING
+        by, heard = self._store.judgements.asked_by(run.id)
+        if by == self._store.replica:
+            return False
+        # Those that share the store see to what one of them leaves behind.
+        return by in self._store.others() or heard > time.time() - SILENT_SECONDS
+
+    def _shown(self, set_id: str, model_id: str) -> JudgeRun | None:
+        """Return the run that goes on, or else the newest; what was left behind and goes on nowhere is interrupted."""
+        runs = self._runs(set_id, model_id)
+        asked = next((run for run in runs if self._is_asked(run)), None)
+        if asked is not None or not runs:
+            return asked
+        # Once more: it may have ended, and been stored as that, between the two looks.
+        newest = self._store.judgements.get(runs[0].id)
+        return replace(newest, state=JobState.INTERRUPTED) if newest.state is JobState.RUNNING else newest
 
     def _said(self, set_id: str, model_id: str) -> list[Judgement]:
         return self._store.judgements.of_runs([run.id for run in self._runs(set_id, model_id)])

@@ -228,7 +228,10 @@ class PeopleDesk:
         return [
             Invitation(
                 found.id, found.role, found.hub_name, found.organisation, found.most, found.used,
-                called.get(found.member_id, ""), found.created_at, found.expires_at, found.withdrawn_at, found.good(now),
+                called.get(found.member_id, ""), found.created_at, found.expires_at,
+                # The last place ends an invitation, which nobody has withdrawn.
+                None if found.most is not None and found.used >= found.most else found.withdrawn_at,
+                found.good(now),
             )
             for found in self._store.invitations.all()
         ]  # fmt: skip

@@ -41,6 +41,8 @@ LEAST_BODY = 60
 GOLD_CHUNK, GOLD_DOCUMENT, GOLD_PASSAGE, PROPOSED_BY = "gold_chunk", "gold_document", "gold_passage", "proposed_by"
 HEADINGS = "headings"
 SHOWN = 200
+ELSEWHERE = "Another copy of the app is asking a model for queries already: wait for its end."
+CANCEL_ELSEWHERE = "Another copy of the app is asking the model: it can be cancelled there only."
 _STOPPED = "An unexpected error ended this; the log of the app says which. What was proposed before is kept."
 
 
@@ -81,6 +83,8 @@ class ProposalDesk:
         self._kept = folder / "proposing.json" if folder else None
         self._progress = self._left()
         self._cancelled = threading.Event()
+        # What a copy of the app that was killed has left: this is the same one, and it asks nobody now.
+        self._store.proposals.end()
 
     def proposers(self) -> list[Model]:
         """Return the chat models that can be asked."""
@@ -104,7 +108,8 @@ class ProposalDesk:
         Raises:
             QueryFileError: ``count`` cannot be used, or there is no passage.
         """
-        with self._starting:
+        # Every reply is paid for: no other copy of the app begins between the look and the start.
+        with self._starting, self._store.database.alone("proposals"):
             self._refuse_second()
             places = self._places(document_ids, count, None)
             known = self._known()
@@ -136,17 +141,25 @@ class ProposalDesk:
         if all(other.id != model_id for other in self.proposers()):
             raise ModelError(f"{model.name} cannot propose queries: choose a chat model, or headings.")
         answerer = self._registry.answerer(model_id)
-        with self._starting:
+        # Every reply is paid for: no other copy of the app begins between the look and the start.
+        with self._starting, self._store.database.alone("proposals"):
             self._refuse_second()
             places = _spread(self._places(document_ids, count, model_id), count)
+            self._store.proposals.begin()
             self._cancelled = threading.Event()
             self._progress = Progress(model.name, len(places))
             self._keep()
         self._generation.background(self._ask(model, answerer, places))
 
     def cancel(self) -> None:
-        """Stop asking; what was proposed is kept."""
+        """Stop asking; what was proposed is kept.
+
+        Raises:
+            QueryFileError: another copy of the app asks.
+        """
         self._cancelled.set()
+        if not self._is_running() and self._store.proposals.asked_elsewhere():
+            raise QueryFileError(CANCEL_ELSEWHERE)
 
     def waiting(self) -> list[Proposal]:
         """Return the proposals that wait for somebody, oldest first."""
@@ -228,8 +241,13 @@ class ProposalDesk:
         return AddedList(list_id, name, len(splits) - test, test, len(everything) - len(accepted))
 
     def _refuse_second(self) -> None:
-        if self._progress is not None and self._progress.state is JobState.RUNNING:
+        if self._is_running():
             raise QueryFileError("Queries are being proposed already: wait for their end, or cancel that first.")
+        if self._store.proposals.asked_elsewhere():
+            raise QueryFileError(ELSEWHERE)
+
+    def _is_running(self) -> bool:
+        return self._progress is not None and self._progress.state is JobState.RUNNING
 
     def _places(self, document_ids: Sequence[str], count: int, model_id: str | None) -> list[str]:
         if not 1 <= count <= MOST:
@@ -287,8 +305,17 @@ class ProposalDesk:
             state, error = JobState.INTERRUPTED, ""
             raise
         finally:
+            self._end()
+            # After it: whoever sees that this has ended may begin again, and that is not ended here.
             progress.state, progress.error = state, error
             self._keep()
+
+    def _end(self) -> None:
+        try:
+            self._store.proposals.end()
+        except PipelineError:
+            # The others wait until this copy of the app asks again or is gone.
+            log.warning("That no queries are being proposed any more could not be kept.", exc_info=True)
 
     def _left(self) -> Progress | None:
         """Return how far the proposer was when the app was stopped, or None."""

@@ -46,7 +46,8 @@ class Replicas:
         self._presence = Presence(store.database) if store.database.shared else None
         self._entered = False
         self._led = False
-        self._troubled = False
+        # What went wrong at the last look: said once, not every second.
+        self._trouble = ""
         self._versions: dict[str, int] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,35 +99,67 @@ class Replicas:
 
     def _run(self, duties: Duties) -> None:
         while True:
-            try:
-                self._look(duties)
-                self._troubled = False
-            except StoreError as error:
-                self._entered = self._entered and self._presence.is_open
-                if not self._troubled:
-                    log.warning("Replicas: %s It is tried again.", error)
-                self._troubled = True
-            if self._led and not self._presence.leads:
-                self._led = False
-                duties.follow()
+            self._outlive(self._look, duties)
+            self._outlive(self._stand_back, duties)
             if self._stopping.wait(TICK_SECONDS):
                 return
+
+    def _outlive(self, step: Callable[[Duties], None], duties: Duties) -> None:
+        """Take a step of a look; whatever it raises, the next one is taken: nobody but this thread could."""
+        try:
+            step(duties)
+        except StoreError as error:
+            self._entered = self._entered and self._presence.is_open
+            if self._trouble != "store":
+                log.warning("Replicas: %s It is tried again.", error)
+            self._trouble = "store"
+        except Exception as error:  # noqa: BLE001 - the top of a thread: were it to end, its locks would be held for nothing
+            if self._trouble != repr(error):
+                log.exception("This replica could not see to its duties; others may, and it is tried again here")
+            self._trouble = repr(error)
+            # Another one may do better. This one says at the next look, before anybody takes it for gone, that it is here.
+            self._presence.leave()
+            self._entered = False
 
     def _look(self, duties: Duties) -> None:
         if not self._entered:
             self._entered = self._presence.enter()
-            return
+            if not self._entered:
+                return
         self._presence.beat()
-        if self._presence.elect() and not self._led:
-            self._led = True
-            duties.lead()
-        for replica in self._presence.gone():
-            log.warning("Replica %s has ended without a word: what it was at work on goes on here.", replica)
-            duties.take_over(replica)
-            self._presence.buried(replica)
+        self._bury(duties)
         self._follow_changes(duties)
+        # After the rest: who cannot do that does not stand in the way of those who can.
+        self._stand(duties)
         if self._led:
             duties.look_around()
+        self._trouble = ""
+
+    def _bury(self, duties: Duties) -> None:
+        gone = self._presence.gone()
+        try:
+            for replica in gone:
+                duties.take_over(replica)
+                self._presence.buried(replica)
+                log.warning("Replica %s has ended without a word: what it was at work on goes on here.", replica)
+        finally:
+            self._presence.let_go(*gone)
+
+    def _stand(self, duties: Duties) -> None:
+        """Lead where nobody else does; where that cannot begin, end what of it has, and try again at the next look."""
+        if not self._presence.elect() or self._led:
+            return
+        try:
+            duties.lead()
+            self._led = True
+        finally:
+            if not self._led:
+                duties.follow()
+
+    def _stand_back(self, duties: Duties) -> None:
+        if self._led and not self._presence.leads:
+            self._led = False
+            duties.follow()
 
     def _follow_changes(self, duties: Duties) -> None:
         before, self._versions = self._versions, self._store.database.versions()
@@ -134,9 +167,11 @@ class Replicas:
             return
         self._store.database.tell()
         if any(before.get(name) != self._versions.get(name) for name in _SEARCHED):
+            now = self._versions
+            # Until it is done: the next look tries again.
+            self._versions = {**now, **{name: -1 for name in _SEARCHED}}
             try:
                 duties.on_documents()
+                self._versions = now
             except PipelineError:
-                # The next look tries again.
-                self._versions = {**self._versions, **{name: -1 for name in _SEARCHED}}
                 log.exception("The index could not be brought up to what other replicas have added")

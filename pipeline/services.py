@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from dataclasses import dataclass
 
 from filelock import FileLock
@@ -62,8 +64,9 @@ from pipeline.vote_desk import VoteDesk
 from pipeline.vote_list import VoteList
 
 log = logging.getLogger(__name__)
-# A Space is killed 10 s after it was told to stop. The rest of the stop takes up to 3 s.
-SEND_SECONDS = 6.0
+# A Space is killed 10 s after it was told to stop: all waits of the stop end before, and this much of them is for the back-up.
+CLOSE_SECONDS = 9.0
+SEND_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +143,28 @@ class Services:
 
     def close(self) -> None:
         """Stop what runs in the background and close the store."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+
+        def wait(seconds: float) -> float:
+            return max(0.1, min(seconds, deadline - SEND_SECONDS - time.monotonic()))
+
         # First: who waits for a model file holds a thread that would be waited for.
         self.local.close()
-        self.replicas.stop(2.0)
+        self.replicas.stop(wait(2.0))
         try:
             self.retrieval_bench.close()
-            self.retrieval.close()
+            # It waits for two threads in turn, which may take longer than there is.
+            closing = threading.Thread(target=self.retrieval.close, name="closing", daemon=True)
+            closing.start()
+            closing.join(wait(2.0))
             # Connections belong to the loop that opened them: they are closed there, before it ends.
-            self.background.submit(close_clients()).result(1.0)
+            self.background.submit(close_clients()).result(wait(1.0))
         except TimeoutError:
             log.warning("Connections to model endpoints were still busy and are dropped.")
         finally:
-            self.background.close(1.0)
+            self.background.close(wait(1.0))
             # Last, so that it sends what the others wrote when they stopped.
-            self.backup.stop(SEND_SECONDS)
+            self.backup.stop(max(SEND_SECONDS, deadline - time.monotonic()))
             self.replicas.leave()
             self.store.close()
             self.claim.release()

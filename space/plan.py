@@ -15,6 +15,14 @@ REPO = "PAIRLOOP_DATASET_REPO"
 NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 # Files that the Hub itself puts into a new repo.
 OF_HUB = (".gitattributes",)
+# What a name or a value of a variable must not look like: everybody may read variables.
+_SECRET_NAME = re.compile(
+    r"PASSW|PASSPHRASE|SECRET|CREDENTIAL|TOKEN|KEY|(?:^|_)(?:PWD|DSN|DATABASE_UR[LI])(?:_|$)", re.I
+)
+_SIGNED_ADDRESS = re.compile(r"://[^/?#\s]*:[^/?#\s]*@")
+_SECRET_VALUE = re.compile(r"(?<![A-Za-z0-9])(?:(?:hf_|sk-|ghp_|github_pat_)[A-Za-z0-9_-]{5,}|pl_[A-Za-z0-9_-]{43})")
+# What is shorter is a word such as "on", which tells nothing.
+_LEAST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +91,8 @@ class Steps:
         return bool(self.add or self.change or self.delete)
 
 
-def check(wanted: Wanted) -> None:
-    """Look at what is wanted before the Hub is asked.
+def check(wanted: Wanted, environment: Mapping[str, str] | None = None) -> None:
+    """Look at what is wanted before the Hub is asked; ``environment`` is what no secret of may be a variable.
 
     Raises:
         SettingsError: it cannot be; the message says why.
@@ -95,9 +103,9 @@ def check(wanted: Wanted) -> None:
     for name in (*wanted.secrets, *wanted.variables):
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise SettingsError(f"{name!r} is no name of an environment variable.")
-    for name in wanted.variables:
-        if name.endswith(("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")):
-            raise SettingsError(f"Variables are public, and {name} looks like a secret: use --secret {name}.")
+    for name, value in wanted.variables.items():
+        if why := _secret(name, value, wanted, environment or {}):
+            raise SettingsError(f"Variables are public, and {why}: use --secret {name}.")
         if name == REPO:
             raise SettingsError(
                 f"{REPO} as a variable would be copied whenever somebody duplicates the Space: use --dataset-repo, which makes a "
@@ -105,6 +113,21 @@ def check(wanted: Wanted) -> None:
             )
     if wanted.hardware.startswith("zero") and wanted.sdk != "gradio":
         raise SettingsError("ZeroGPU takes Gradio Spaces only: leave --sdk docker out.")
+
+
+def _secret(name: str, value: str, wanted: Wanted, environment: Mapping[str, str]) -> str:
+    """Return why a variable looks like a secret, without its value; "" where it does not."""
+    if _SECRET_NAME.search(name):
+        return f"{name} looks like a secret"
+    if _SIGNED_ADDRESS.search(value):
+        return f"the value of {name} is an address with a password in it"
+    if _SECRET_VALUE.search(value):
+        return f"the value of {name} looks like a token or a key"
+    for other, held in environment.items():
+        hidden = _SECRET_NAME.search(other) or other in wanted.secrets.values()
+        if hidden and len(held.strip()) >= _LEAST and held.strip() in value:
+            return f"the value of {name} is that of {other}, a secret of this environment"
+    return ""
 
 
 def steps(wanted: Wanted, files: Mapping[str, bytes], found: Found) -> Steps:

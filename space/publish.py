@@ -25,7 +25,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], say: Callable
     given = _parser().parse_args(arguments)
     wanted = _wanted(given)
     try:
-        check(wanted)
+        check(wanted, environment)
         files = space_files(wanted.sdk)
         if given.dry_run:
             _rehearse(wanted, files, environment, say)

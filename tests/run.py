@@ -32,8 +32,7 @@ def main() -> int:
 
 def everything() -> list[str]:
     """Return pytest's arguments for all tests: files side by side, since many of them wait for a browser or a clock."""
-    # One more than there are processors: a third of the time of each worker is waiting, for a page, a timer or the disk.
-    workers = min(4, (os.cpu_count() or 2) + 1)
+    workers = max(2, min(4, os.cpu_count() or 2))
     # In the order of tests/conftest.py; xdist would end with the files of few tests, which are the slow ones.
     side_by_side = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     # A machine that others use may be slower than any patience: what waited for a page in vain is tried once more, and named.

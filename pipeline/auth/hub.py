@@ -13,9 +13,11 @@ import hmac
 import json
 import logging
 import secrets
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 from pipeline.cleaning import clean
@@ -23,9 +25,12 @@ from pipeline.errors import AccessError
 from pipeline.settings import Entry, is_loopback
 
 log = logging.getLogger(__name__)
+Told = TypeVar("Told")
 FLIGHT_SECONDS = 600
 # Who somebody is, and in which organisations. An app may have more scopes for other things: they are not asked for here.
 SCOPES = ("openid", "profile", "read-memberships")
+# What the Hub says of itself is asked for so often; its keys also when a token names one that is not known, at most so often.
+KEPT_SECONDS, KEYS_SECONDS = 3600.0, 60.0
 _TIMEOUT = 10.0
 _MAX_ANSWER = 1_000_000
 _LEEWAY = 30
@@ -63,6 +68,9 @@ class HubSignIn:
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
+        # Whoever is not signed in may ask for a sign-in as often as they like: that must not become questions to the Hub.
+        self._places = _Kept(self._endpoints)
+        self._keys = _Kept(self._signing_keys)
 
     def begin(self, redirect: str, next_: str = "/", code: str = "") -> tuple[str, str]:
         """Return the Hub's address to go to, and what the browser keeps meanwhile.
@@ -82,7 +90,7 @@ class HubSignIn:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self._endpoints()['authorization_endpoint']}?{urlencode(asked)}", self._seal(flight)
+        return f"{self._places.get()['authorization_endpoint']}?{urlencode(asked)}", self._seal(flight)
 
     def flight(self, kept: str, state: str) -> Flight:
         """Return the sign-in that an answer of the Hub belongs to.
@@ -104,7 +112,7 @@ class HubSignIn:
         Raises:
             AccessError: the Hub cannot be reached, or what it says is not what it must be.
         """
-        places = self._endpoints()
+        places = self._places.get()
         asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": flight.redirect}
         asked |= {"code_verifier": flight.verifier, "client_id": self._entry.client_id}
         tokens = self._ask("POST", places["token_endpoint"], data=asked, auth=self._credentials)
@@ -130,16 +138,24 @@ class HubSignIn:
                 raise _distrusted(f"its {name} is no https address")
         return {name: str(value) for name, value in found.items()}
 
+    def _signing_keys(self) -> list:
+        """Return the keys that the Hub signs with. What is none is refused here: it would be kept."""
+        import jwt
+
+        told = self._ask("GET", self._places.get()["jwks_uri"])
+        try:
+            return jwt.PyJWKSet.from_dict(dict(told)).keys
+        except jwt.PyJWTError as error:
+            raise _distrusted(f"{type(error).__name__}: {error}") from error
+
     def _claims(self, token: str, places: Mapping[str, str], nonce: str) -> Mapping[str, object]:
         """Return what an ID token says, when everything about it is as it must be."""
         import jwt
 
-        keys = self._ask("GET", places["jwks_uri"])
         try:
             wanted = jwt.get_unverified_header(token).get("kid")
-            known = jwt.PyJWKSet.from_dict(dict(keys)).keys
-            # Without a name of its key a token may be of any of them.
-            fitting = [key for key in known if wanted is None or key.key_id == wanted]
+            # The Hub may have begun to use another key since they were asked for.
+            fitting = _fitting(self._keys.get(), wanted) or _fitting(self._keys.get(KEYS_SECONDS), wanted)
             if len(fitting) != 1:
                 raise _distrusted("no key of its own fits the token")
             claims = jwt.decode(
@@ -170,7 +186,7 @@ class HubSignIn:
         except httpx2.HTTPError as error:
             log.warning("Sign-in: the Hub did not answer (%s).", type(error).__name__)
             raise AccessError(_SILENT) from error
-        if answer.status_code >= 500:
+        if answer.status_code >= 500 or answer.status_code == 429:
             log.warning("Sign-in: the Hub answered with status %d.", answer.status_code)
             raise AccessError(_SILENT)
         try:
@@ -197,6 +213,43 @@ class HubSignIn:
     def _mark(self, text: str) -> str:
         key = hashlib.sha256(f"pairloop sign-in\0{self._entry.client_secret}".encode()).digest()
         return hmac.new(key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+class _Kept(Generic[Told]):
+    """Something that the Hub says, asked for by one thread at a time and kept for a while."""
+
+    def __init__(self, ask: Callable[[], Told]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._known: Told | None = None
+        self._asked_at = self._failed_at = 0.0
+        self._failed = ""
+
+    def get(self, seconds: float | None = None) -> Told:
+        """Return it as it was at most so many seconds ago, an hour where nothing is said.
+
+        Raises:
+            AccessError: the Hub does not say it.
+        """
+        seconds, came = KEPT_SECONDS if seconds is None else seconds, time.monotonic()
+        with self._lock:
+            if self._known is not None and time.monotonic() - self._asked_at < seconds:
+                return self._known
+            if self._failed_at > came:
+                # Whoever waited while another one asked in vain does not wait once more.
+                raise AccessError(self._failed)
+            try:
+                self._known = self._ask()
+                self._asked_at = time.monotonic()
+            except AccessError as error:
+                self._failed, self._failed_at = str(error), time.monotonic()
+                raise
+            return self._known
+
+
+def _fitting(keys: list, wanted: str | None) -> list:
+    """Return the keys that a token may be signed with; without a name of its key it may be any of them."""
+    return [key for key in keys if wanted is None or key.key_id == wanted]
 
 
 def _distrusted(why: str) -> AccessError:

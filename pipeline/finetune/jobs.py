@@ -61,6 +61,8 @@ class JobRunner:
         # Held from the look at what runs until it is followed, so that nobody follows a job twice.
         self._lock = threading.RLock()
         self._naming = threading.Lock()
+        # Held while the end of a job is stored, so that no second end is stored over it.
+        self._ending = threading.Lock()
         # When each job was last begun to be followed, its task, and what wakes it from its pause.
         self._followed: dict[str, float] = {}
         self._tasks: dict[str, Future] = {}
@@ -130,7 +132,7 @@ class JobRunner:
         except Elsewhere:
             if not silent(job, self.events(job_id)):
                 raise
-            self._store.training.finish(job_id, JobState.INTERRUPTED, error=_GIVEN_UP)
+            self._end(job_id, JobState.INTERRUPTED, _GIVEN_UP)
         except TimeoutError as error:
             raise TrainingError(f"{trainer.title} did not answer. Try again.") from error
 
@@ -174,12 +176,11 @@ class JobRunner:
             error = str(failure)
         except asyncio.CancelledError:
             if not trainer.outlives:
-                self._store.training.finish(job_id, JobState.INTERRUPTED, error=INTERRUPTED)
+                self._end(job_id, JobState.INTERRUPTED, INTERRUPTED)
                 error = ""
             raise
         finally:
-            if error:
-                self._store.training.finish(job_id, JobState.FAILED, error=error)
+            if error and self._end(job_id, JobState.FAILED, error):
                 self._tell_end(base.name, JobState.FAILED)
         if not error:
             await self._follow(job_id, trainer, base)
@@ -205,7 +206,7 @@ class JobRunner:
         finally:
             self._wake.pop(job_id, None)
             if error:
-                self._store.training.finish(job_id, state, error=error)
+                self._end(job_id, state, error)
 
     async def _ended(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:
         """Return how a job ended, or None where somebody else followed it to its end."""
@@ -262,16 +263,21 @@ class JobRunner:
 
     async def _note(self, job_id: str, text: str) -> None:
         """Store that a trainer cannot be asked: once for as long as it says the same."""
-        states = [event for event in await asyncio.to_thread(self.events, job_id) if event.kind == "state"]
-        if not states or states[-1].text != text:
-            event = TrainingEvent("state", text, f"note {len(states)}", now())
-            await asyncio.to_thread(self._store.training.add_events, job_id, [event])
+        try:
+            states = [event for event in await asyncio.to_thread(self.events, job_id) if event.kind == "state"]
+            if not states or states[-1].text != text:
+                event = TrainingEvent("state", text, f"note {len(states)}", now())
+                await asyncio.to_thread(self._store.training.add_events, job_id, [event])
+        except StoreError:
+            # A job does not end because of what is said about it.
+            log.warning("Of job %s it could not be noted: %s", job_id, text, exc_info=True)
 
     def _finish(self, job_id: str, base: Model, progress: Progress) -> None:
         if progress.state is not JobState.DONE or progress.tuned is None:
             error = progress.error or ("" if progress.state is JobState.CANCELLED else _UNEXPECTED)
-            self._store.training.finish(job_id, progress.state, error=error)
-            self._tell_end(base.name, progress.state)
+            # Its trainer knows better than a replica that saw nothing of it and took it for interrupted.
+            if self._end(job_id, progress.state, error, over=(JobState.RUNNING, JobState.INTERRUPTED)):
+                self._tell_end(base.name, progress.state)
             return
         tuned = progress.tuned
         # Two jobs that end at the same time must not take the same name.
@@ -287,12 +293,26 @@ class JobRunner:
                 job_id=job_id,
                 created_at=now(),
             )
-            self._store.training.finish_with_model(job_id, model, tuned.metrics)
+            with self._ending:
+                self._store.training.finish_with_model(job_id, model, tuned.metrics)
         self._tell_end(model.name, JobState.DONE)
 
+    def _end(self, job_id: str, state: JobState, error: str, over: tuple[JobState, ...] = (JobState.RUNNING,)) -> bool:
+        """Store that a job ended without a model; False where it has ended already: a job that is done stays so."""
+        with self._ending:
+            if self._store.training.job(job_id).state not in over:
+                return False
+            self._store.training.finish(job_id, state, error=error)
+        return True
+
     def _tell_end(self, name: str, state: JobState) -> None:
-        if self._activity is not None:
+        if self._activity is None:
+            return
+        try:
             self._activity.note(None, "job.ended", name, {"state": state.value})
+        except StoreError:
+            # The end itself is stored, and is not to be taken for a failure because of this.
+            log.warning("That a job ended could not be noted (%s, %s)", name, state.value, exc_info=True)
 
     def _name(self, base: Model, tuned: Tuned) -> str:
         taken = {model.name for model in self._store.models.all()}

@@ -87,9 +87,11 @@ class Tuner:
         """
         reason = clean(override).strip()[:_LONGEST_REASON]
         made_of = (dataset_id, tuple(corrections), method, reason, self._store.database.version(*_READ))
-        if self._made is None or self._made[0] != made_of:
-            self._made = (made_of, self._card(dataset_id, corrections, method, reason))
-        return self._made[1]
+        # Looked at once: the card of somebody else's choice may take its place at any moment.
+        made = self._made
+        if made is None or made[0] != made_of:
+            made = self._made = (made_of, self._card(dataset_id, corrections, method, reason))
+        return made[1]
 
     def _card(self, dataset_id: str | None, corrections: Sequence[Correction], method: Method, reason: str) -> DataCard:
         answers, reviewed, test_rows = [], [], 0

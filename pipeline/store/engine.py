@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pipeline import ulid
 from pipeline.errors import SettingsError, StoreError
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+# What a database or its network does to us, which may be better in a moment: a connection that broke, a server that is stopped
+# or takes no writes, no connection that is free. What we do wrong (a constraint, a statement) stays what it is.
+UNAVAILABLE = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ class Database:
                 with self.engine.execution_options(**options).begin() as connection:
                     yield connection
                     self._before_commit(connection)
-            except OperationalError as error:
+            except UNAVAILABLE as error:
                 raise StoreError(f"This could not be saved ({reason_of(error)}). Nothing of it was.") from error
             noted = self.writer.noted
             self._versions.update(noted)
@@ -177,8 +181,10 @@ def _put_local(connection: Connection, name: str, value: str) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
 
 
-def reason_of(error: DatabaseError) -> str:
-    """Return what the database itself said, in one line."""
+def reason_of(error: SQLAlchemyError) -> str:
+    """Return what the database itself said, in one line; or that the wait for a connection of ours was in vain."""
+    if not isinstance(error, DBAPIError):
+        return "all connections to it are in use"
     return " ".join(str(error.orig).split("\n\n")[0].split()).rstrip(".")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipeline.errors import StoreError
 from pipeline.records import JobState
 from pipeline.store.engine import Database
 from pipeline.store.members import NOBODY
@@ -37,7 +38,7 @@ class FigureStore:
         try:
             with self._db.read() as connection:
                 return connection.scalar(select(1)) == 1
-        except SQLAlchemyError:
+        except (SQLAlchemyError, StoreError):
             return False
 
     def figures(self) -> Figures:

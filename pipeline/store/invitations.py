@@ -110,6 +110,19 @@ def usable(connection: Connection, invitation_id: str) -> Invitation | None:
     return found if found is not None and found.good(now()) else None
 
 
+def take_place(connection: Connection, invitation: Invitation, counted: bool) -> None:
+    """Note that somebody came by an invitation, within the transaction that locked it; ``counted`` says that ``used`` tells so.
+
+    The last place ends it for good: what counts later, after removals or a merge of replicas, cannot make it good again.
+    """
+    if invitation.most is None:
+        return
+    if invitation.used + 1 >= invitation.most:
+        change(connection, invitations, invitation.id, withdrawn_at=now())
+    elif not counted:
+        change(connection, invitations, invitation.id, most=invitation.most - 1)
+
+
 def _found(connection: Connection, condition) -> list[Invitation]:
     used = select(func.count()).where(memberships.c.invitation_id == invitations.c.id).scalar_subquery()
     query = select(invitations, used.label("used")).where(condition).order_by(invitations.c.id.desc())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pipeline.events import happened
-from pipeline.records import JobState, Outcome, new_id
+from pipeline.records import JobState, Outcome
 from pipeline.store.engine import Database
+from pipeline.store.local_schema import changes
 from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import judge_runs, judgements
 
@@ -60,10 +61,10 @@ class JudgementStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def start(self, set_id: str, model_id: str, instructions: str) -> str:
-        """Store a new run; return its id."""
+    def start(self, run_id: str, set_id: str, model_id: str, instructions: str) -> None:
+        """Store a new run."""
         row = {
-            "id": new_id(),
+            "id": run_id,
             "comparison_set_id": set_id,
             "model_id": model_id,
             "state": JobState.RUNNING.value,
@@ -73,7 +74,6 @@ class JudgementStore:
         }
         with self._db.write() as connection:
             put(connection, judge_runs, [row])
-        return str(row["id"])
 
     def finish(self, run_id: str, state: JobState, error: str = "") -> None:
         """Store how a run ended."""
@@ -98,6 +98,15 @@ class JudgementStore:
     def runs(self, set_id: str) -> list[JudgeRun]:
         """Return the runs over a comparison, newest first."""
         return self._runs(judge_runs.c.comparison_set_id == set_id)
+
+    def asked_by(self, run_id: str) -> tuple[str, float]:
+        """Return which replica has asked last in a run, and when something was heard of it last."""
+        whose = (changes.c.table_name == judge_runs.name) & (changes.c.row_id == run_id)
+        last = select(func.max(judgements.c.created_at)).where(judgements.c.judge_run_id == run_id)
+        begun = select(judge_runs.c.created_at).where(judge_runs.c.id == run_id)
+        with self._db.read() as connection:
+            replica = connection.scalar(select(changes.c.replica).where(whose)) or ""
+            return replica, connection.scalar(last) or connection.scalar(begun) or 0.0
 
     def add(self, judgement: Judgement) -> None:
         """Store what was said, in a transaction of its own: what is paid for stays."""

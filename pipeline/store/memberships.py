@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.errors import AccessError, RecordError
 from pipeline.records import Role
 from pipeline.store.engine import Database
-from pipeline.store.invitations import usable
+from pipeline.store.invitations import take_place, usable
 from pipeline.store.local_schema import last_seen, passwords
 from pipeline.store.rows import change, change_all, now, put
 from pipeline.store.schema import api_tokens, members, memberships, sign_ins
@@ -44,6 +44,7 @@ class Newcomer:
     """Somebody who comes in. ``member_id`` may be that of somebody who was here as a guest, whose answers they keep.
 
     ``token_hash`` is that of the browser that their name belongs to, where no password and no account of the Hub is theirs.
+    ``returns`` says that whoever had this membership before was surely they, as the Hub says and a name alone does not.
     """
 
     membership_id: str
@@ -54,6 +55,7 @@ class Newcomer:
     invitation_id: str | None = None
     token_hash: str | None = None
     password_hash: str | None = None
+    returns: bool = False
 
 
 class MembershipStore:
@@ -90,9 +92,12 @@ class MembershipStore:
         """
         try:
             with self._db.write() as connection:
-                if newcomer.invitation_id is not None and usable(connection, newcomer.invitation_id) is None:
+                by = usable(connection, newcomer.invitation_id) if newcomer.invitation_id is not None else None
+                if by is None and newcomer.invitation_id is not None:
                     raise AccessError("This invitation is used up or was withdrawn. Ask whoever sent it for a new one.")
-                _join(connection, newcomer)
+                counted = _join(connection, newcomer)
+                if by is not None:
+                    take_place(connection, by, counted)
         except IntegrityError as error:
             # Another replica let in somebody of that name in the same moment.
             raise RecordError(TAKEN) from error
@@ -166,10 +171,12 @@ def _owners(connection: Connection) -> Sequence[str]:
     return connection.scalars(select(memberships.c.member_id).where(condition)).all()
 
 
-def _join(connection: Connection, newcomer: Newcomer) -> None:
+def _join(connection: Connection, newcomer: Newcomer) -> bool:
+    """Let somebody in; say whether the invitation that they come by is the one that their membership tells of."""
     at = now()
     there = connection.execute(select(memberships).where(memberships.c.id == newcomer.membership_id)).first()
-    if there is not None and there.removed_at is None:
+    # Also when its person was removed: a stranger of the same name would get their answers.
+    if there is not None and (there.removed_at is None or not newcomer.returns):
         raise RecordError(TAKEN)
     member_id = there.member_id if there else newcomer.member_id
     known = connection.scalar(select(func.count()).where(members.c.id == member_id))
@@ -179,7 +186,10 @@ def _join(connection: Connection, newcomer: Newcomer) -> None:
     else:
         row = {"id": member_id, "name": newcomer.name, "token_hash": newcomer.token_hash, "created_at": at}
         put(connection, members, [row])
-    values = {"role": newcomer.role, "login": newcomer.login, "invitation_id": newcomer.invitation_id, "changed_at": at}
+    # The first invitation stays: the place that was taken on it is not free again when its person comes by another one.
+    first = there.invitation_id if there else None
+    values = {"role": newcomer.role, "login": newcomer.login, "changed_at": at}
+    values["invitation_id"] = newcomer.invitation_id if first is None else first
     if there:
         change(connection, memberships, there.id, **values, removed_at=None, changed_by=None)
     else:
@@ -189,3 +199,4 @@ def _join(connection: Connection, newcomer: Newcomer) -> None:
         value = {"member_id": member_id, "hash": newcomer.password_hash, "must_change": False, "changed_at": at}
         connection.execute(passwords.delete().where(passwords.c.member_id == member_id))
         connection.execute(passwords.insert().values(**value))
+    return first is None

@@ -6,8 +6,8 @@ What cannot be put in yet is parked, with the reason, and tried again at the nex
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, select, update
@@ -20,17 +20,22 @@ from pipeline.store.dialects import defer_references, upsert
 from pipeline.store.engine import Database, writer_of
 from pipeline.store.journal_files import JournalFile, remember
 from pipeline.store.local_schema import changes, parked_changes
-from pipeline.store.outbox import BATCH, Place, mark, note
+from pipeline.store.outbox import BATCH, Place, mark, note, rows_by_id
 from pipeline.store.schema import (
     TRAVELLING,
+    api_tokens,
     chunks,
     comparison_sets,
     comparisons,
     completions,
     documents,
+    invitations,
+    members,
+    memberships,
     models,
     retrievals,
     sides,
+    sign_ins,
     votes,
     workspace_values,
 )
@@ -38,6 +43,8 @@ from pipeline.store.schema import (
 ROWS = 1_000
 # What was drawn or stored once is never replaced: somebody may be looking at it, and votes say themselves what was shown.
 WRITE_ONCE = (sides, retrievals, *LOWEST_WINS)
+# What lets people in. Whoever hands over a workspace file must not get in by it, nor anybody whom they let in.
+WAYS_IN = (sign_ins, api_tokens, invitations)
 # Columns of JSON that point at rows: the database does not see to it that these are there.
 LISTS: Mapping[Column, Table] = {
     comparison_sets.c.settings: models,
@@ -54,6 +61,10 @@ class Merged:
     applied: int = 0
     parked: int = 0
     documents: bool = False
+
+
+# Alters rows that are newer than what is here before they are put in.
+Guard = Callable[[Connection, Table, Sequence[Change]], list[Change]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,24 @@ class Merging:
                 # The lock goes to whoever asks first, which would be this loop again.
                 time.sleep(0.001)
         return _sum(merged)
+
+    def merge_file(self, incoming: Sequence[Change]) -> tuple[Merged, bool]:
+        """Take in the changes of a workspace file, but nobody's way in; say too whether people's roles came with it.
+
+        Roles come only where nobody has one, as in a workspace that is being restored. Where somebody has one, no browser
+        becomes somebody's by a file either: neither that of whoever comes, nor another one that of whoever is here.
+        """
+        with self._db.read() as connection:
+            restoring = connection.scalar(select(memberships.c.id).limit(1)) is None
+        left_out = {table.name for table in (*WAYS_IN, *(() if restoring else (memberships,)))}
+        taken = [change for change in incoming if change.table not in left_out]
+        guard = _without_invitations if restoring else _without_cookies
+        merged: list[Merged] = []
+        for start in range(0, len(taken), ROWS):
+            with self._db.write() as connection:
+                merged.append(_merge(connection, taken[start : start + ROWS], None, guard))
+            time.sleep(0.001)
+        return _sum(merged), any(change.table == memberships.name for change in taken)
 
     def retry_parked(self) -> Merged:
         """Take in what was parked and can be put in now."""
@@ -130,7 +159,32 @@ def _change(line) -> Change:
     return Change(line.table_name, line.row_id, line.stamp, line.replica, line.row)
 
 
-def _merge(connection: Connection, incoming: Sequence[Change], arrived_in: Place | None) -> Merged:
+def _without_invitations(connection: Connection, table: Table, incoming: Sequence[Change]) -> list[Change]:
+    if table is not memberships:
+        return list(incoming)
+    # They are taken from no file, and nobody's role waits for one.
+    there = _ids(connection, invitations, sorted({str(change.row.get("invitation_id")) for change in incoming}))
+    return [c if str(c.row.get("invitation_id")) in there else _with(c, invitation_id=None) for c in incoming]
+
+
+def _without_cookies(connection: Connection, table: Table, incoming: Sequence[Change]) -> list[Change]:
+    if table is not members:
+        return list(incoming)
+    here = rows_by_id(connection, members, [change.row_id for change in incoming])
+    return [_with(change, token_hash=here.get(change.row_id, {}).get("token_hash")) for change in incoming]
+
+
+def _with(change: Change, **values: object) -> Change:
+    return replace(change, row={**change.row, **values})
+
+
+def _nothing_altered(connection: Connection, table: Table, incoming: Sequence[Change]) -> list[Change]:
+    return list(incoming)
+
+
+def _merge(
+    connection: Connection, incoming: Sequence[Change], arrived_in: Place | None, guard: Guard = _nothing_altered
+) -> Merged:
     # Rows may come before the rows that they point at; at the end all of them are there, or parked.
     defer_references(connection)
     newest = _newest(incoming)
@@ -142,7 +196,7 @@ def _merge(connection: Connection, incoming: Sequence[Change], arrived_in: Place
     applied, parked = 0, []
     for table in TRAVELLING:
         if mine := of_table.pop(table.name, None):
-            done, put_aside = _merge_table(connection, table, mine, arrived_in)
+            done, put_aside = _merge_table(connection, table, mine, arrived_in, guard)
             applied += done
             parked += put_aside
     for strange in of_table.values():
@@ -164,7 +218,7 @@ def _newest(incoming: Iterable[Change]) -> list[Change]:
 
 
 def _merge_table(
-    connection: Connection, table: Table, incoming: Sequence[Change], arrived_in: Place | None
+    connection: Connection, table: Table, incoming: Sequence[Change], arrived_in: Place | None, guard: Guard
 ) -> tuple[int, list[tuple[Change, str]]]:
     stamps = _stamps(connection, table, [change.row_id for change in incoming])
     if arrived_in:
@@ -175,7 +229,7 @@ def _merge_table(
         newer = [change for change in newer if change.row_id not in stamps]
     older = [change for change in incoming if change.stamp < stamps.get(change.row_id, "")]
     reclaimed = _reclaimed(connection, table, older)
-    sound, parked = _sort_out(connection, table, newer + reclaimed)
+    sound, parked = _sort_out(connection, table, guard(connection, table, newer + reclaimed))
     resolve = RESOLVERS.get(table)
     resolved = resolve(connection, sound) if resolve else sound
     failed = _put(connection, table, resolved)
@@ -183,7 +237,7 @@ def _merge_table(
     mark(connection, table.name, [(c.row_id, c.stamp, c.replica) for c in kept], arrived_in)
     # A row that had to be altered to fit, or that stands against its stamp, is a change of this replica's own, which the
     # others must hear of.
-    before = {change.row_id: change.row for change in sound}
+    before = {change.row_id: change.row for change in newer + reclaimed}
     again = {change.row_id for change in reclaimed} if table not in LOWEST_WINS else set()
     note(connection, table, [c.row_id for c in kept if c.row != before[c.row_id] or c.row_id in again])
     reason = "another row has what only one row may have"

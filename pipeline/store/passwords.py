@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
 
+from pipeline.store.dialects import upsert
 from pipeline.store.engine import Database
 from pipeline.store.local_schema import failed_sign_ins, passwords
 from pipeline.store.rows import now
@@ -61,25 +63,31 @@ class PasswordStore:
             row = connection.execute(query.where(failed_sign_ins.c.key == key)).first()
         return Failed(*row) if row else None
 
-    def count_failure(self, key: str, forgotten_before: float) -> int:
-        """Count one more failure under a key and return how many there are; those of long ago are forgotten."""
-        this = failed_sign_ins.c.key == key
-        with self._db.write() as connection:
-            connection.execute(
-                delete(failed_sign_ins).where(
-                    failed_sign_ins.c.first_at < forgotten_before, failed_sign_ins.c.until < now()
-                )
-            )
-            more = update(failed_sign_ins).where(this).values(failures=failed_sign_ins.c.failures + 1)
-            if connection.execute(more).rowcount == 0:
-                value = {"key": key, "failures": 1, "first_at": now(), "until": 0.0}
-                connection.execute(failed_sign_ins.insert().values(**value))
-            return connection.scalar(select(failed_sign_ins.c.failures).where(this))
+    def count_try(self, key: str, wait: Callable[[int], float], forgotten_before: float) -> float:
+        """Count one more try under a key as failed, unless it is held off; return until when it is, else 0.
 
-    def hold_off(self, key: str, until: float) -> None:
-        """Let nothing be tried under a key until a time."""
+        Afterwards it is held off for what ``wait`` says about the number. All of it is one transaction: of tries that are made
+        at once, only so many get through as if they came one after the other.
+        """
+        failed, this, at = failed_sign_ins.c, failed_sign_ins.c.key == key, now()
         with self._db.write() as connection:
-            connection.execute(update(failed_sign_ins).where(failed_sign_ins.c.key == key).values(until=until))
+            connection.execute(delete(failed_sign_ins).where(failed.first_at < forgotten_before, failed.until < at))
+            new = upsert(connection, failed_sign_ins).values(key=key, failures=1, first_at=at, until=0.0)
+            more = {"failures": failed.failures + 1}
+            counted = new.on_conflict_do_update(index_elements=["key"], set_=more, where=failed.until <= at)
+            failures = connection.scalar(counted.returning(failed.failures))
+            if failures is None:
+                # Where another replica has just begun to count anew, it is gone: the next try will do.
+                return connection.scalar(select(failed.until).where(this)) or at + 1
+            if (seconds := wait(failures)) > 0:
+                connection.execute(update(failed_sign_ins).where(this).values(until=at + seconds))
+        return 0.0
+
+    def take_back(self, key: str) -> None:
+        """Count one failure less under a key: the try that was counted was none."""
+        less = {"failures": failed_sign_ins.c.failures - 1, "until": 0.0}
+        with self._db.write() as connection:
+            connection.execute(update(failed_sign_ins).where(failed_sign_ins.c.key == key).values(**less))
 
     def forget_failures(self, key: str) -> None:
         """Begin to count anew under a key."""

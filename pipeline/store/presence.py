@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, extract, func, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pipeline.errors import StoreError
 from pipeline.store.dialects import upsert
@@ -24,6 +25,8 @@ class Presence:
         self._db = database
         self._connection: Connection | None = None
         self._leads = False
+        # What the connection holds: the server counts how often a lock was taken, and wants it given back as often.
+        self._held: set[str] = set()
 
     @property
     def leads(self) -> bool:
@@ -44,7 +47,7 @@ class Presence:
         if self._connection is None:
             try:
                 self._connection = self._db.at_once.connect()
-            except DBAPIError as error:
+            except (DBAPIError, PoolTimeout) as error:
                 raise StoreError("The database cannot be reached.") from error
         if not self._try(f"replica {self._db.writer.replica}"):
             self.leave()
@@ -72,7 +75,7 @@ class Presence:
         return self._leads
 
     def gone(self) -> list[str]:
-        """Return the replicas that have ended without a word; each is this one's to see to, until :meth:`buried`.
+        """Return the replicas that have ended without a word; each is this one's to see to, until :meth:`let_go`.
 
         Raises:
             StoreError: the connection is lost.
@@ -88,11 +91,21 @@ class Presence:
             StoreError: the connection is lost.
         """
         self._run(delete(replicas).where(replicas.c.id == replica))
-        self._free(f"replica {replica}")
+        self.let_go(replica)
+
+    def let_go(self, *gone: str) -> None:
+        """Leave these replicas to whoever sees to them next, or to themselves: while they are held here none can come back.
+
+        Raises:
+            StoreError: the connection is lost, which lets all of them go.
+        """
+        for replica in gone:
+            self._free(f"replica {replica}")
 
     def leave(self, for_good: bool = False) -> None:
         """Close the connection, which gives back all that it held; ``for_good`` says that nothing was left behind."""
         connection, self._connection, self._leads = self._connection, None, False
+        self._held.clear()
         if connection is None:
             return
         try:
@@ -118,7 +131,11 @@ class Presence:
             raise StoreError("The connection to the database was lost.") from error
 
     def _try(self, what: str) -> bool:
-        return self._run(text(f"SELECT pg_try_advisory_lock({lock_of(what)})")).scalar_one()
+        if what not in self._held and self._run(text(f"SELECT pg_try_advisory_lock({lock_of(what)})")).scalar_one():
+            self._held.add(what)
+        return what in self._held
 
     def _free(self, what: str) -> None:
-        self._run(text(f"SELECT pg_advisory_unlock({lock_of(what)})"))
+        if what in self._held:
+            self._run(text(f"SELECT pg_advisory_unlock({lock_of(what)})"))
+            self._held.discard(what)

@@ -10,12 +10,15 @@ from sqlalchemy import Select, func, select
 from pipeline.records import Split, id_of, new_id
 from pipeline.store.documents import cut_as_in_force
 from pipeline.store.engine import Database
+from pipeline.store.local_schema import replicas
 from pipeline.store.outbox import rows_by_id
 from pipeline.store.rows import change, found, now, put
 from pipeline.store.schema import chunks, documents, queries, query_proposals, query_sets
 
 PROPOSED, ACCEPTED, REJECTED = "proposed", "accepted", "rejected"
 _BATCH = 500
+# Which replica asks a model for proposals, in this store alone.
+_ASKING = "proposing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,23 @@ class ProposalStore:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+
+    def begin(self) -> None:
+        """Keep that this replica asks for proposals."""
+        self._db.set_local(_ASKING, self._db.writer.replica)
+
+    def end(self) -> None:
+        """Keep that this replica does not ask any more; that another one does stays."""
+        if self._db.local(_ASKING) == self._db.writer.replica:
+            self._db.set_local(_ASKING, "")
+
+    def asked_elsewhere(self) -> bool:
+        """Say whether another replica that shares this store asks for proposals; one that is gone does not."""
+        by = self._db.local(_ASKING)
+        if by in ("", self._db.writer.replica):
+            return False
+        with self._db.read() as connection:
+            return connection.scalar(select(replicas.c.id).where(replicas.c.id == by)) is not None
 
     def add(self, items: Sequence[tuple[str, str]], model_id: str | None) -> int:
         """Store proposals as (chunk, text); one that was made of the same passage before is the same. Return how many are new."""

@@ -31,14 +31,18 @@ class NewRun:
     reused: int
 
 
+# No run may spend less than nothing: in the place of an amount this says that a part of the run was asked for.
+_PARTIAL = -1.0
+
+
 class RunStore:
     """Rows of ``runs`` and ``completions``."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def start(self, run: NewRun) -> str:
-        """Store a new run; return its id."""
+    def start(self, run: NewRun, limit: float | None = None) -> str:
+        """Store a new run, with what it may spend for whoever takes it over; return its id."""
         row = {
             "id": new_id(),
             "model_id": run.model_id,
@@ -53,6 +57,7 @@ class RunStore:
         }
         with self._db.write() as connection:
             put(connection, runs, [row])
+            self._keep_limit(connection, str(row["id"]), limit)
         return str(row["id"])
 
     def finish(self, run_id: str, state: JobState, error: str = "") -> None:
@@ -71,29 +76,43 @@ class RunStore:
             with self._db.write() as connection:
                 change_all(connection, runs, running, state=JobState.CANCELLED.value, finished_at=now())
 
-    def reopen(self, run_id: str) -> bool:
-        """Store that a run which had ended goes on; False where it goes on already."""
+    def reopen(self, run_id: str, limit: float | None = None, partial: bool = False) -> bool:
+        """Store that a run which had ended goes on within a limit, whole or in part; False where it goes on already."""
         with self._db.write() as connection:
             state = connection.scalar(select(runs.c.state).where(runs.c.id == run_id))
             if state != JobState.RUNNING.value:
                 change(connection, runs, run_id, state=JobState.RUNNING.value, error="", finished_at=None)
+                self._keep_limit(connection, run_id, _PARTIAL if partial else limit)
         return state != JobState.RUNNING.value
 
-    def keep_limit(self, run_id: str, dollars: float | None) -> None:
-        """Remember what a run that goes on may spend, for whoever takes it over."""
+    def _keep_limit(self, connection: Connection, run_id: str, dollars: float | None) -> None:
+        # In the transaction that lets the run go on: whoever takes it over must not find it without its limit.
         if self._db.shared:
-            with self._db.write() as connection:
-                _set_limit(connection, run_id, dollars)
+            _set_limit(connection, run_id, dollars)
 
-    def take_over(self, replica: str) -> list[tuple[str, float | None]]:
-        """Make the runs that a replica was at work on those of this one; return them with what each may spend."""
+    def left_by(self, replica: str) -> list[str]:
+        """Return the runs that a replica is at work on, or was when it ended."""
         left = (runs.c.state == JobState.RUNNING.value) & written_by(runs, replica)
-        query = select(runs.c.id, run_limits.c.dollars).outerjoin(run_limits, run_limits.c.run_id == runs.c.id)
+        with self._db.read() as connection:
+            return list(connection.scalars(select(runs.c.id).where(left).order_by(runs.c.id)))
+
+    def take_over(self, run_id: str, replica: str) -> tuple[bool, float | None]:
+        """Make a run that a replica has left this one's; return whether it goes on here, and what it may spend.
+
+        It does not where somebody was quicker, nor where only a part of it was asked for: which is stored nowhere, and it is
+        marked as interrupted.
+        """
+        left = (runs.c.id == run_id) & (runs.c.state == JobState.RUNNING.value) & written_by(runs, replica)
         with self._db.write() as connection:
-            found = [(row.id, row.dollars) for row in connection.execute(query.where(left).order_by(runs.c.id))]
-            for run_id, _ in found:
-                change(connection, runs, run_id, error="")
-        return found
+            if connection.scalar(select(runs.c.id).where(left)) is None:
+                return False, None
+            limit = connection.scalar(select(run_limits.c.dollars).where(run_limits.c.run_id == run_id))
+            if limit == _PARTIAL:
+                change(connection, runs, run_id, state=JobState.INTERRUPTED.value, finished_at=now())
+                _set_limit(connection, run_id, None)
+                return False, None
+            change(connection, runs, run_id, error="")
+        return True, limit
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError
 
 from pipeline.database_url import place_of
 from pipeline.errors import SettingsError, StoreError
 from pipeline.store.dialects import upsert
-from pipeline.store.engine import Database, NewerSchema, reason_of, upgrade
+from pipeline.store.engine import UNAVAILABLE, Database, NewerSchema, reason_of, upgrade
 from pipeline.store.local_schema import metadata, table_versions
 
 # Advisory locks are numbers of one database: the first says that they are Pairloop's, the second what for, in which schema.
@@ -34,6 +34,17 @@ _SESSION = (
     "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '120s'; "
     "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
 )
+# Nor may a server that is gone without a word (a host that lost its power, a network that drops what it is sent) hold us up:
+# what is sent and not acknowledged within 20 s fails, and who waits for an answer sees after 30 s that none will come. libpq
+# leaves this aside where the server is reached by a socket of this machine, which tells at once.
+_NETWORK = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 RESTED_SECONDS = 5.0
 _VERSIONS = select(table_versions.c.name, table_versions.c.version)
 
@@ -67,7 +78,7 @@ class SharedDatabase(Database):
         try:
             with super().read() as connection:
                 yield connection
-        except OperationalError as error:
+        except UNAVAILABLE as error:
             raise StoreError(f"The database cannot be reached ({reason_of(error)}). Try again in a moment.") from error
 
     def version(self, *tables: Table) -> tuple[int, ...]:
@@ -84,7 +95,7 @@ class SharedDatabase(Database):
         try:
             with self.at_once.connect() as connection:
                 return {row.name: row.version for row in connection.execute(_VERSIONS)}
-        except OperationalError as error:
+        except UNAVAILABLE as error:
             raise StoreError(f"The database cannot be reached ({reason_of(error)}). Try again in a moment.") from error
 
     def _before_commit(self, connection: Connection) -> None:
@@ -119,7 +130,7 @@ class SharedDatabase(Database):
                     held.discard(what)
                     connection.exec_driver_sql(f"SELECT pg_advisory_unlock({lock})")
                     connection.exec_driver_sql("SET lock_timeout = '30s'")
-        except OperationalError as error:
+        except UNAVAILABLE as error:
             raise StoreError(f"The database cannot be reached ({reason_of(error)}). Try again in a moment.") from error
 
 
@@ -162,7 +173,10 @@ def engine_of(url: str, name: str) -> Engine:
             max_overflow=30,
             json_serializer=_to_json,
             hide_parameters=True,
-            connect_args={} if "application_name" in parts.query else {"application_name": name},
+            # What the address itself says about one of them holds.
+            connect_args={
+                key: value for key, value in {"application_name": name, **_NETWORK}.items() if key not in parts.query
+            },
         )
     except (ArgumentError, ValueError) as error:
         raise SettingsError("DATABASE_URL is no address of a PostgreSQL database.") from error
@@ -209,7 +223,7 @@ def _see_that_it_lives(dbapi_connection, record, _proxy) -> None:
     try:
         dbapi_connection.execute("SELECT 1")
         dbapi_connection.rollback()
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         # The pool takes another one.
         raise DisconnectionError from error
 

@@ -16,6 +16,8 @@ from pipeline.store.schema import memberships, sign_ins
 DAY = 86400.0
 # Whoever was away for longer signs in again.
 DAYS = 30
+# However often it is used: a cookie that was copied once is not good for ever.
+MOST_DAYS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class SignedIn:
     member_id: str
     role: Role
     expires_at: float
+    created_at: float
 
 
 class SignInStore:
@@ -45,19 +48,25 @@ class SignInStore:
     def find(self, token: str) -> SignedIn | None:
         """Return who is signed in by this token, or None: it is none, is over, or its person is no member any more."""
         joined = sign_ins.join(memberships, memberships.c.member_id == sign_ins.c.member_id)
-        query = select(sign_ins.c.id, sign_ins.c.member_id, memberships.c.role, sign_ins.c.expires_at)
-        query = query.select_from(joined).where(sign_ins.c.token_hash == _hash(token))
+        of = sign_ins.c
+        query = select(of.id, of.member_id, memberships.c.role, of.expires_at, of.created_at).select_from(joined)
+        query = query.where(sign_ins.c.token_hash == _hash(token))
         query = query.where(sign_ins.c.ended_at.is_(None), sign_ins.c.expires_at > now())
+        # Of its own: rows of an earlier version may expire later than that.
+        query = query.where(sign_ins.c.created_at > now() - MOST_DAYS * DAY)
         with self._db.read() as connection:
             row = connection.execute(query.where(memberships.c.removed_at.is_(None))).first()
-        return SignedIn(row.id, row.member_id, Role(row.role), row.expires_at) if row else None
+        return SignedIn(row.id, row.member_id, Role(row.role), row.expires_at, row.created_at) if row else None
 
     def extend(self, sign_in: SignedIn) -> bool:
-        """Let a sign-in that is used go on for longer, at most once a day; say whether it was done."""
-        if sign_in.expires_at - now() > (DAYS - 1) * DAY:
+        """Let a sign-in that is used go on for longer, at most once a day and not for ever; say whether it was done."""
+        end = sign_in.created_at + MOST_DAYS * DAY
+        until = min(now() + DAYS * DAY, end)
+        # Less than a day is not worth a write, unless it is the last one.
+        if until - sign_in.expires_at < (DAY if until < end else 1.0):
             return False
         with self._db.write() as connection:
-            change(connection, sign_ins, sign_in.id, expires_at=now() + DAYS * DAY)
+            change(connection, sign_ins, sign_in.id, expires_at=until)
         return True
 
     def end(self, token: str) -> None:

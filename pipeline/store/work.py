@@ -17,6 +17,9 @@ from pipeline.store.schema import comparisons, records, response_history, respon
 # Time is worked in stretches of so many seconds: one in which an answer came counts whole.
 STRETCH = 300.0
 SUBMITTED = ResponseStatus.SUBMITTED.value
+# What is given here says under which guidelines and how it was shown; what comes with a file of records says neither. Nobody
+# worked at that here, and where the file has no times its time is that of the import.
+GIVEN_HERE = responses.c.guidelines_version.is_not(None) | responses.c.prefilled.is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,8 @@ class WorkStore:
     def worked(self, since: float, dataset_id: str | None = None, set_id: str | None = None) -> dict[str, Worked]:
         """Return how many answers each person submitted in a time and how long they worked, on one thing where it is given.
 
-        An answer is a response that stands as submitted, at the time of its last submit, or a standing vote.
+        An answer is a response that stands as submitted, at the time of its last submit, or a standing vote. What came with
+        a file of records is none.
         """
         parts = [] if set_id else [_answers(since, dataset_id)]
         parts += [] if dataset_id else [_given_votes(since, set_id)]
@@ -158,13 +162,13 @@ class WorkStore:
             return {who: Worked(int(answers), stretches) for who, answers, stretches in rows}
 
     def new_answers(self, dataset_id: str, since: float, until: float) -> dict[str, int]:
-        """Return how many responses of each person stand as submitted that were first submitted in a time."""
+        """Return how many responses of each person stand as submitted that were first submitted here in a time."""
         earlier = (response_history.c.response_id == responses.c.id) & (response_history.c.status == SUBMITTED)
         first = func.coalesce(func.min(response_history.c.at), responses.c.updated_at)
         by_response = (
             select(responses.c.annotator_id.label("who"))
             .select_from(responses.join(records).outerjoin(response_history, earlier))
-            .where(records.c.dataset_id == dataset_id, responses.c.status == SUBMITTED)
+            .where(records.c.dataset_id == dataset_id, responses.c.status == SUBMITTED, GIVEN_HERE)
             # Nothing was submitted for the first time after its last change.
             .where(responses.c.updated_at >= since)
             .group_by(responses.c.id, responses.c.annotator_id, responses.c.updated_at)
@@ -185,7 +189,7 @@ class WorkStore:
 
 def _answers(since: float, dataset_id: str | None) -> Select:
     query = select(responses.c.annotator_id.label("who"), responses.c.updated_at.label("at"))
-    query = query.where(responses.c.status == SUBMITTED, responses.c.updated_at >= since)
+    query = query.where(responses.c.status == SUBMITTED, responses.c.updated_at >= since, GIVEN_HERE)
     if dataset_id:
         inside = responses.c.record_id.in_(select(records.c.id).where(records.c.dataset_id == dataset_id))
         query = query.where(inside)

@@ -2,11 +2,14 @@
 
 import json
 import socket
+import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 
+from components.api_rows import parsed
 from pipeline.annotation.settings import DatasetSettings, Field, Question, QuestionKind
 from pipeline.errors import StoreError
 from pipeline.record_files.writing import Form
@@ -402,6 +405,116 @@ def test_hostile_records_are_refused(services, as_, lines, name):
     before = everything(services)
     answer = as_[ADMIN].refused("POST", f"/datasets/{lines.id}/records", content=HOSTILE_ROWS[name], headers=JSON)
     assert answer[0] in (400, 422) and everything(services) == before
+
+
+def wired(url, path, token="", more=""):
+    """Send the head of a large request and nothing of its body; return the connection."""
+    host, port = urlsplit(url).netloc.split(":")
+    wire = socket.create_connection((host, int(port)), timeout=10)
+    sign = f"Authorization: Bearer {token}\r\n" if token else ""
+    more = more or "Content-Type: application/json\r\nContent-Length: 20000000\r\n"
+    wire.sendall(f"POST /api/v1{path} HTTP/1.1\r\nHost: x\r\n{sign}{more}\r\n".encode())
+    return wire
+
+
+@pytest.mark.parametrize("path", ["/documents", "/datasets/{dataset}/records", "/datasets/nope/records", "/ask"])
+@pytest.mark.parametrize("role", [None, ANNOTATOR], ids=lambda role: role or "nobody")
+def test_who_may_not_send_a_body_is_told_before_any_of_it_is_received(services, url, as_, kept, path, role):
+    before = everything(services)
+    with wired(url, path.format(dataset=kept.id), as_[role].token) as wire:
+        answer = ""
+        while not answer.endswith("}"):
+            answer += wire.recv(5000).decode()
+    status = 401 if role is None else 413 if path == "/ask" else 403
+    assert f" {status} " in answer.splitlines()[0] and '{"error":"' in answer and everything(services) == before
+    assert ("www-authenticate: bearer" in answer.lower()) is (role is None) and "no-store" in answer
+
+
+def test_only_records_and_documents_may_be_large(as_, kept, record):
+    large = json.dumps([{"question": "x" * 20_000}] * 60).encode()
+    for path in ("/ask", f"/records/{record}/response", "/comparisons/records/vote", "/comparisons/documents/undo"):
+        assert as_[OWNER].refused("POST", path, content=large, headers=JSON)[0] == 413
+    assert as_[ADMIN].send("POST", f"/datasets/{kept.id}/records", content=large, headers=JSON).status_code == 200
+
+
+def test_a_person_sends_one_large_request_at_a_time(services, url, as_, lines, monkeypatch):
+    monkeypatch.setattr(services.limits, "_size", 0)
+    path, rows = f"/datasets/{lines.id}/records", [{"text": "x" * 20_000}] * 60
+    chunked = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    for more in ("", chunked):
+        with wired(url, path, as_[ADMIN].token, more):
+            wait_for(lambda: as_[ADMIN].send("POST", path, json=rows).status_code == 429)
+            answer = as_[ADMIN].send("POST", path, json=rows)
+            assert answer.headers["retry-after"] == "5" and "one after the other" in answer.json()["error"]
+            # A small one of theirs, and a large one of somebody else, go through.
+            assert as_[ADMIN].send("POST", path, json=[{"text": "small"}]).status_code == 200
+            assert as_[OWNER].send("POST", path, json=rows).status_code == 200
+        # Who broke off may send again.
+        wait_for(lambda: as_[ADMIN].send("POST", path, json=rows).status_code == 200)
+
+
+def wait_for(done):
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"[[" + b"[]," * 1_500_000 + b"[]]]", "Entry 1 has more than 100,000 lists"),
+        (b'["' + b"x" * 4_300_000 + b'"]', "Entry 1 is longer than"),
+        (b"[" + (b"[" + b"[]," * 60 + b"[]],") * 20_000 + b"1]", "lists and objects"),
+        (b"[" + b"1," * 100_000 + b"1]", "at most 100,000 records"),
+    ],
+    ids=["nested", "long", "many", "rows"],
+)
+def test_records_that_would_take_much_memory_are_refused(services, as_, lines, body, words):
+    before = everything(services)
+    status, said = as_[ADMIN].refused("POST", f"/datasets/{lines.id}/records", content=body, headers=JSON)
+    assert status in (400, 422) and words in said and everything(services) == before
+
+
+def test_others_are_answered_while_many_records_are_read(as_, lines):
+    body = json.dumps([{"text": ""}] + [{"text": "x", "id": str(n), "more": [[]] * 8} for n in range(10_000)]).encode()
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(as_[ADMIN].send, "POST", f"/datasets/{lines.id}/records", content=body, headers=JSON)
+        slowest = 0.0
+        while not sent.done():
+            begun = time.monotonic()
+            as_[None].http.get("/openapi.json")
+            slowest = max(slowest, time.monotonic() - begun)
+    assert sent.result().status_code == 422 and slowest < 2
+
+
+ROWS = [{"text": "ä \u2028 😀" * 40, "id": str(n), "more": [1, {"a": None}]} for n in range(3_000)]
+
+
+@pytest.mark.parametrize("size", [1_000, 99_991, 10_000_000])
+@pytest.mark.parametrize("rows", [[], [1], [12345678] * 90_000, ROWS, ["x[" * 1_500_000, "y"]], ids=range(5))
+def test_records_are_read_whatever_the_pieces_in_which_they_come(rows, size):
+    bodies = (json.dumps(rows), json.dumps(rows, ensure_ascii=False, indent=1), f"\ufeff \n{json.dumps(rows)} ")
+    for body in (body.encode() for body in bodies):
+        chunks = deque(body[at : at + size] for at in range(0, len(body), size))
+        assert parsed(chunks) == rows and not chunks
+
+
+@pytest.mark.parametrize(
+    "body", [b"[", b"[1,]", b"[,]", b"[1 2]", b"[1]x", b"[1", b"[1]]", b"[\xff]", b"[" + b"9" * 5_000 + b"]", b'["']
+)
+def test_a_list_that_is_no_json_is_refused(as_, lines, body):
+    answer = as_[ADMIN].refused("POST", f"/datasets/{lines.id}/records", content=body, headers=JSON)
+    assert answer[0] == 400 and "not JSON" in answer[1]
+
+
+def test_records_are_described_as_a_list_and_come_as_json_alone(as_, lines):
+    described = as_[None].http.get("/openapi.json").json()["paths"]["/datasets/{dataset}/records"]["post"]
+    schema = described["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"type": "array", "items": {}, "maxItems": 100_000, "title": "Rows"}
+    assert described["requestBody"]["required"] and "rows" not in str(described["parameters"]).lower()
+    plain = {"Content-Type": "text/plain"}
+    assert as_[ADMIN].refused("POST", f"/datasets/{lines.id}/records", content=b"[]", headers=plain)[0] == 415
 
 
 def test_a_dataset_of_a_run_takes_no_records_and_an_unpublished_one_no_answers(services, as_):

@@ -17,7 +17,7 @@ def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backup")
     settings = {"dataset_repo": "team/feedback", "hf_token": "hf_secret_token", "data_dir": folder / "volume"}
     services = open_copy_without_hub(folder, settings)
-    with TestClient(app.build_server(services)) as client:
+    with TestClient(app.build_server(services), base_url="http://127.0.0.1") as client:
         yield client
     services.close()
 

@@ -156,7 +156,7 @@ def test_gradios_own_request_tells_the_person_whatever_other_cookies_there_are(s
 
 
 def test_the_served_page_brings_the_cookie_once_and_nothing_else_does(services):
-    with TestClient(app.build_server(services)) as client:
+    with TestClient(app.build_server(services), base_url="http://127.0.0.1") as client:
         assert "set-cookie" not in client.get("/healthz").headers
         assert "set-cookie" not in client.get("/config").headers
         first = client.get("/?tab=compare")

@@ -95,6 +95,8 @@ def test_the_cookie_is_new_at_every_sign_in_and_scripts_cannot_read_it(browser):
     first = cookies(browser.fill("/sign-in", name="Olga", password=GOOD))[SIGN_IN]
     assert len(first.value) == 64 and first.value != planted
     assert (first["httponly"], first["samesite"], first["path"], first["domain"]) == (True, "Lax", "/", "")
+    # The row of the sign-in ends it earlier where it is not used.
+    assert first["max-age"] == str(180 * 86400)
     second = cookies(browser.fill("/sign-in", name="Olga", password=GOOD))[SIGN_IN]
     assert second.value not in (first.value, planted) and browser.in_
     # Whoever was signed in in this browser before is not any more.
@@ -389,10 +391,11 @@ def test_an_answer_is_good_once_and_a_forged_flight_not_at_all(visitor, provider
     assert visitor.get(back).status_code == 403
 
 
-def test_a_refusal_on_the_hub_and_a_hub_that_is_down_are_said_plainly(visitor, provider):
+def test_a_refusal_on_the_hub_and_a_hub_that_is_down_are_said_plainly(visitor, provider, monkeypatch):
     provider.who = ""
     assert "told not to sign you in" in through_hub(visitor).text
     provider.down = True
+    monkeypatch.setattr("pipeline.auth.hub.KEPT_SECONDS", 0.0)
     down = visitor.get("/sign-in/hub")
     assert down.status_code == 503 and "cannot be reached" in down.text
 
@@ -412,7 +415,8 @@ def test_within_the_frame_of_a_space_the_sign_in_opens_in_a_tab_of_its_own(visit
     alone, framed = visitor.get("/sign-in"), visitor.get("/sign-in", headers={"Sec-Fetch-Dest": "iframe"})
     assert 'target="_blank"' not in alone.text and "<script" not in alone.text
     assert 'target="_blank" rel="noopener">Sign in with Hugging Face' in framed.text
-    assert f"frame-ancestors 'self' {provider.url} https://*.hf.space" in framed.headers["content-security-policy"]
+    # The page of the Hub may show it, and no stranger's Space.
+    assert framed.headers["content-security-policy"].endswith(f"frame-ancestors 'self' {provider.url}")
 
 
 def test_nobody_signs_in_where_everybody_is_an_owner(tmp_path):

@@ -238,7 +238,7 @@ def test_an_invitation_is_shown_once_listed_and_withdrawn(team):
 
 @pytest.fixture(scope="module")
 def client(team):
-    with TestClient(app.build_server(team[0])) as client:
+    with TestClient(app.build_server(team[0]), base_url="http://127.0.0.1") as client:
         yield client
 
 

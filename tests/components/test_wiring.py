@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def listeners(config):
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     services = open_workspace(tmp_path_factory.mktemp("served") / "home")
-    with TestClient(app.build_server(services)) as client:
+    with TestClient(app.build_server(services), base_url="http://127.0.0.1") as client:
         yield client
     services.close()
 
@@ -234,9 +235,9 @@ def test_an_address_instead_of_a_file_is_not_fetched_by_the_server(served, liste
     with OpenAIServer() as inside:
         file = {"path": f"{inside.base_url}/models", "orig_name": "models.json", "meta": {"_type": "gradio.FileData"}}
         before = services.library.summaries(), services.query_lists.all()
-        with pytest.raises(Refused):
+        with pytest.raises(urllib.error.HTTPError) as refused:
             Visitor(url).call(listener, *([[file]] if listener == "add_files" else ["", file, "", True]))
-        assert inside.requests == []
+        assert refused.value.code == 422 and inside.requests == []
     assert (services.library.summaries(), services.query_lists.all()) == before
 
 

@@ -3,21 +3,25 @@
 import gzip
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
+from components.storage import import_html
 from pipeline import archive, journal
-from pipeline.archive import read_archive, write_archive
+from pipeline.archive import Imported, read_archive, write_archive
 from pipeline.backup import Backup
 from pipeline.errors import BackupError
-from pipeline.records import Change, JobState, ResponseStatus, new_id
+from pipeline.records import Change, JobState, ResponseStatus, Role, id_of, new_id
 from pipeline.settings import Settings
 from pipeline.store import open_store
 from pipeline.store.members import AUTOMATIC
+from pipeline.store.memberships import Newcomer
 from pipeline.store.runs import NewRun
 from tests.backing import answer, work
 from tests.backing import rows_of as all_rows_of
 from tests.material import reviewable
+from tests.people import add, open_team, team
 from tests.workspace import add_comparison, add_model, person
 
 
@@ -222,3 +226,110 @@ def test_a_key_that_is_only_a_word_for_an_endpoint_without_keys_damages_nothing(
     backup.write_file(tmp_path / "workspace.gz")
     assert read_archive(store, tmp_path / "workspace.gz").parked == 0
     assert rows_of(store) == rows_of(full)
+
+
+@pytest.fixture
+def teams(tmp_path):
+    """Two workspaces that people sign in to: that of Olga and others, and that of a stranger."""
+    ours, theirs = (open_team(tmp_path / name) for name in ("ours", "theirs"))
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def stranger_in(services, name="Mallory"):
+    """Let a stranger own a workspace, with every way in that there is; return the cookie and the token of the API."""
+    invitation = services.store.invitations.add(Role.OWNER, AUTOMATIC, code="come in", days=None, most=None)
+    member_id = id_of("member", "test", name)
+    key = id_of("membership", "test", name)
+    services.store.memberships.join(Newcomer(key, member_id, name, Role.OWNER, f"account:{name}", invitation, "c" * 64))
+    _, token = services.store.tokens.add(member_id, "old", None)
+    services.store.invitations.add(Role.OWNER, member_id, code="come again", days=None, most=None)
+    services.activity.note(member_id, "storage.synced")
+    return services.store.sign_ins.begin(member_id, "account"), token
+
+
+def test_the_file_of_a_stranger_lets_nobody_in_and_its_other_rows_come(teams, tmp_path):
+    ours, theirs = teams
+    people = team(ours)
+    cookie, _ = stranger_in(theirs)
+    theirs_list = work(theirs.store, name="theirs")
+    # As an older version wrote it, with everything in it.
+    write(tmp_path / "whole.gz", *(change for piece in theirs.store.outbox.everything() for change in piece))
+    write_archive(theirs.store, tmp_path / "theirs.gz")
+    before = rows_of(ours.store)
+    for file in ("whole.gz", "theirs.gz", "whole.gz"):
+        imported = read_archive(ours.store, tmp_path / file)
+        assert imported.parked == 0 and not imported.roles
+        after = rows_of(ours.store)
+        for table in ("memberships", "sign_ins", "api_tokens", "invitations"):
+            assert after[table] == before[table]
+    assert ours.store.sign_ins.find(cookie) is None
+    assert ours.store.sign_ins.find(people[Role.OWNER].cookie).role is Role.OWNER
+    assert ours.store.invitations.by_code("come in") is None and ours.people.owners() == ["Olga"]
+    # What they did refers to who they were, and comes with them; no browser leads to them.
+    mallory = id_of("member", "test", "Mallory")
+    assert mallory in ours.store.activity.people() and after["members"][mallory]["token_hash"] is None
+    assert theirs_list in {item.id for item in ours.store.queries.sets()}
+
+
+def test_a_file_makes_no_other_browser_that_of_an_owner(teams, tmp_path):
+    ours, theirs = teams
+    olga, stolen = add(ours, "Olga", Role.OWNER), "e" * 64
+    row = rows_of(ours.store)["members"][olga.id] | {"token_hash": stolen, "name": "Olga M."}
+    write(tmp_path / "stolen.gz", Change("members", olga.id, new_id(), new_id(), row))
+    for applied in (1, 0):
+        assert read_archive(ours.store, tmp_path / "stolen.gz").applied == applied
+        assert rows_of(ours.store)["members"][olga.id] == row | {"token_hash": None}
+    # The others hear of the row as it is here.
+    write_archive(ours.store, tmp_path / "back.gz")
+    read_archive(theirs.store, tmp_path / "back.gz")
+    assert rows_of(theirs.store)["members"][olga.id]["token_hash"] is None
+
+
+def test_a_file_brings_people_with_their_roles_back_where_nobody_is_a_member_and_their_ways_in_nowhere(teams, tmp_path):
+    ours, lost = teams
+    cookie, token = stranger_in(ours, "Olga")
+    team_rows = rows_of(ours.store)["memberships"]
+    write_archive(ours.store, tmp_path / "w.gz")
+    data = gzip.decompress((tmp_path / "w.gz").read_bytes())
+    assert {change.table for change in journal.read_blocks(data).changes}.isdisjoint(
+        ("sign_ins", "api_tokens", "invitations")
+    )
+    assert read_archive(lost.store, tmp_path / "w.gz").roles and lost.people.owners() == ["Olga"]
+    assert lost.store.sign_ins.find(cookie) is None and lost.store.tokens.all() == []
+    # The invitation that they came by is not here.
+    again = {key: row | {"invitation_id": None} for key, row in team_rows.items()}
+    assert rows_of(lost.store)["memberships"] == again and lost.store.merging.parked() == []
+    # From now on there are members here.
+    second = read_archive(lost.store, tmp_path / "w.gz")
+    assert (second.applied, second.roles) == (0, False)
+    assert ours.store.sign_ins.find(cookie) is not None and len(ours.store.tokens.all()) == 1
+    assert token not in data.decode()
+
+
+@pytest.mark.parametrize("invitation_id", [7, {"a": 1}, "nobody's"])
+def test_a_role_in_a_damaged_row_is_put_aside_or_comes_without_its_invitation(teams, tmp_path, invitation_id):
+    ours, lost = teams
+    stranger_in(ours, "Olga")
+    changes = [change for piece in ours.store.outbox.everything() for change in piece]
+    changes = [
+        replace(change, row={**change.row, "invitation_id": invitation_id}) if change.table == "memberships" else change
+        for change in changes
+    ]
+    read_archive(lost.store, write(tmp_path / "w.gz", *changes))
+    assert lost.people.owners() == ["Olga"] and lost.store.merging.parked() == []
+
+
+def test_an_import_says_whether_roles_were_taken():
+    assert "roles and sign-ins, invitations and API tokens were not taken" in import_html(Imported(3, 2, 0))
+    restored = import_html(Imported(3, 2, 0, roles=True))
+    assert "people have those of the file" in restored and "Sign-ins" in restored
+
+
+def test_a_judge_that_was_asked_elsewhere_is_not_asked_here(full, store, tmp_path):
+    set_id = full.comparisons.sets()[0].id
+    full.judgements.start("run", set_id, full.comparisons.set(set_id).model_ids[0], "told")
+    write_archive(full, tmp_path / "w.gz")
+    read_archive(store, tmp_path / "w.gz")
+    assert store.judgements.get("run").state is JobState.INTERRUPTED

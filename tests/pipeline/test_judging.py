@@ -7,21 +7,27 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from sqlalchemy import update
 
+from components.judge import JudgeHandlers, progress
 from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
 from pipeline.errors import ComparisonError, ModelError
 from pipeline.hub.publish import published_rows
 from pipeline.makers import MASK
+from pipeline.models.judges import LEXICAL
 from pipeline.preparation import comparison
 from pipeline.ranking.judge import cohens_kappa
 from pipeline.records import Answer, Context, JobState, Outcome, Split
 from pipeline.store import open_store
+from pipeline.store.local_schema import changes
 from pipeline.store.runs import completion_of
 from tests.material import Home
 from tests.openai_server import OpenAIServer
-from tests.workspace import add_comparison, add_model, person
+from tests.postgres import POSTGRES
+from tests.workspace import add_comparison, add_model, open_workspace, person
 
 ROOT = Path(__file__).resolve().parents[2]
 A, B, TIE, BAD = Outcome.MODEL_A, Outcome.MODEL_B, Outcome.TIE, Outcome.BOTH_BAD
@@ -354,6 +360,58 @@ class TestFaults:
         services = home.restart(die)
         state = services.judge.progress(set_id, model, ada)
         assert (state.run.state, state.done) == (JobState.INTERRUPTED, 4)
+
+
+class TestElsewhere:
+    """Another copy of the app asks, over the same database or over the same dataset repo."""
+
+    @pytest.fixture
+    def copies(self, tmp_path, server):
+        settings = {"openai_base_url": server.base_url, "openai_model": "test-model", "timeout": 90.0}
+        settings["database_url"] = POSTGRES.url_of(tmp_path / "pairloop.db")
+        both = [open_workspace(tmp_path / name, **settings) for name in ("one", "two")]
+        for services in both:
+            services.start_backup()
+        until(lambda: {services.store.replica for services in both} <= both[0].store.others())
+        yield both
+        for services in both:
+            services.close()
+
+    def test_a_judge_is_asked_by_one_copy_at_a_time_and_cancelled_there(self, copies, server):
+        one, two = copies
+        set_id = add_comparison(one, [add_model(one, name) for name in ("tuned-9", "base-9")], texts(2))
+        ada, model = opened(one, set_id), chat(one)
+        server.fail(times=None, stall=60)
+        one.judge.start(set_id, model, ada)
+        with pytest.raises(ComparisonError, match="Another copy of the app is asking"):
+            two.judge.start(set_id, model, ada)
+        with pytest.raises(ComparisonError, match="cancelled there only"):
+            two.judge.cancel(set_id, model, ada)
+        state = two.judge.progress(set_id, model, ada)
+        assert state.running and not state.here and "where it can be cancelled" in progress(state)
+        with patch("components.judge.person", return_value=ada):
+            shown = JudgeHandlers(two).show_judge(set_id, model, "", "", None)
+        assert (shown.run.interactive, shown.cancel.visible) == (False, False)
+        one.judge.cancel(set_id, model, ada)
+        until(lambda: not two.judge.progress(set_id, model, ada).running)
+        server.recover()
+        assert judged(two, set_id, ada).done == 4 and len(one.store.judgements.runs(set_id)) == 2
+
+    def test_what_another_machine_began_and_left_is_asked_again_after_a_while(self, home, models, monkeypatch):
+        services = home.services
+        set_id = add_comparison(services, models, texts(1))
+        ada, model = opened(services, set_id), embedded(services)
+        services.store.judgements.start("theirs", set_id, model, LEXICAL)
+        # As it comes with the files of the dataset repo.
+        with services.store.database.write() as connection:
+            connection.execute(update(changes).where(changes.c.row_id == "theirs").values(replica="another"))
+        with pytest.raises(ComparisonError, match="Another copy"):
+            services.judge.start(set_id, model, ada)
+        assert services.judge.progress(set_id, model, ada).running
+        monkeypatch.setattr("pipeline.judging.SILENT_SECONDS", 0.0)
+        left = services.judge.progress(set_id, model, ada)
+        assert (left.run.state, left.running) == (JobState.INTERRUPTED, False)
+        assert judged(services, set_id, ada, model).done == 2
 
 
 class TestApart:

@@ -1,19 +1,25 @@
 """Members, roles, invitations, passwords, names and sign-ins."""
 
+import json
 import statistics
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline.auth import names, passwords, throttle
-from pipeline.auth.hub import HubPerson
+from pipeline.auth.hub import HubPerson, HubSignIn
 from pipeline.entrance import NO_INVITATION, WRONG, Guest, MustChangeError, NotMemberError
-from pipeline.errors import AccessError, RecordError
+from pipeline.errors import AccessError, RecordError, StoreError
 from pipeline.people import PeopleDesk
 from pipeline.records import ResponseStatus, Role
 from pipeline.settings import Entry, SignIn
 from pipeline.store import invitations, memberships, sign_ins
-from pipeline.store.sign_ins import DAY, DAYS
+from pipeline.store.members import AUTOMATIC
+from pipeline.store.sign_ins import DAY, DAYS, MOST_DAYS
 from tests.people import add, open_team, team
 from tests.workspace import open_workspace, respond
 
@@ -235,6 +241,24 @@ def test_an_invitation_ends_by_time_by_number_and_by_hand(services, monkeypatch)
     assert [(found.used, found.good) for found in services.people.invitations()] == [(0, False), (0, False), (1, False)]
 
 
+def test_the_name_of_an_account_that_was_removed_lets_nobody_have_its_answers(services):
+    entrance, people = services.entrance, services.people
+    entrance.join_with_password(entrance.owner_code(), "Olga", GOOD, HERE)
+    olga = services.store.memberships.owners()[0]
+    anna = entrance.signed_in(account(services, "Anna", role=Role.OWNER)).member_id
+    people.remove(olga, anna)
+    link = people.invite(olga, Role.ADMIN, most=1)
+    printed = names.link_code()
+    services.store.invitations.add(Role.OWNER, AUTOMATIC, code=printed, days=1, most=1)
+    for code in (link.code, printed):
+        for name in ("Anna", " ANNA ", "Ａnna"):
+            with pytest.raises(RecordError, match="taken"):
+                entrance.join_with_password(code, name, "another few words", HERE)
+    assert people.role_of(anna) is None and services.store.passwords.get(anna) is None
+    # What was refused has used no place.
+    assert entrance.signed_in(entrance.join_with_password(link.code, "Anna B", GOOD, HERE)).member_id != anna
+
+
 @pytest.mark.parametrize("password", ["short", "x" * 201, "aaaaaaaaaaaa", "qwertyuiop", "Password123", "anna-anna-1"])
 def test_a_password_that_is_easily_guessed_is_not_taken(services, password):
     made = services.people.invite(add(services, "Olga", Role.OWNER).id, Role.ANNOTATOR)
@@ -331,15 +355,75 @@ def test_one_address_cannot_try_codes_and_names_for_ever(services):
 
 
 def test_each_further_failure_waits_twice_as_long_up_to_a_quarter_of_an_hour(services, monkeypatch):
-    guard, waits = throttle.Throttle(services.store.passwords), []
+    guard, waits, gone = throttle.Throttle(services.store.passwords), [], 0.0
     for _ in range(14):
-        guard.failed("", "Anna")
-        found = services.store.passwords.failed(throttle._keys("", "Anna")[0][0])
+        guard.try_account("Anna")
+        found = services.store.passwords.failed(throttle._key("account", "Anna"))
         waits.append(round(max(0.0, found.until - time.time())))
+        gone += waits[-1] + 1
+        later(monkeypatch, gone)
     assert waits == [0, 0, 0, 0, 30, 60, 120, 240, 480, 900, 900, 900, 900, 900]
     later(monkeypatch, throttle.FORGOTTEN_AFTER + 1000)
-    guard.failed("", "Anna")
-    assert services.store.passwords.failed(throttle._keys("", "Anna")[0][0]).failures == 1
+    guard.try_account("Anna")
+    assert services.store.passwords.failed(throttle._key("account", "Anna")).failures == 1
+
+
+def at_once(calls):
+    """Run calls in threads that begin together, and return what each said."""
+    gate = threading.Barrier(len(calls))
+
+    def run(call):
+        gate.wait()
+        try:
+            return call()
+        except AccessError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def test_of_many_guesses_at_once_no_more_are_compared_than_of_those_one_by_one(services, monkeypatch):
+    account(services)
+    compared, is_right = [], passwords.is_right
+    monkeypatch.setattr(passwords, "is_right", lambda *which: compared.append(1) or is_right(*which))
+    guesses = [lambda n=n: services.entrance.sign_in("Anna", f"wrong words {n}", HERE) for n in range(40)]
+    said = at_once(guesses)
+    assert (len(compared), said.count(WRONG)) == (throttle.FREE_FOR_ACCOUNT,) * 2
+    assert all("Too many" in words for words in said if words != WRONG)
+    codes = [lambda n=n: services.entrance.invitation(f"guess-{n}", HERE) for n in range(40)]
+    assert at_once(codes).count(NO_INVITATION) == throttle.FREE_FOR_ADDRESS
+
+
+def test_who_knows_their_password_gets_in_from_an_address_that_others_guess_from(services):
+    account(services)
+    made = services.people.invite(services.store.memberships.owners()[0], Role.VIEWER)
+    for number in range(throttle.FREE_FOR_ADDRESS):
+        with pytest.raises(AccessError, match="not right"):
+            services.entrance.sign_in(f"Nobody {number}", GOOD, HERE)
+    for name in ("Anna", "Nobody else"):
+        with pytest.raises(AccessError, match="Too many"):
+            services.entrance.sign_in(name, "wrong words here", HERE)
+    assert services.entrance.sign_in("Anna", GOOD, HERE)
+    # Codes are counted apart from passwords, and right ones not at all.
+    for _ in range(throttle.FREE_FOR_ADDRESS + 5):
+        assert services.entrance.invitation(made.code, HERE)
+    # An account that is held off is so also for the right password, whatever was tried from where.
+    for number in range(throttle.FREE_FOR_ACCOUNT):
+        with pytest.raises(AccessError, match="not right"):
+            services.entrance.sign_in(" anna ", "wrong words here", Guest(f"198.51.100.{number}"))
+    with pytest.raises(AccessError, match="Too many"):
+        services.entrance.sign_in("Anna", GOOD, HERE)
+
+
+def test_right_passwords_and_codes_before_wrong_ones_cost_nothing(services):
+    account(services)
+    for _ in range(3):
+        for _ in range(throttle.FREE_FOR_ACCOUNT - 1):
+            with pytest.raises(AccessError, match="not right"):
+                services.entrance.sign_in("Anna", "wrong words here", Guest())
+        assert services.entrance.sign_in("Anna", GOOD, Guest())
+    assert len({throttle.nobodys(f"name {number}") for number in range(70_000)}) < 65_536
 
 
 def test_a_password_that_an_owner_set_is_good_for_choosing_another_one_and_ends_the_sign_ins(services, monkeypatch):
@@ -392,6 +476,33 @@ def test_a_sign_in_expires_when_it_is_not_used_and_goes_on_when_it_is(services, 
     assert services.entrance.signed_in(anna.cookie)
     later(monkeypatch, DAYS * DAY)
     assert services.entrance.signed_in(anna.cookie) and services.entrance.signed_in(bo.cookie) is None
+
+
+def test_a_sign_in_that_is_used_every_day_ends_half_a_year_after_it_began(services, monkeypatch):
+    anna, extended = add(services, "Anna", Role.ANNOTATOR), []
+    extend = services.store.sign_ins.extend
+    monkeypatch.setattr(services.store.sign_ins, "extend", lambda found: extended.append(extend(found)))
+    for day in range(MOST_DAYS):
+        later(monkeypatch, day * DAY)
+        assert services.entrance.signed_in(anna.cookie), day
+    # Towards its end there is nothing to write any more.
+    assert extended[-29:] == [False] * 29 and extended[1:150] == [True] * 149
+    later(monkeypatch, MOST_DAYS * DAY + 1)
+    with services.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE sign_ins SET expires_at = expires_at + 1e9")
+    assert services.entrance.signed_in(anna.cookie) is None
+
+
+def test_a_full_disk_keeps_nobody_out_who_is_signed_in(services, monkeypatch, caplog):
+    anna = add(services, "Anna", Role.ANNOTATOR)
+
+    def full(*_):
+        raise StoreError("This could not be saved (database or disk is full).")
+
+    for store, name in ((services.store.sign_ins, "extend"), (services.store.memberships, "seen")):
+        monkeypatch.setattr(store, name, full)
+    assert services.entrance.signed_in(anna.cookie).member_id == anna.id
+    assert "could not be made to last longer" in caplog.text
 
 
 def test_a_sign_in_is_ended_by_its_person_and_by_an_owner(services):
@@ -525,6 +636,132 @@ def test_whoever_was_removed_comes_back_only_when_invited_anew(on_hub):
         Role.VIEWER,
         "Anna",
     )
+
+
+def test_whoever_was_removed_comes_back_by_a_link_that_was_made_afterwards_only(on_hub):
+    owner = come(on_hub, hub("acme")).member_id
+    link = on_hub.people.invite(owner, Role.ADMIN)
+    anna = come(on_hub, hub("anna"), link.code).member_id
+    on_hub.people.remove(owner, anna)
+    with pytest.raises(NotMemberError):
+        come(on_hub, hub("anna"), link.code)
+    assert come(on_hub, hub("bo"), link.code).role is Role.ADMIN
+    new = on_hub.people.invite(owner, Role.VIEWER)
+    back = come(on_hub, hub("anna"), new.code)
+    assert (back.member_id, back.role) == (anna, Role.VIEWER)
+    on_hub.people.remove(owner, anna)
+    on_hub.people.invite(owner, Role.ANNOTATOR, hub_name="anna")
+    # An old link in the address does not stand in the way of a new invitation by name.
+    assert come(on_hub, hub("anna"), link.code).role is Role.ANNOTATOR
+
+
+def test_a_link_that_is_used_up_stays_so_when_its_person_comes_back_by_another_one(on_hub):
+    owner = come(on_hub, hub("acme")).member_id
+    first = on_hub.people.invite(owner, Role.ADMIN, most=1)
+    anna = come(on_hub, hub("anna"), first.code).member_id
+    on_hub.people.remove(owner, anna)
+    second, third = on_hub.people.invite(owner, Role.VIEWER, most=1), on_hub.people.invite(owner, Role.VIEWER, most=2)
+    assert come(on_hub, hub("anna"), second.code).member_id == anna
+    told = {one.id: (one.used, one.good, one.withdrawn_at) for one in on_hub.people.invitations()}
+    assert told[first.id] == (1, False, None) and not told[second.id][1]
+    for spent in (first, second):
+        with pytest.raises(AccessError, match="used up"):
+            come(on_hub, hub("eve"), spent.code)
+    # A place that somebody took who is counted elsewhere is taken all the same.
+    on_hub.people.remove(owner, anna)
+    fourth = on_hub.people.invite(owner, Role.VIEWER, most=2)
+    come(on_hub, hub("anna"), fourth.code)
+    come(on_hub, hub("bo"), fourth.code)
+    with pytest.raises(AccessError, match="used up"):
+        come(on_hub, hub("eve"), fourth.code)
+    assert come(on_hub, hub("cy"), third.code) and come(on_hub, hub("di"), third.code)
+    # After a merge a membership may tell of another invitation: what was used up is not good again.
+    with on_hub.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE memberships SET invitation_id = NULL")
+    assert not any(one.good for one in on_hub.people.invitations())
+
+
+def test_the_hub_is_asked_what_it_says_of_itself_once_an_hour_and_by_one_at_a_time(monkeypatch):
+    asked, clock = [], [1000.0]
+    provider = "https://hub.example"
+    told = {"issuer": provider, "jwks_uri": f"{provider}/keys"}
+    told |= {f"{name}_endpoint": f"{provider}/{name}" for name in ("authorization", "token", "userinfo")}
+
+    def ask(self, method, address, **more):
+        asked.append(address)
+        time.sleep(0.02)
+        return told
+
+    monkeypatch.setattr(HubSignIn, "_ask", ask)
+    monkeypatch.setattr("pipeline.auth.hub.time.monotonic", lambda: clock[0])
+    sign_in = HubSignIn(Entry(client_id="app", client_secret="secret", provider=provider))
+    assert len(set(at_once([lambda: sign_in.begin("https://app.example/back")[0]] * 8))) == 8 and len(asked) == 1
+    clock[0] += 3599
+    sign_in.begin("https://app.example/back")
+    assert len(asked) == 1
+    clock[0] += 2
+    sign_in.begin("https://app.example/back")
+    assert len(asked) == 2
+
+
+def test_the_keys_of_the_hub_are_asked_for_again_for_a_key_that_is_not_known_once_a_minute(monkeypatch):
+    asked, clock, provider = [], [1000.0], "https://hub.example"
+    keys = {kid: rsa.generate_private_key(public_exponent=65537, key_size=2048) for kid in ("one", "two")}
+    public = {kid: json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) for kid, key in keys.items()}
+    served = ["one"]
+
+    def ask(self, method, address, **more):
+        asked.append(address)
+        return {"keys": [{**public[kid], "kid": kid, "use": "sig", "alg": "RS256"} for kid in served]}
+
+    monkeypatch.setattr(HubSignIn, "_ask", ask)
+    monkeypatch.setattr("pipeline.auth.hub.time.monotonic", lambda: clock[0])
+    sign_in = HubSignIn(Entry(client_id="app", client_secret="secret", provider=provider))
+    places = {"issuer": provider, "jwks_uri": f"{provider}/keys"}
+    monkeypatch.setattr(sign_in._places, "get", lambda: places)
+    now = int(CLOCK())
+    claims = {"iss": provider, "aud": "app", "sub": "u", "iat": now, "exp": now + 600, "nonce": "n"}
+
+    def token(kid):
+        return jwt.encode(claims, keys[kid], "RS256", headers={"kid": kid})
+
+    for _ in range(3):
+        assert sign_in._claims(token("one"), places, "n")["sub"] == "u"
+    assert len(asked) == 1
+    for _ in range(3):
+        with pytest.raises(AccessError, match="could not be trusted"):
+            sign_in._claims(token("two"), places, "n")
+    assert len(asked) == 1
+    served[:] = ["two"]
+    clock[0] += 61
+    assert sign_in._claims(token("two"), places, "n")["sub"] == "u" and len(asked) == 2
+    with pytest.raises(AccessError, match="could not be trusted"):
+        sign_in._claims(token("one"), places, "n")
+    served.clear()
+    clock[0] += 3601
+    for _ in range(2):
+        # What are no keys is not kept.
+        with pytest.raises(AccessError):
+            sign_in._claims(token("two"), places, "n")
+    assert len(asked) == 4
+
+
+def test_a_hub_that_is_asked_too_much_is_told_as_one_that_cannot_be_reached(monkeypatch):
+    import httpx2
+
+    asked = []
+
+    def busy(self, method, address, **more):
+        asked.append(address)
+        time.sleep(0.1)
+        return httpx2.Response(429)
+
+    monkeypatch.setattr(httpx2.Client, "request", busy)
+    sign_in = HubSignIn(Entry(client_id="app", client_secret="secret", provider="https://hub.example"))
+    said = at_once([lambda: sign_in.begin("https://app.example/back")] * 6)
+    assert set(said) == {"The Hub cannot be reached for sign-in at the moment. Try again in a minute."}
+    # Those who waited for the first one do not ask again one after the other.
+    assert len(asked) < 3
 
 
 def test_two_people_of_one_name_are_told_apart(on_hub):

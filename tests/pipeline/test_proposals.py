@@ -12,6 +12,7 @@ from pipeline.proposed_queries import Known, from_heading, read_reply, standing
 from pipeline.records import JobState
 from tests.material import add_manual, add_queries, open_copy
 from tests.openai_server import OpenAIServer
+from tests.postgres import POSTGRES
 from tests.workspace import open_workspace, person
 
 FAQ = """# Harbour questions
@@ -299,3 +300,38 @@ def test_what_came_of_proposing_is_told_after_a_restart(prepared, tmp_path, serv
     again = open_workspace(tmp_path / "home")
     assert again.proposals.progress() == made and made.state is JobState.DONE
     again.close()
+
+
+def test_of_several_copies_of_the_app_one_asks_at_a_time_and_is_cancelled_there(tmp_path, server):
+    settings = {"openai_base_url": server.base_url, "openai_model": "test-model", "timeout": 90.0}
+    settings["database_url"] = POSTGRES.url_of(tmp_path / "pairloop.db")
+    one, two = (open_workspace(tmp_path / name, **settings) for name in ("one", "two"))
+    try:
+        add_manual(one, tmp_path, FAQ, "faq.md")
+        for services in (one, two):
+            services.start_backup()
+        deadline = time.monotonic() + 20
+        while not {one.store.replica, two.store.replica} <= two.store.others():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        model_id = one.proposals.proposers()[0].id
+        two.proposals.cancel()
+        server.fail(times=None, stall=60.0)
+        one.proposals.start((), 2, model_id)
+        for second in (lambda: two.proposals.start((), 2, model_id), lambda: two.proposals.from_headings((), 2)):
+            with pytest.raises(QueryFileError, match="Another copy of the app"):
+                second()
+        with pytest.raises(QueryFileError, match="cancelled there only"):
+            two.proposals.cancel()
+        one.proposals.cancel()
+        assert ended(one).state is JobState.CANCELLED
+        server.recover()
+        two.proposals.start((), 2, model_id)
+        assert ended(two).state is JobState.DONE
+        # Whoever is gone asks nobody, whatever was kept of it.
+        two.store.database.set_local("proposing", "gone")
+        one.proposals.start((), 2, model_id)
+        assert ended(one).state is JobState.DONE
+    finally:
+        one.close()
+        two.close()

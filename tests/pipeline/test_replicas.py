@@ -4,9 +4,12 @@ import time
 
 import pytest
 
-from pipeline.errors import BackupError, SettingsError
+from pipeline.errors import BackupError, SettingsError, StoreError
 from pipeline.hub.state import BackupKind
-from pipeline.records import JobState
+from pipeline.records import Document, JobState, new_id
+from pipeline.replicas import Duties, Replicas
+from pipeline.store import Server, open_store
+from pipeline.store.presence import Presence
 from tests.backing import REPO, TOKEN
 from tests.hub_server import HubServer
 from tests.material import add_manual, add_queries, finished
@@ -32,6 +35,27 @@ def open_replica(tmp_path, monkeypatch):
     yield open_it
     for services in opened.values():
         services.close()
+
+
+@pytest.fixture
+def begin(tmp_path, monkeypatch):
+    """Begin a replica that has nothing but its duties."""
+    monkeypatch.setattr("pipeline.store.presence.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.replicas.TICK_SECONDS", 0.05)
+    begun, url = [], POSTGRES.url_of(tmp_path / "pairloop.db")
+
+    def begin_it(**duties):
+        store = open_store(None, server=Server(url, new_id()))
+        begun.append((store, Replicas(store)))
+        begun[-1][1].enter()
+        begun[-1][1].start(Duties(**{name: duties.get(name, lambda *_: None) for name in Duties.__slots__}))
+        return begun[-1]
+
+    yield begin_it
+    for store, replicas in begun:
+        replicas.stop(10)
+        replicas.leave()
+        store.close()
 
 
 def wait_until(said, seconds=30.0):
@@ -149,3 +173,107 @@ def test_what_the_hub_refuses_is_told_by_every_replica(open_replica):
         wait_until(lambda: other.backup.state().kind is BackupKind.FAILING)
         assert other.backup.state().repo.problem == one.backup.state().repo.problem
         hub.heal()
+
+
+def test_who_could_not_begin_to_lead_tries_again(begin):
+    calls, errors = [], [StoreError("The database cannot be reached."), ValueError("unforeseen")]
+
+    def lead():
+        calls.append("lead")
+        if errors:
+            raise errors.pop(0)
+
+    _, replicas = begin(lead=lead, follow=lambda: calls.append("follow"))
+    wait_until(lambda: replicas.leads)
+    assert calls == ["lead", "follow", "lead", "follow", "lead"]
+
+
+def test_who_cannot_lead_lets_another_one(begin):
+    def lead():
+        raise ValueError("never here")
+
+    _, one = begin(lead=lead)
+    _, other = begin()
+    wait_until(lambda: other.leads)
+    assert not one.leads and one._thread.is_alive()
+
+
+def test_an_unforeseen_error_ends_no_duty_for_good_and_nobody_leads_who_has_it(begin, caplog):
+    ill, calls, followed = [True], [], []
+
+    def on_documents():
+        calls.append(1)
+        if ill:
+            raise ValueError("unforeseen")
+
+    _, one = begin(on_documents=on_documents, follow=lambda: followed.append(1))
+    wait_until(lambda: one.leads)
+    writer, other = begin()
+    writer.documents.add(Document(new_id(), "d", "text/plain", "a" * 64, "x", ()), [])
+    wait_until(lambda: other.leads and len(calls) >= 3)
+    assert not one.leads and followed == [1]
+    ill.clear()
+    calls.clear()
+    wait_until(lambda: calls)
+    other.stop(10)
+    other.leave()
+    wait_until(lambda: one.leads)
+    # Nothing was tried again that had gone well, and what went wrong each time was said once.
+    assert len(calls) == 1
+    assert [record.exc_info[0] for record in caplog.records if record.name == "pipeline.replicas"] == [ValueError]
+
+
+def test_a_replica_that_cannot_be_taken_over_can_come_back(begin):
+    tried, gone = [], new_id()
+
+    def take_over(replica):
+        if replica == gone:
+            tried.append(replica)
+            raise StoreError("This could not be saved.")
+
+    store, _ = begin(take_over=take_over)
+    back = Presence(open_store_as(store, gone).database)
+    assert back.enter()
+    back.leave()
+    wait_until(lambda: len(tried) >= 3)
+    # While it is tried nobody else may; in between it is free.
+    wait_until(back.enter)
+    tried.clear()
+    time.sleep(0.3)
+    assert tried == []
+    back.leave(for_good=True)
+    back._db.close()
+
+
+def open_store_as(store, replica):
+    url = store.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return open_store(None, server=Server(url, replica))
+
+
+def test_runs_that_could_not_be_read_are_taken_over_at_the_next_look_and_partial_ones_never(open_replica, tmp_path):
+    with OpenAIServer() as server:
+        settings = {"openai_base_url": server.base_url, "openai_model": "test-model"}
+        one, other = open_replica("one", **settings), open_replica("other", **settings)
+        add_manual(one, tmp_path)
+        model = next(model for model in one.registry.all() if model.name == "test-model")
+        list_id = add_queries(one)
+        runs = [one.generation.start_run(model.id, list_id) for _ in range(3)]
+        for run_id, partial in zip(runs, (False, False, True), strict=True):
+            finished(one, run_id)
+            assert one.store.runs.reopen(run_id, partial=partial)
+        rows, broken = other.generation.rows, [runs[1]]
+
+        def read(run):
+            if run.id in broken:
+                raise StoreError("The database cannot be reached.")
+            return rows(run)
+
+        other.generation.rows = read
+        with pytest.raises(StoreError):
+            other.generation.take_over(one.store.replica)
+        assert finished(other, runs[0]).state is JobState.DONE
+        assert other.store.runs.left_by(one.store.replica) == runs[1:]
+        broken.clear()
+        other.generation.take_over(one.store.replica)
+        assert finished(other, runs[1]).state is JobState.DONE
+        assert other.store.runs.get(runs[2]).state is JobState.INTERRUPTED

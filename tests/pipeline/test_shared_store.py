@@ -6,12 +6,16 @@ from collections import Counter
 
 import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import InterfaceError, InternalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pipeline import ulid
 from pipeline.annotation.settings import Distribution
 from pipeline.comparison_settings import ComparisonSettings
 from pipeline.errors import SettingsError, StoreError
+from pipeline.finetune.jobs import JobRunner
+from pipeline.finetune.trainers import Progress, Tuned
 from pipeline.records import Answer, Change, Document, JobState, Model, Split, new_id
 from pipeline.settings import Settings, from_environment
 from pipeline.store import Server, open_store
@@ -19,6 +23,7 @@ from pipeline.store.local_schema import changes
 from pipeline.store.presence import Presence
 from pipeline.store.runs import NewRun, completion_of
 from pipeline.store.schema import metadata
+from pipeline.store.shared import engine_of
 from tests.postgres import POSTGRES
 
 DISTRIBUTION = Distribution(min_submitted=1)
@@ -207,9 +212,12 @@ def test_a_run_is_ended_from_another_replica_and_what_was_paid_for_is_kept(one, 
 
 def test_a_run_that_was_taken_over_is_the_others_and_nothing_is_stored_twice(one, other):
     run_id, made = add_run(one)
-    one.runs.keep_limit(run_id, 2.5)
+    one.runs.finish(run_id, JobState.INTERRUPTED)
+    one.runs.reopen(run_id, 2.5)
     one.runs.add_completions(made[:1])
-    assert other.runs.take_over(one.replica) == [(run_id, 2.5)] and other.runs.take_over(one.replica) == []
+    assert other.runs.left_by(one.replica) == [run_id]
+    assert [other.runs.take_over(run_id, one.replica) for _ in range(2)] == [(True, 2.5), (False, None)]
+    assert other.runs.left_by(one.replica) == []
     assert other.runs.add_completions(made[1:2])
     assert not one.runs.add_completions(
         [completion_of(Answer("late"), run_id, made[1].model_id, made[1].query_id, made[1].retrieval_id)]
@@ -259,6 +267,90 @@ def test_a_replica_that_is_silent_but_lives_is_not_gone(one, other):
     assert second.gone() == []
     for presence in (first, second):
         presence.leave(for_good=True)
+
+
+def test_who_was_looked_at_often_is_let_go_at_once(one, other):
+    first, second = Presence(one.database), Presence(other.database)
+    assert first.enter() and second.enter()
+    first.leave()
+    with other.database.write() as connection:
+        connection.execute(text("UPDATE replicas SET seen_at = seen_at - 60"))
+    deadline = time.monotonic() + 10
+    while second.gone() != [one.replica] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [second.gone() for _ in range(3)] == [[one.replica]] * 3 and not first.enter()
+    second.let_go(one.replica)
+    assert first.enter()
+    for presence in (first, second):
+        presence.leave(for_good=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InterfaceError("SELECT 1", None, Exception("the cursor is closed")),
+        InternalError("INSERT", None, Exception("cannot execute INSERT in a read-only transaction")),
+        PoolTimeout("QueuePool limit reached"),
+    ],
+)
+def test_whatever_a_server_that_is_not_well_does_is_an_error_of_the_store(one, error, monkeypatch):
+    for transaction in (one.database.read, one.database.write):
+        with pytest.raises(StoreError), transaction():
+            raise error
+
+    class Away:
+        def connect(self):
+            raise error
+
+    monkeypatch.setattr(one.database, "at_once", Away())
+    monkeypatch.setattr(one.database, "_reader", Away())
+    with pytest.raises(StoreError):
+        one.database.versions()
+    with pytest.raises(StoreError):
+        Presence(one.database).enter()
+    assert not one.figures.answers()
+
+
+def test_connections_do_not_wait_for_ever_for_a_host_that_is_gone_unless_the_address_says_so(url):
+    seen = []
+    for address in (url, url + ("&" if "?" in url else "?") + "connect_timeout=50"):
+        engine = engine_of(address, "test")
+        event.listen(engine, "do_connect", lambda _dialect, _record, _args, params: seen.append(dict(params)))
+        engine.connect().close()
+        engine.dispose()
+    assert [int(params["connect_timeout"]) for params in seen] == [5, 50]
+    assert all(params["keepalives_idle"] == 15 and params["tcp_user_timeout"] == 20_000 for params in seen)
+
+
+def test_a_part_of_a_run_is_not_taken_over_as_the_whole(one, other):
+    run_id, _ = add_run(one)
+    one.runs.finish(run_id, JobState.INTERRUPTED)
+    assert one.runs.reopen(run_id, 2.5, partial=True)
+    assert other.runs.take_over(run_id, one.replica) == (False, None)
+    assert one.runs.get(run_id).state is JobState.INTERRUPTED
+    # Resumed as a whole it is one again.
+    assert one.runs.reopen(run_id, 1.5) and other.runs.take_over(run_id, one.replica) == (True, 1.5)
+
+
+def test_a_job_that_is_done_stays_so_though_it_could_not_be_noted_and_somebody_took_it_for_failed(one):
+    class Activity:
+        def note(self, *told):
+            raise StoreError("This could not be saved.")
+
+    base = Model(new_id(), "base", "extractive", {}, "answer-review", created_at=5.0)
+    one.models.add(base)
+    runner = JobRunner(one, [], None, activity=Activity())
+    done, interrupted = (one.training.start("openai", None, base.id, []) for _ in range(2))
+    runner._finish(done, base, Progress(JobState.DONE, tuned=Tuned("extractive", {})))
+    assert not runner._end(done, JobState.FAILED, "late")
+    runner._finish(done, base, Progress(JobState.FAILED, error="late"))
+    job = one.training.job(done)
+    assert (job.state, job.error) == (JobState.DONE, "") and job.model_id is not None
+    # What a replica took for interrupted has the end that its trainer tells, and no other.
+    assert runner._end(interrupted, JobState.INTERRUPTED, "stopped")
+    assert not runner._end(interrupted, JobState.FAILED, "late")
+    runner._finish(interrupted, base, Progress(JobState.FAILED, error="The provider's words."))
+    assert one.training.job(interrupted).error == "The provider's words."
 
 
 def test_nobody_works_under_the_id_of_another(open_replica):

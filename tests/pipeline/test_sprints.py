@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from pipeline.annotation.settings import DatasetSettings, Distribution, Field, Question, QuestionKind
+from pipeline.dump import DumpResponse
 from pipeline.errors import NotFoundError, RecordError
 from pipeline.kept import Kept
-from pipeline.records import Outcome
+from pipeline.records import Outcome, ResponseStatus
 from pipeline.sprints import LONGEST, SHORTEST, SprintDesk, rate, window_of
 from pipeline.store.datasets import NewRecord
 from pipeline.store.schema import responses, sprints
@@ -89,6 +90,20 @@ def test_what_is_first_submitted_in_its_time_counts_once(team, dataset):
     assert [(s.place, s.name, s.count, s.mine) for s in view(services, sprint, bo).board] == [
         (1, "Ada", 3, False), (2, "Bo", 1, True),
     ]  # fmt: skip
+
+
+def test_what_came_with_a_file_of_records_is_nobodys_work_here(team, dataset):
+    services, (ada, *_), _ = team
+    sprint = services.sprints.start(ada, plan(dataset, start=-60))
+    before = services.store.work.worked(time.time() - 60, dataset)
+    moment = time.time()
+    given = DumpResponse("Ada", ResponseStatus.SUBMITTED, {"answer": "yes"}, moment, moment)
+    services.store.exchange.add(dataset, [(NewRecord({"text": "From a file"}), [given])], {"Ada": ada})
+    assert view(services, sprint, ada).done == 0
+    assert services.store.work.worked(moment - 60, dataset) == before == {}
+    # What she changes of it here is.
+    submit(services, dataset, ada, 12, text="no")
+    assert services.store.work.worked(moment - 60, dataset)[ada].answers == 1
 
 
 def test_standing_votes_of_its_time_count(team):

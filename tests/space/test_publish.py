@@ -182,6 +182,51 @@ def test_what_cannot_be_is_refused_before_the_hub_is_asked(wanted, words):
         check(wanted)
 
 
+@pytest.mark.parametrize("rehearsed", [(), ("--dry-run",)], ids=["for real", "rehearsed"])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "postgresql://db.example/pairloop", "DATABASE_URL looks like a secret"),
+        ("MY_DATABASE_URL", "x", "MY_DATABASE_URL looks like a secret"),
+        ("PGPASSWORD", "x", "PGPASSWORD looks like a secret"),
+        ("DB_PASSWORD_OF_US", "x", "DB_PASSWORD_OF_US looks like a secret"),
+        ("OAUTH_CLIENT_SECRET", "x", "OAUTH_CLIENT_SECRET looks like a secret"),
+        ("PAIRLOOP_METRICS_TOKEN", "x", "PAIRLOOP_METRICS_TOKEN looks like a secret"),
+        ("api_key", "x", "api_key looks like a secret"),
+        ("APIKEY", "x", "APIKEY looks like a secret"),
+        ("OPENAI_API_KEY_2", "x", "OPENAI_API_KEY_2 looks like a secret"),
+        ("SERVER", "postgresql://ada:geheim-1@db.example/x", "address with a password"),
+        ("SERVER", "https://:geheim-1@cache.example", "address with a password"),
+        ("OPTION", "hf_AbCdEfGhIjKl", "looks like a token or a key"),
+        ("OPTION", "Bearer hf_AbCdEfGhIjKl", "looks like a token or a key"),
+        ("OPTION", "geheim von uns", "is that of TEAM_PASSWORD, a secret of this environment"),
+        ("OPTION", "x=geheim von uns&y", "is that of TEAM_PASSWORD, a secret of this environment"),
+    ],
+)
+def test_a_secret_never_becomes_a_variable(hub, publish, rehearsed, name, value, words):
+    status, said = publish(NAME, *rehearsed, "--variable", f"{name}={value}", TEAM_PASSWORD="geheim von uns")
+    assert (status, hub.requests) == (1, []) and words in said and f"use --secret {name}." in said
+    assert len(value) < 4 or value not in said
+
+
+def test_what_a_secret_is_made_of_is_no_variable_either(hub, publish):
+    more = ("--secret", "NOTE", "--variable", "OPTION=between us")
+    assert "is that of NOTE, a secret" in publish(NAME, *more, NOTE="between us")[1]
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PAIRLOOP_TOP_K", "6"), ("PAIRLOOP_LOG", "json"), ("LANG", "pl_PL.UTF-8"),
+        ("OPENAI_BASE_URL", "https://models.example:8000/v1"), ("GRADIO_SSR_MODE", "false"),
+        ("PAIRLOOP_LICENSE", "cc-by-4.0"), ("PAIRLOOP_EXAMPLE", "1"), ("WHO", "mail@example.org"),
+    ],
+)  # fmt: skip
+def test_what_is_no_secret_may_be_a_variable(name, value):
+    check(Wanted(NAME, variables={name: value}), {"API_KEY": "", "TOKENIZERS_PARALLELISM": "false", "HF_TOKEN": TOKEN})
+
+
 def test_a_large_file_is_known_by_its_hash():
     plan = steps(Wanted(NAME), {"a": b"1"}, Found("head", True, {"a": File("pointer", "6b86b273" + "0" * 56)}))
     assert plan.change == ("a",)
