@@ -64,8 +64,8 @@ from pipeline.vote_desk import VoteDesk
 from pipeline.vote_list import VoteList
 
 log = logging.getLogger(__name__)
-# A Space is killed 10 s after it was told to stop. The web server takes one or two; all waits of the rest end within these, and this
-# much of them is for the back-up.
+# A Space is killed 10 s after it was told to stop. The web server takes one or two of them; all waits of the rest end within
+# these, and so many are for the back-up.
 CLOSE_SECONDS = 7.0
 SEND_SECONDS = 4.0
 
