@@ -16,7 +16,7 @@ def endpoint(tmp_path_factory):
     """An endpoint that wants a key, and an app whose environment has it."""
     with OpenAIServer(api_key=KEY, models=["small-chat", "large-chat"]) as server:
         home = tmp_path_factory.mktemp("models") / "home"
-        with QuickApp(home, PAIRLOOP_TEAM_KEY=KEY) as app:
+        with QuickApp(home, OPENAI_TEAM_KEY=KEY) as app:
             yield server, app
 
 
@@ -45,7 +45,7 @@ def test_a_model_is_listed_tried_registered_changed_and_brought_back(endpoint, o
     lead.type_into("settings-name", "Small")
     lead.press("settings-list")
     lead.sees("#settings-listed", "wants a key")
-    lead.choose("settings-key", "PAIRLOOP_TEAM_KEY")
+    lead.choose("settings-key", "OPENAI_TEAM_KEY")
     lead.press("settings-list")
     lead.sees("#settings-listed", "2 models are at the endpoint")
     lead.choose("settings-model-id", "small-chat")
@@ -79,7 +79,7 @@ def test_a_prompt_is_copied_changed_compared_and_seen_as_the_model_gets_it(endpo
     _, app = endpoint
     lead = open_person(app.url, path="/?tab=settings", color_scheme="light")
     lead.open_panel("Prompts")
-    lead.sees("#prompts-preview", "tokens in 2 messages, with 4 contexts")
+    lead.sees("#prompts-preview", "in 2 messages, with 4 contexts")
     lead.type_into("prompts-title", "Our desk")
     lead.type_into("prompts-user", "{contexts}\n\n{question}")
     lead.press("prompts-look")
