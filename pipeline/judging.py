@@ -252,11 +252,13 @@ class JudgeDesk:
         run_id = new_id()
         # Before the row: a run of this copy that is in the store and not here is one that was left behind.
         self._cancels[run_id] = threading.Event()
+        begun = False
         try:
             self._store.judgements.start(run_id, set_id, model_id, self._instructions(model_id))
-        except BaseException:
-            self._cancels.pop(run_id, None)
-            raise
+            begun = True
+        finally:
+            if not begun:
+                self._cancels.pop(run_id, None)
         return run_id
 
     def _is_asked(self, run: JudgeRun) -> bool:
