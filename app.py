@@ -8,6 +8,7 @@ import sys
 import gradio as gr
 from fastapi import FastAPI
 
+from components import _building as building
 from components import (
     address,
     api_client,
@@ -28,6 +29,7 @@ from components import (
     team,
     tune,
     viewer,
+    workspaces,
 )
 from components._guard import allowed, check_listeners
 from pipeline.errors import PipelineError
@@ -42,7 +44,8 @@ def build_app(services: Services) -> gr.Blocks:
     with gr.Blocks(title="Pairloop", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as app:
         top = header.build()
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            parts = [part.build() for part in (start, ask, edit, tune, compare, results, team, settings)]
+            parts = [part.build() for part in (start, ask, edit, tune, compare, results)]
+            parts += [team.build(services.workspaces.main), settings.build()]
         drawer = viewer.build()
         _wire(services, app, top, tabs, parts, drawer)
     check_listeners(app)
@@ -73,13 +76,19 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
         allowed(Role.VIEWER, header_handlers.show_header), None, top, api_visibility="private", show_progress="hidden"
     )
     inner = dict.fromkeys((edit_tab.review.root, edit_tab.records.root, edit_tab.setup.root), Role.ADMIN)
-    inner |= dict.fromkeys(settings_tab.of_owners(), Role.OWNER)
+    inner |= dict.fromkeys((*settings_tab.of_owners(), team_tab.workspaces.root), Role.OWNER)
     address.wire(app, services, tabs, address.build(), inner)
 
 
 def build_server(services: Services) -> FastAPI:
-    """Return the web server over the screens."""
-    return server.mount(build_app(services), services)
+    """Return the web server over the screens of one workspace."""
+    with building.alone():
+        return server.mount(build_app(services), services)
+
+
+def build_site(services: Services) -> workspaces.Site:
+    """Return the web server over the main workspace, whose services these are, and those beside it."""
+    return workspaces.Site(build_server(services), services, build_server)
 
 
 def main() -> None:
@@ -98,7 +107,7 @@ def main() -> None:
         sys.exit(f"Pairloop cannot start. {error}")
     services.start_backup()
     server.tell_address(services, listening.getsockname()[1])
-    server.serve(build_server(services), listening, services)
+    server.serve(build_site(services), listening, services)
 
 
 if __name__ == "__main__":

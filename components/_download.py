@@ -39,7 +39,7 @@ def wire(
     download: Download, role: Role, handler: Callable[..., str], inputs: Sequence[gr.components.Component]
 ) -> None:
     """Let the button hand out the file whose path ``handler`` returns, to those who have ``role``."""
-    made = download.button.click(allowed(role, handler), list(inputs), download.file, api_visibility="private")
+    made = download.button.click(allowed(role, handler, cost=1), list(inputs), download.file, api_visibility="private")
     hand_out(made, download.file)
 
 

@@ -33,12 +33,14 @@ class Asker:
     """Who sent a request: whoever is signed in with its cookie, at the moment when that is asked.
 
     ``program`` is the header ``Authorization`` of a program. It gets to Gradio's own addresses as its person, and to the
-    listeners that are made for programs; to the screens' it is nobody, so that a token can make no other token.
+    listeners that are made for programs; to the screens' it is nobody, so that a token can make no other token. ``browser`` is
+    the cookie by which a browser is known where nobody signs in.
     """
 
     services: Services
     token: str
     program: str = ""
+    browser: str = ""
 
     def let_in(self) -> tuple[str, Role]:
         """Return whom Gradio's addresses are open to, signed in or by a token, and what they may do.
@@ -66,7 +68,7 @@ class Asker:
             raise SignedOutError(SIGNED_OUT)
         return found
 
-    def check(self, role: Role, costly: bool = False) -> None:
+    def check(self, role: Role, cost: int = 0) -> None:
         """Check that whoever asks may do what needs a role, and what costs something not too often.
 
         Raises:
@@ -74,12 +76,14 @@ class Asker:
             LimitError: not yet again.
         """
         if self.services.people.open:
+            if cost:
+                self.services.limits.take(self.browser, cost, browser=True)
             return
         found = self.signed_in()
         if not found.role.covers(role):
             raise AccessError(self.services.people.refusal(role))
-        if costly:
-            self.services.limits.take(found.member_id)
+        if cost:
+            self.services.limits.take(found.member_id, cost)
 
 
 def asker_of(request: gr.Request | Request | None) -> Asker:
@@ -101,16 +105,17 @@ def asked_by() -> gr.Request | None:
     return _ASKED.get()
 
 
-def allowed(role: Role, handler: Callable, *, costly: bool = False, quiet: bool = False) -> Callable:
+def allowed(role: Role, handler: Callable, *, cost: int = 0, quiet: bool = False) -> Callable:
     """Wrap a handler for a listener: only who has ``role`` gets to it, and errors of the pipeline are shown in their words.
 
+    ``cost`` is what it counts as of the costly actions that a person may do within a minute.
     ``quiet`` is for what the page asks by itself, of a part that it does not show to those who may not use it: they are refused
     all the same, and no message is shown for what they have not done.
     """
 
     def enter(asker: gr.Request | None) -> None:
         try:
-            asker_of(asker).check(role, costly)
+            asker_of(asker).check(role, cost)
         except AccessError as error:
             error.quiet = quiet
             raise
@@ -147,7 +152,7 @@ def allowed(role: Role, handler: Callable, *, costly: bool = False, quiet: bool 
 
     _asks_for_the_request(call, handler)
     guarded = shows_errors(call)
-    guarded.role = role
+    guarded.role, guarded.cost = role, cost
     return guarded
 
 
@@ -165,6 +170,11 @@ def check_listeners(app: gr.Blocks) -> None:
 def role_of_listener(handler: Callable) -> Role | None:
     """Return the role that a listener needs, or None where it was given none."""
     return getattr(handler, "role", None)
+
+
+def cost_of_listener(handler: Callable) -> int:
+    """Return what a listener counts as of the costly actions; 0 where it is none."""
+    return getattr(handler, "cost", 0)
 
 
 class _Needs:

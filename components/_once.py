@@ -7,6 +7,7 @@ import re
 import gradio as gr
 
 from components import _html
+from pipeline.settings import Entry
 
 COPIES_JS = """
 element.addEventListener('click', async (event) => {
@@ -29,7 +30,7 @@ def shown(text: str, label: str, note: str) -> str:
     )
 
 
-def origin(request: gr.Request) -> str:
-    """Return where the page of a request is, as its browser says; "" where it says nothing."""
+def address(request: gr.Request, entry: Entry) -> str:
+    """Return where the app is that a request was made to, as its browser says; where it says nothing, as the settings do."""
     found = request.headers.get("origin", "") if hasattr(request, "headers") else ""
-    return found if _ORIGIN.fullmatch(found) else ""
+    return f"{found}{entry.base}" if _ORIGIN.fullmatch(found) else entry.public_url

@@ -29,7 +29,8 @@ def person(services: Services, request: gr.Request | Request) -> str:
     if not services.people.open:
         return asker_of(request).signed_in().member_id
     # Not get(): Gradio makes attributes of the cookies, and another app on this host may have set one of that name.
-    token = request.cookies[COOKIE] if request is not None and COOKIE in request.cookies else ""
+    name = of_workspace(COOKIE, services.settings.entry.workspace)
+    token = request.cookies[name] if request is not None and name in request.cookies else ""
     if not _TOKEN.fullmatch(token):
         raise PipelineError(
             "Your browser sent no cookie, so your work could not be kept. Allow cookies and reload the page."
@@ -64,17 +65,20 @@ def holding(services: Services, request: gr.Request | Request, role: Role) -> st
 class PersonCookie:
     """ASGI middleware that gives every new browser a random cookie with a page."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], pages: tuple[str, ...] = ("/",)) -> None:
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], pages: tuple[str, ...] = ("/",), workspace: str = ""
+    ) -> None:
         self._app = app
         self._pages = pages
+        self._workspace = workspace
 
     async def __call__(self, scope, receive, send) -> None:
         """Pass the request on; add the cookie to the answer of a page that came without one."""
-        asked = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in self._pages
-        if not asked or _has_cookie(scope):
+        asked = scope["type"] == "http" and scope["method"] == "GET" and path_of(scope) in self._pages
+        if not asked or _has_cookie(scope, of_workspace(COOKIE, self._workspace)):
             await self._app(scope, receive, send)
             return
-        header = (b"set-cookie", person_cookie(is_secure(scope)).encode())
+        header = (b"set-cookie", person_cookie(is_secure(scope), workspace=self._workspace).encode())
 
         async def send_with_cookie(message) -> None:
             if message["type"] == "http.response.start":
@@ -82,6 +86,13 @@ class PersonCookie:
             await send(message)
 
         await self._app(scope, receive, send_with_cookie)
+
+
+def path_of(scope) -> str:
+    """Return the path of a request within the app, wherever that is: below a path of a proxy, or of a workspace."""
+    path, root = scope["path"], scope.get("root_path", "")
+    below = path.removeprefix(root)
+    return (below if below[:1] in ("", "/") else path) or "/"
 
 
 def is_secure(scope) -> bool:
@@ -100,13 +111,19 @@ def cookie(name: str, value: str, seconds: int, secure: bool, strict: bool = Fal
     return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; {rules}"
 
 
-def person_cookie(secure: bool, token: str = "") -> str:
+def person_cookie(secure: bool, token: str = "", workspace: str = "") -> str:
     """Return the header that gives a browser its cookie, a new one where none is given."""
-    return cookie(COOKIE, token or secrets.token_hex(32), _YEAR, secure)
+    return cookie(of_workspace(COOKIE, workspace), token or secrets.token_hex(32), _YEAR, secure)
 
 
-def named(name: str, secure: bool) -> str:
+def of_workspace(name: str, workspace: str) -> str:
+    """Return what a cookie is called in a workspace: all of a server have one path, which ``__Host-`` wants to be ``/``."""
+    return f"{name}.{workspace}" if workspace else name
+
+
+def named(name: str, secure: bool, workspace: str = "") -> str:
     """Return what a cookie is called: over https so that no other host, below or beside this one, can set it."""
+    name = of_workspace(name, workspace)
     return f"__Host-{name}" if secure else name
 
 
@@ -116,13 +133,18 @@ def value_of(cookies: str, name: str) -> str:
     return found[1] if found else ""
 
 
-def sign_in_token(scope) -> str:
-    """Return the token of the sign-in that a request comes with, or ""."""
+def sign_in_token(scope, workspace: str = "") -> str:
+    """Return the token of the sign-in to a workspace that a request comes with, or ""."""
     cookies = "; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
-    token = value_of(cookies, named(SIGN_IN, is_secure(scope)))
+    return sign_in_of(cookies, is_secure(scope), workspace)
+
+
+def sign_in_of(cookies: str, secure: bool, workspace: str) -> str:
+    """Return the token of the sign-in to a workspace that is among some cookies, or ""."""
+    token = value_of(cookies, named(SIGN_IN, secure, workspace))
     return token if _TOKEN.fullmatch(token) else ""
 
 
-def _has_cookie(scope) -> bool:
-    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
-    return re.search(rf"(?:^|; ){COOKIE}=[0-9a-f]{{64}}(?:;|$)", cookies) is not None
+def _has_cookie(scope, name: str) -> bool:
+    cookies = b"; ".join(value for header, value in scope["headers"] if header == b"cookie").decode("latin-1")
+    return re.search(rf"(?:^|; ){re.escape(name)}=[0-9a-f]{{64}}(?:;|$)", cookies) is not None

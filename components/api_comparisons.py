@@ -102,6 +102,7 @@ class ComparisonApi:
     def export(self, me: str, set_id: str, form: str) -> tuple[str, bytes]:
         """Return the votes as a file: its name and its content."""
         self._services.people.needs(me, Role.ADMIN)
+        self._services.limits.take(me)
         self._refuse_closed(me, set_id)
         found = votes_of(self._services, set_id, me)
         if form == "arena":

@@ -164,6 +164,7 @@ class DatasetApi:
     def export(self, me: str, name: str, form: Form) -> tuple[str, bytes]:
         """Return a dataset as a file: its name and its content."""
         self._services.people.needs(me, Role.ADMIN)
+        self._services.limits.take(me)
         dataset = self._dataset(name)
         written = self._services.records.export(dataset.id, form)
         self._services.activity.note(me, "records.exported", dataset.name, {"format": form.value})

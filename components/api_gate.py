@@ -64,8 +64,8 @@ class Gate:
             if not length.isdigit() or int(length) > most:
                 await refused(TOO_MUCH.format(most / 1e6), 413)(scope, receive, send)
                 return
-            with self._alone(me if large else ""):
-                await self._app(scope, _counted(receive, most), send)
+            with self._alone(me if large else "") as free:
+                await self._app(scope, _counted(receive, most), _before_answer(free, send))
         except _RefusedError as error:
             await self._told(error.reason)(scope, receive, send)
 
@@ -80,15 +80,24 @@ class Gate:
 
     @contextmanager
     def _alone(self, me: str):
-        """Hold the one place for a large request that each person has."""
+        """Hold the one place for a large request that each person has; give what frees it early."""
         if me in self._sending:
             raise _RefusedError(LimitError(AT_ONCE, 5))
         if me:
             self._sending.add(me)
+        freed = False
+
+        def free() -> None:
+            nonlocal freed
+            # Once: after that the place may be that of their next request.
+            if not freed:
+                freed = True
+                self._sending.discard(me)
+
         try:
-            yield
+            yield free
         finally:
-            self._sending.discard(me)
+            free()
 
 
 def refused(message: str, status: int, headers: dict[str, str] | None = None, **more: object) -> JSONResponse:
@@ -101,6 +110,17 @@ class _RefusedError(Exception):
     def __init__(self, reason: PipelineError) -> None:
         super().__init__(str(reason))
         self.reason = reason
+
+
+def _before_answer(free: Callable[[], None], send):
+    """Return ``send`` that frees a place first: who has read the answer may send the next one at once."""
+
+    async def sending(message) -> None:
+        if message["type"] == "http.response.start":
+            free()
+        await send(message)
+
+    return sending
 
 
 def _counted(receive, most: int):

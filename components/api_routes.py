@@ -77,7 +77,7 @@ def application(services: Services) -> Mount:
     )
     _answer_errors(made)
 
-    made.state.tokens = services.tokens
+    made.state.tokens, made.state.base = services.tokens, services.settings.entry.base
     made.add_middleware(Gate, services=services, told=_told)
     _add_dataset_routes(made, DatasetApi(services))
     _add_comparison_routes(made, ComparisonApi(services))
@@ -97,13 +97,14 @@ Me = Annotated[str, Depends(_me)]
 def index(made: FastAPI) -> api.Index:
     """Return the list of the endpoints."""
     routes = [route for route in made.routes if getattr(route, "summary", None)]
+    prefix = f"{made.state.base}{PREFIX}"
     return api.Index(
         name="Pairloop",
         version=VERSION,
         api="1",
-        description=f"{PREFIX}/openapi.json",
+        description=f"{prefix}/openapi.json",
         endpoints=[
-            api.Endpoint(method=method, path=(PREFIX + route.path).rstrip("/"), about=route.summary)
+            api.Endpoint(method=method, path=(prefix + route.path).rstrip("/"), about=route.summary)
             for route in routes
             for method in sorted(route.methods)
         ],

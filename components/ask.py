@@ -114,7 +114,7 @@ def wire(tab: AskTab, handlers: AskHandlers) -> None:
     )
     # Each answer waits for a model: more than one person may ask at the same time.
     tab.query.submit(
-        allowed(Role.ANNOTATOR, handlers.ask, costly=True),
+        allowed(Role.ANNOTATOR, handlers.ask, cost=1),
         [tab.query, tab.model],
         [tab.answer, tab.sources],
         api_visibility="private",

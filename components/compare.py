@@ -276,7 +276,7 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab:
     live = {**quiet, "show_progress": "minimal"}
     for event in (tab.send.click, tab.query.submit):
         event(
-            allowed(Role.ANNOTATOR, handlers.ask_live, costly=True),
+            allowed(Role.ANNOTATOR, handlers.ask_live, cost=1),
             [tab.chosen, tab.query],
             [*screen, tab.query],
             **live,
@@ -293,6 +293,6 @@ def wire(tab: CompareTab, handlers: CompareHandlers, tabs: gr.Tabs, results_tab:
     tab.new.kind.input(allowed(Role.ADMIN, handlers.new.fit), tab.new.kind, parts, **quiet)
     after = [tab.chosen, tab.new.root, *boxes, tab.new.preview]
     created = tab.new.create.click(
-        allowed(Role.ADMIN, handlers.create_comparison), new, after, api_visibility="private"
+        allowed(Role.ADMIN, handlers.create_comparison, cost=1), new, after, api_visibility="private"
     )
     created.success(allowed(Role.ANNOTATOR, handlers.show_next), tab.chosen, screen, **quiet)

@@ -193,7 +193,7 @@ def wire(panel: SetupPanel, handlers: SetupHandlers, dataset: gr.Dropdown, opene
     listed = list(Renamed(dataset, view.name, view.state, view.publish, view.run_message, view.preview))
     press.rename.click(allowed(Role.ADMIN, handlers.rename), [dataset, view.name], listed, **quiet)
     view.publish.click(allowed(Role.ADMIN, handlers.publish), dataset, listed, **quiet)
-    press.fill.click(allowed(Role.ADMIN, handlers.fill), [dataset, view.run], listed, **quiet)
+    press.fill.click(allowed(Role.ADMIN, handlers.fill, cost=1), [dataset, view.run], listed, **quiet)
     _wire_files(panel, handlers, dataset)
 
 

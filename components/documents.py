@@ -12,11 +12,14 @@ import gradio as gr
 from components import _html
 from components._guard import allowed
 from components._noting import noted
+from pipeline.errors import DocumentError
 from pipeline.library import Added
 from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.store.documents import DocumentSummary
 
+# Each is read while this person waits.
+MAX_FILES = 200
 _DELETE_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-delete]');
@@ -61,6 +64,8 @@ class DocumentsHandlers:
     def add_files(self, paths: list[str] | None) -> Changed:
         """Take in the uploaded files; each that cannot be read is named with its reason."""
         files = [(Path(path), Path(path).name) for path in paths or []]
+        if len(files) > MAX_FILES:
+            raise DocumentError(f"These are {len(files):,} files: bring at most {MAX_FILES} at a time.")
         added = self._services.library.add_files(files)
         good = [item.name for item in added if not item.problem]
         if len(good) == 1:
@@ -115,9 +120,9 @@ def wire(panel: DocumentsPanel, handlers: DocumentsHandlers, root: gr.Tab) -> No
         show_progress="hidden",
     )
     panel.upload.upload(
-        allowed(Role.ADMIN, handlers.add_files, costly=True), panel.upload, changed, api_visibility="private"
+        allowed(Role.ADMIN, handlers.add_files, cost=1), panel.upload, changed, api_visibility="private"
     )
-    panel.example.click(allowed(Role.ADMIN, handlers.add_example), None, changed, api_visibility="private")
+    panel.example.click(allowed(Role.ADMIN, handlers.add_example, cost=1), None, changed, api_visibility="private")
     panel.table.delete(allowed(Role.ADMIN, handlers.delete_document), None, changed, api_visibility="private")
 
 

@@ -9,7 +9,7 @@ import json
 import re
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -17,8 +17,10 @@ import anyio
 from starlette.routing import BaseRoute, Match
 
 from components._guard import ASKER, SIGNED_OUT, Asker
-from components._session import sign_in_token
-from pipeline.errors import AccessError, SignedOutError, StoreError
+from components._session import COOKIE, of_workspace, path_of, sign_in_token, value_of
+from components._uploads import folder_of, is_within
+from components.protection import protecting
+from pipeline.errors import AccessError, LimitError, SignedOutError, StoreError
 from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.settings import Entry, Settings, is_loopback
@@ -38,6 +40,7 @@ GRADIO: tuple[tuple[str, Role], ...] = (
     (rf"{_API}/upload/?", Role.ADMIN),
 )
 _GRADIO = tuple((re.compile(pattern), role) for pattern, role in GRADIO)
+_UPLOAD = re.compile(rf"{_API}/upload/?")
 _BODY_WITH_SESSION = re.compile(rf"{_API}/(queue/join|run/.+|api/.+|call/.+|cancel/?|reset/?)")
 # Addresses whose last part Gradio takes for a page: of a call so where it does not know, or no longer, the event of that name.
 _ENDS_IN_PAGE = re.compile(rf"{_API}/(heartbeat|(call|call/v2)/[\w-]+)/[\w-]+")
@@ -82,6 +85,7 @@ class Door:
         self._pages = _Pages()
         self._most = services.settings.max_upload_mb * 1_000_000
         self._names = names_of(services.settings)
+        self._folder = folder_of(services.settings)
 
     async def __call__(self, scope, receive, send) -> None:
         """Pass a request on, or answer it."""
@@ -93,8 +97,10 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = _headers(scope)
-        send = _adding(send, frame_rule(self._services.settings.entry), scope["path"].startswith(_FILES))
-        if is_foreign(scope, headers, self._services.settings.entry):
+        entry = self._services.settings.entry
+        path = path_of(scope)
+        send = protecting(send, entry, path, path.startswith(_FILES))
+        if is_foreign(scope, headers, entry):
             await _refuse(send, 403, FOREIGN)
             return
         if self._is_strange(scope, headers):
@@ -103,7 +109,12 @@ class Door:
         program = headers.get("authorization", "")
         scope = {
             **scope,
-            ASKER: Asker(self._services, sign_in_token(scope), program if _PROGRAM.match(program) else ""),
+            ASKER: Asker(
+                self._services,
+                sign_in_token(scope, entry.workspace),
+                program if _PROGRAM.match(program) else "",
+                value_of(headers.get("cookie", ""), of_workspace(COOKIE, entry.workspace))[:_LONGEST_SESSION],
+            ),
         }
         if any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
             await self._app(scope, receive, send)
@@ -116,12 +127,12 @@ class Door:
         Another site's name can be made to lead to this machine. Its page would then be one of our own origin, and where nobody
         signs in it could do everything; where people sign in it has no cookie of theirs.
         """
-        if not self._services.people.open or scope["path"] in _PROBED:
+        if not self._services.people.open or path_of(scope) in _PROBED:
             return False
         return not is_own_host(headers.get("host", ""), self._names, self._services.settings)
 
     async def _to_gradio(self, scope, receive, send) -> None:
-        role = role_for(scope["path"])
+        role = role_for(path_of(scope))
         if role is None:
             await _refuse(send, 404, "There is nothing at this address.")
             return
@@ -140,6 +151,13 @@ class Door:
             except StoreError as error:
                 await _refuse(send, 503, str(error))
                 return
+        if scope["method"] == "POST" and _UPLOAD.fullmatch(path_of(scope)):
+            try:
+                whose = scope[ASKER].browser if member_id is None else member_id
+                self._services.limits.take(whose, browser=member_id is None)
+            except LimitError as error:
+                await _refuse(send, 429, str(error))
+                return
         receive = await self._checked(scope, receive, send, member_id)
         if receive is not None:
             await self._app(scope, receive, send)
@@ -151,7 +169,7 @@ class Door:
         would have Gradio fetch a file.
         """
         pages = _pages_named(scope)
-        if scope["method"] == "POST" and _BODY_WITH_SESSION.fullmatch(scope["path"]):
+        if scope["method"] == "POST" and _BODY_WITH_SESSION.fullmatch(path_of(scope)):
             body = await _read(receive, self._most)
             if body is None:
                 await _refuse(send, 413, "That is too much at once.")
@@ -164,7 +182,7 @@ class Door:
             except ValueError:
                 # Gradio reads it alike, and says so.
                 sent = None
-            if _has_file_of_elsewhere(sent):
+            if _has_file_of_elsewhere(sent) or not all(is_within(path, self._folder) for path in _paths_in(sent)):
                 await _refuse(send, 422, NOT_UPLOADED)
                 return None
             pages += _page_in(sent)
@@ -240,39 +258,6 @@ def _listens_to_itself(settings: Settings) -> bool:
     return is_loopback(f"http://[{settings.host}]" if ":" in settings.host else f"http://{settings.host}")
 
 
-def frame_rule(entry: Entry) -> str:
-    """Return which pages may show this one in a frame: of a Space those of the Hub, else only its own."""
-    # Not those of *.hf.space: anybody's Space is there.
-    if entry.space_id:
-        return f"frame-ancestors 'self' {entry.provider}"
-    return "frame-ancestors 'self'"
-
-
-def _adding(send, framing: str, file: bool):
-    """Return ``send`` with what every answer says about frames and kinds, where it does not say more itself.
-
-    A file may be anything that somebody has uploaded: opened by its address it runs nothing, whatever else is said of it.
-    """
-    rule = f"sandbox; default-src 'none'; {framing}" if file else framing
-
-    async def adding(message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [
-                (name, value)
-                for name, value in message.get("headers", ())
-                if not (file and name.lower() == b"content-security-policy")
-            ]
-            names = {name.lower() for name, _ in headers}
-            if b"content-security-policy" not in names:
-                headers.append((b"content-security-policy", rule.encode()))
-            if b"x-content-type-options" not in names:
-                headers.append((b"x-content-type-options", b"nosniff"))
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return adding
-
-
 def _headers(scope) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
@@ -284,12 +269,14 @@ def _headers(scope) -> dict[str, str]:
 
 async def _send_to_sign_in(scope, send) -> None:
     """Lead a page to the sign-in; tell everything else that nobody is signed in."""
-    if scope["path"] != "/" or scope["method"] not in ("GET", "HEAD"):
+    if path_of(scope) != "/" or scope["method"] not in ("GET", "HEAD"):
         await _refuse(send, 401, SIGNED_OUT)
         return
     query = scope["query_string"].decode("latin-1")
     wished = f"/?{query}" if query else "/"
-    address = "/sign-in" if wished == "/" else f"/sign-in?next={quote(wished, safe='')}"
+    # What is wished for is told as it is within the app.
+    entrance = f"{scope.get('root_path', '')}/sign-in"
+    address = entrance if wished == "/" else f"{entrance}?next={quote(wished, safe='')}"
     headers = [(b"location", address.encode()), (b"cache-control", b"no-store"), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
@@ -334,7 +321,7 @@ def _again(body: bytes, receive):
 def _pages_named(scope) -> list[str]:
     """Return the pages that the address of a request names."""
     pages = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
-    if scope["method"] != "POST" and _ENDS_IN_PAGE.fullmatch(scope["path"]):
+    if scope["method"] != "POST" and _ENDS_IN_PAGE.fullmatch(path_of(scope)):
         pages.append(scope["path"].rpartition("/")[2])
     return pages
 
@@ -358,6 +345,15 @@ def _has_file_of_elsewhere(sent: object) -> bool:
 
     It fetches the path, before it calls whoever would check; the address beside it is of the page that shows the file.
     """
+    return any(_is_of_elsewhere(file) for file in _files_in(sent))
+
+
+def _paths_in(sent: object) -> list[str]:
+    """Return the paths of the files that Gradio would find in a body."""
+    return [file["path"] for file in _files_in(sent) if isinstance(file.get("path"), str)]
+
+
+def _files_in(sent: object) -> Iterator[dict]:
     waiting = [sent]
     while waiting:
         value = waiting.pop()
@@ -365,10 +361,9 @@ def _has_file_of_elsewhere(sent: object) -> bool:
             waiting += value
         elif isinstance(value, dict):
             meta = value.get("meta")
-            if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData" and _is_of_elsewhere(value):
-                return True
+            if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
+                yield value
             waiting += value.values()
-    return False
 
 
 def _is_of_elsewhere(file: dict) -> bool:

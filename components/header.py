@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
 from components._guard import allowed
 from components._html import esc
-from components._session import person
+from components._session import is_secure, person
 from components.backup_words import UNKNOWN, Words, words
 from pipeline.auth.names import MAX_NAME, person_name
 from pipeline.records import Role
 from pipeline.services import Services
+from pipeline.workspaces import Place
 
 _RENAME_JS = """
 element.addEventListener('change', (event) => {
@@ -38,7 +40,7 @@ class Key:
 
 # A form, so that it needs no script; the address knows by the cookie who wants to leave.
 _OUT = (
-    '<form class="pl-out" method="post" action="/sign-out"><span class="pl-role" title="What you may do here">ROLE</span>'
+    '<form class="pl-out" method="post" action="sign-out"><span class="pl-role" title="What you may do here">ROLE</span>'
     '<button type="submit" class="pl-link-button">Sign out</button></form>'
 )
 KEYS = (
@@ -98,7 +100,7 @@ class HeaderHandlers:
     def show_header(self, request: gr.Request) -> str:
         """Return the header."""
         me = person(self._services, request)
-        return self._header(self._services.store.members.name(me), me)
+        return self._header(self._services.store.members.name(me), me, request)
 
     def rename_person(self, event: gr.EventData, request: gr.Request) -> str:
         """Give this person the name that was typed."""
@@ -106,12 +108,21 @@ class HeaderHandlers:
         self._services.people.check_free(name, me)
         self._services.store.members.rename(me, name)
         gr.Info(f"You are {esc(name)} from now on.")
-        return self._header(name, me)
+        return self._header(name, me, request)
 
-    def _header(self, name: str, me: str) -> str:
+    def _header(self, name: str, me: str, request: gr.Request) -> str:
         role = None if self._services.people.open else self._services.people.role_of(me)
         workspace = self._services.store.values.workspace_name()
-        return header(name, words(self._services.backup.state(), time.time()), role, workspace)
+        said = words(self._services.backup.state(), time.time())
+        return header(name, said, role, workspace, self._places(request))
+
+    def _places(self, request: gr.Request) -> list[Place]:
+        """Return the workspaces that this browser is signed in to."""
+        host, scope = self._services.workspaces.host, getattr(getattr(request, "request", None), "scope", None)
+        if host is None or scope is None:
+            return []
+        here = self._services.settings.entry.workspace
+        return host.places(request.headers.get("cookie", ""), is_secure(scope), here)
 
 
 def build() -> gr.HTML:
@@ -127,7 +138,13 @@ def wire(html: gr.HTML, handlers: HeaderHandlers) -> None:
     )
 
 
-def header(name: str, backup: Words = UNKNOWN, role: Role | None = None, workspace: str = "") -> str:
+def header(
+    name: str,
+    backup: Words = UNKNOWN,
+    role: Role | None = None,
+    workspace: str = "",
+    places: Sequence[Place] = (),
+) -> str:
     """Return the header's HTML. The page's script keeps what it says about the back-up true (backup.js).
 
     Where people sign in, it has the role, by which the style hides what is for others (signing.css), and the way out.
@@ -140,6 +157,8 @@ def header(name: str, backup: Words = UNKNOWN, role: Role | None = None, workspa
     called = (
         f'<span class="pl-workspace" data-workspace="{esc(workspace)}">{esc(workspace)}</span>' if workspace else ""
     )
+    if len(places) > 1:
+        called = _switcher(workspace, places)
     out = _OUT.replace("ROLE", role) if role else ""
     return (
         f'<div class="pl-header"{in_role}><span class="pl-brand">Pairloop</span>{called}'
@@ -149,6 +168,21 @@ def header(name: str, backup: Words = UNKNOWN, role: Role | None = None, workspa
         f'<label class="pl-state">You <input class="pl-name" data-name {known}aria-label="Your name" maxlength="{MAX_NAME}" '
         f'value="{esc(name)}"></label>{out}'
         '<button type="button" class="pl-link-button" data-open-keys>Keys <kbd>?</kbd></button></div>'
+    )
+
+
+def _switcher(workspace: str, places: Sequence[Place]) -> str:
+    """Return the name of the workspace, which opens to those of the others that this browser is signed in to."""
+    links = "".join(
+        f"<li><b>{esc(place.name)}</b></li>"
+        if place.here
+        else f'<li><a href="{esc(place.address)}">{esc(place.name)}</a></li>'
+        for place in places
+    )
+    here = next((place.name for place in places if place.here), workspace)
+    return (
+        f'<details class="pl-switch"><summary class="pl-workspace" data-workspace="{esc(workspace)}">{esc(here)}</summary>'
+        f'<ul aria-label="Your workspaces">{links}</ul></details>'
     )
 
 

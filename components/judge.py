@@ -18,6 +18,7 @@ from components._session import person
 from pipeline.errors import ComparisonError
 from pipeline.judge_report import PairRates, Report
 from pipeline.judging import Plan, Progress
+from pipeline.limits import HEAVY
 from pipeline.ranking.intervals import WinRate
 from pipeline.ranking.judge import Kappa, Rate
 from pipeline.ranking.verdict import p_text, percent, plural
@@ -239,7 +240,7 @@ def wire(panel: JudgePanel, handlers: JudgeHandlers, chosen: gr.Dropdown, change
     for event in (panel.root.expand, panel.model.input, *asked):
         event(allowed(Role.VIEWER, handlers.show_judge), given, shown, **quiet)
     panel.timer.tick(allowed(Role.VIEWER, handlers.show_judge), given, shown, concurrency_limit=4, **quiet)
-    panel.run.click(allowed(Role.OWNER, handlers.start_judge), given, shown, **quiet)
+    panel.run.click(allowed(Role.OWNER, handlers.start_judge, cost=HEAVY), given, shown, **quiet)
     panel.cancel.click(allowed(Role.OWNER, handlers.cancel_judge), given, shown, **quiet)
     _download.wire(panel.download, Role.ADMIN, handlers.download_judgements, [chosen])
 
@@ -274,7 +275,7 @@ def progress(state: Progress) -> str:
     words = [f"{state.done:,} of {plural(state.total, 'question')} answered"]
     words += [f"{state.failed:,} failed"] if state.failed else []
     if state.running and not state.here:
-        words.append("asked by another copy of the app, where it can be cancelled")
+        words.append("asked by a copy of the app on another machine, where it can be cancelled")
     words += [_ENDS[state.run.state]] if state.run.state in _ENDS else []
     if state.done == state.total and not state.running:
         return ""

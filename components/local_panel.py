@@ -135,9 +135,9 @@ def wire(
         event(allowed(Role.OWNER, handlers.show, quiet=True), panel.template, [panel.state, panel.template], **quiet)
     # A model takes its time to load: others may try theirs meanwhile.
     waiting = {**quiet, "concurrency_limit": 4}
-    panel.test.click(allowed(Role.OWNER, handlers.test), fields, [panel.state, panel.said], **waiting)
+    panel.test.click(allowed(Role.OWNER, handlers.test, cost=1), fields, [panel.state, panel.said], **waiting)
     saved = panel.save.click(
-        allowed(Role.OWNER, handlers.register),
+        allowed(Role.OWNER, handlers.register, cost=1),
         [panel.name, panel.template, *fields],
         [panel.state, panel.name, panel.said],
         **waiting,

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from components._guard import PUBLIC
+from components._session import path_of
 from pipeline.events import happened
 from pipeline.services import Services
 from pipeline.version import VERSION
@@ -67,10 +68,13 @@ class Metrics:
         if self._token:
             self._handlers.labels(name, ended).observe(seconds)
 
-    def request(self, path: str, method: str, status: int, seconds: float) -> None:
-        """Count a request, and log one that a program has made to change something or to be answered."""
+    def request(self, path: str, method: str, status: int, seconds: float, base: str = "") -> None:
+        """Count a request, and log one that a program has made to change something or to be answered.
+
+        ``path`` is the one within the app, ``base`` where that is.
+        """
         if path.startswith(PROGRAMS) and method not in ("GET", "HEAD") and status != 404:
-            happened("request", path=path, method=method, status=status, seconds=seconds)
+            happened("request", path=f"{base}{path}", method=method, status=status, seconds=seconds)
         if self._token:
             known = method if method in ("GET", "HEAD", "POST") else "other"
             self._requests.labels(route(path, self._own), known, f"{status // 100}xx" if status else "none").observe(
@@ -128,7 +132,8 @@ class Measured:
             nonlocal counted
             if not counted:
                 counted = True
-                self._metrics.request(scope["path"], scope["method"], status, time.perf_counter() - began)
+                seconds, base = time.perf_counter() - began, scope.get("root_path", "")
+                self._metrics.request(path_of(scope), scope["method"], status, seconds, base)
 
         async def noting(message) -> None:
             if message["type"] == "http.response.start":

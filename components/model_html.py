@@ -345,7 +345,7 @@ def row(found: WholeRow, model_id: str) -> str:
     steps = [
         places.row(model_id, found.before, "Row before") if found.before else "",
         places.row(model_id, found.after, "Row after") if found.after else "",
-        places.link(f"/?tab=tune&model={model_id}", "Close"),
+        places.link(f"?tab=tune&model={model_id}", "Close"),
     ]
     title = (
         f'<h4>Row {found.number}: {_html.esc(item.query)}</h4><p class="pl-steps">{" ".join(filter(None, steps))}</p>'

@@ -277,8 +277,10 @@ def wire(panel: ModelPanel, handlers: ModelHandlers, opened: list[Callable]) -> 
     )
     # Each waits for the endpoint: several people may.
     waiting = {**quiet, "concurrency_limit": 4}
-    form.list.click(allowed(Role.OWNER, handlers.list_models), fields, [form.fields.model_id, form.listed], **waiting)
-    form.test.click(allowed(Role.OWNER, handlers.test_model), [form.question, *fields], form.tested, **waiting)
+    form.list.click(
+        allowed(Role.OWNER, handlers.list_models, cost=1), fields, [form.fields.model_id, form.listed], **waiting
+    )
+    form.test.click(allowed(Role.OWNER, handlers.test_model, cost=1), [form.question, *fields], form.tested, **waiting)
     # What a test brought is not said of another endpoint.
     for box in (form.fields.endpoint, form.fields.key, form.fields.model_id):
         box.input(None, None, form.tested, js="() => ''", **quiet)
@@ -286,7 +288,7 @@ def wire(panel: ModelPanel, handlers: ModelHandlers, opened: list[Callable]) -> 
     files = local_panel.LocalHandlers(handlers.services)
     local_panel.wire(panel.local, files, opened, handlers.show_registry, listing)
     form.save.click(
-        allowed(Role.OWNER, handlers.save_model),
+        allowed(Role.OWNER, handlers.save_model, cost=1),
         [form.editing, form.name, *fields],
         [*listed, *state, panel.said, form.tested],
         **quiet,

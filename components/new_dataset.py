@@ -13,7 +13,7 @@ from components import _html
 from components._choices import build_dropdown, dropdown, of_datasets
 from components._guard import allowed
 from components._noting import noted
-from components.run_choices import run_choices
+from components.run_choices import left_out, run_choices
 from pipeline.annotation.files import MAX_CHARACTERS, from_text
 from pipeline.annotation.templates import (
     LARGEST_RANKING,
@@ -109,7 +109,7 @@ class NewDatasetHandlers:
             return self._made(self._desk.duplicate(source, name))
         template = get_dataset_template(begin)
         if template.prompt and run_id:
-            return self._made(self._desk.create_of_run(run_id, template.prompt, name))
+            return self._made(self._desk.create_of_run(run_id, template.prompt, name), left_out(self._desk, run_id))
         return self._made(self._desk.create_from_template(begin, name, int(responses or 0)))
 
     def create_tutorial(self) -> Made:
@@ -186,6 +186,6 @@ def wire(
     panel.begin.input(allowed(Role.ADMIN, handlers.choose), panel.begin, needs, **quiet)
     made = [dataset, panel.message, panel.asked, panel.name, panel.file]
     filled = [panel.name, panel.begin, *needs]
-    show(panel.create.click(allowed(Role.ADMIN, handlers.create), filled, made, **quiet))
-    show(panel.tutorial.click(allowed(Role.ADMIN, handlers.create_tutorial), None, made, **quiet))
+    show(panel.create.click(allowed(Role.ADMIN, handlers.create, cost=1), filled, made, **quiet))
+    show(panel.tutorial.click(allowed(Role.ADMIN, handlers.create_tutorial, cost=1), None, made, **quiet))
     show(panel.cancel.click(allowed(Role.ADMIN, lambda: ""), None, panel.asked, **quiet))

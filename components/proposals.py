@@ -15,7 +15,8 @@ from components._guard import allowed
 from components._session import person
 from components.runs import RunsPanel
 from pipeline.errors import QueryFileError
-from pipeline.proposals import ACCEPTED, HEADINGS, MOST, Progress
+from pipeline.limits import HEAVY
+from pipeline.proposals import ACCEPTED, ELSEWHERE, HEADINGS, MOST, Progress
 from pipeline.ranking.verdict import plural
 from pipeline.records import Context, JobState, Role
 from pipeline.services import Services
@@ -191,7 +192,7 @@ class ProposalHandlers:
         waiting, progress = self._desk.waiting(), self._desk.progress()
         ids = [item.id for item in waiting]
         shown = next((item for item in waiting if item.id == wanted), waiting[0] if waiting else None)
-        running = _runs(progress)
+        running, elsewhere = _runs(progress), self._desk.asked_elsewhere()
         accepted, rejected = self._desk.decided(ACCEPTED), self._desk.decided(REJECTED)
         # What somebody is typing is not taken from under them.
         same = shown is not None and shown.id == wanted and not anew
@@ -200,10 +201,10 @@ class ProposalHandlers:
             gr.skip() if same else card(shown, self._desk.passage(shown), ids.index(shown.id) + 1) if shown else ""
         )
         return Panel(
-            start=gr.Button(interactive=not running),
+            start=gr.Button(interactive=not running and not elsewhere),
             cancel=gr.Button(visible=running),
-            timer=gr.Timer(active=running),
-            progress=told(progress) if progress else "",
+            timer=gr.Timer(active=running or elsewhere),
+            progress=(_html.note(ELSEWHERE) if elsewhere else "") + (told(progress) if progress else ""),
             review=gr.Row(visible=shown is not None),
             list=listed(waiting, self._desk.counts()[PROPOSED], shown.id if shown else ""),
             current=shown.id if shown else "",
@@ -282,7 +283,7 @@ def wire(panel: ProposalPanel, handlers: ProposalHandlers, runs: RunsPanel) -> N
         allowed(Role.ADMIN, handlers.show, quiet=True), panel.current, screen, concurrency_limit=4, **quiet
     )
     asked = [panel.documents, panel.count, panel.proposer, panel.current]
-    panel.start.click(allowed(Role.ADMIN, handlers.propose, costly=True), asked, screen, api_visibility="private")
+    panel.start.click(allowed(Role.ADMIN, handlers.propose, cost=HEAVY), asked, screen, api_visibility="private")
     panel.cancel.click(allowed(Role.ADMIN, handlers.cancel), panel.current, screen, **quiet)
     panel.list.expand(allowed(Role.ADMIN, handlers.choose), None, screen, **quiet)
     both = [panel.current, panel.text]

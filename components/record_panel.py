@@ -17,10 +17,11 @@ from pipeline.annotation.settings import DatasetSettings
 from pipeline.dump import Dump
 from pipeline.errors import PipelineError, RecordError
 from pipeline.ranking.verdict import plural
+from pipeline.record_files.apart import read_apart
 from pipeline.record_files.mapping import Prepared, convert, propose, targets
 from pipeline.record_files.pairloop import is_dump
 from pipeline.record_files.proposing import propose_settings
-from pipeline.record_files.reading import read_file, read_text
+from pipeline.record_files.reading import read_text
 from pipeline.record_files.rows import Source
 from pipeline.record_files.writing import ABOUT, Form
 from pipeline.records import Role
@@ -211,7 +212,7 @@ class RecordHandlers:
             begins = opened.read(_HEAD).decode("utf-8", "replace")
         if is_dump(begins):
             return self._desk.read_dump(file.read_text("utf-8", "replace"), file.name)
-        return read_file(file)
+        return read_apart(file)
 
     def _read(self, dataset_id: str | None, read: Callable[[], Source | Dump]) -> Screen:
         try:
@@ -370,11 +371,9 @@ def wire(panel: RecordPanel, handlers: RecordHandlers, dataset: gr.Dropdown, ope
     slow = {**private, "show_progress": "minimal", "show_progress_on": panel.report, "concurrency_limit": 2}
     for event in opened:
         event(allowed(Role.ADMIN, handlers.show, quiet=True), [dataset, panel.pending], screen, **quiet)
-    panel.upload.upload(
-        allowed(Role.ADMIN, handlers.look_at_file, costly=True), [dataset, panel.upload], screen, **slow
-    )
-    panel.look.click(allowed(Role.ADMIN, handlers.look_at_text, costly=True), [dataset, panel.pasted], screen, **slow)
-    panel.fetch.click(allowed(Role.ADMIN, handlers.look_at_hub, costly=True), [dataset, *panel.hub], screen, **slow)
+    panel.upload.upload(allowed(Role.ADMIN, handlers.look_at_file, cost=1), [dataset, panel.upload], screen, **slow)
+    panel.look.click(allowed(Role.ADMIN, handlers.look_at_text, cost=1), [dataset, panel.pasted], screen, **slow)
+    panel.fetch.click(allowed(Role.ADMIN, handlers.look_at_hub, cost=1), [dataset, *panel.hub], screen, **slow)
     panel.columns.input(
         allowed(Role.ADMIN, handlers.map_columns), [dataset, panel.pending], [panel.pending, *outcome],
         trigger_mode="always_last", **quiet,
@@ -382,7 +381,9 @@ def wire(panel: RecordPanel, handlers: RecordHandlers, dataset: gr.Dropdown, ope
     panel.leave_out.input(
         allowed(Role.ADMIN, handlers.allow), [dataset, panel.pending, panel.leave_out], panel.add, **quiet
     )
-    panel.add.click(allowed(Role.ADMIN, handlers.add_records), [dataset, panel.pending, panel.leave_out], done, **slow)
-    panel.fresh.click(allowed(Role.ADMIN, handlers.make_dataset), panel.pending, done, **slow)
+    panel.add.click(
+        allowed(Role.ADMIN, handlers.add_records, cost=1), [dataset, panel.pending, panel.leave_out], done, **slow
+    )
+    panel.fresh.click(allowed(Role.ADMIN, handlers.make_dataset, cost=1), panel.pending, done, **slow)
     panel.form.input(allowed(Role.ADMIN, handlers.describe), panel.form, panel.about, **quiet)
     _download.wire(panel.download, Role.ADMIN, handlers.download, [dataset, panel.form])

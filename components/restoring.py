@@ -17,6 +17,15 @@ from components.theme import ASSETS
 
 # An ordinary start is over before; what takes longer is told, whether it reports something or not.
 PATIENCE_SECONDS = 0.3
+_RULES = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+        b"base-uri 'none'; form-action 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+)
 
 
 @contextmanager
@@ -79,9 +88,10 @@ class _Page:
         """Answer the page itself with the page, and everything else with 503 and the text."""
         if scope["type"] != "http":
             return
-        page = scope["path"] == "/"
+        # Also the page of an app below a path, and of a workspace beside the main one.
+        page = scope["path"] == "/" or b"text/html" in dict(scope["headers"]).get(b"accept", b"")
         kind = b"text/html; charset=utf-8" if page else b"text/plain; charset=utf-8"
-        headers = [(b"content-type", kind), (b"cache-control", b"no-store"), (b"retry-after", b"2")]
+        headers = [(b"content-type", kind), (b"cache-control", b"no-store"), (b"retry-after", b"2"), *_RULES]
         body = _html(self._text) if page else self._text
         await send({"type": "http.response.start", "status": 200 if page else 503, "headers": headers})
         await send({"type": "http.response.body", "body": body.encode()})

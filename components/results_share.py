@@ -118,9 +118,8 @@ class ShareHandlers:
         me = person(self._services, request)
         token = self._shared.make(chosen(set_id), me)
         self._noted("link.made", set_id)
-        return Links(
-            _once.shown(f"{_once.origin(request)}/results/{token}", "The new link", COPY), self.links_of(set_id, me)
-        )
+        link = f"{_once.address(request, self._services.settings.entry)}/results/{token}"
+        return Links(_once.shown(link, "The new link", COPY), self.links_of(set_id, me))
 
     def withdraw(self, set_id: str | None, request: gr.Request, event: gr.EventData) -> Links:
         """Withdraw a link."""
@@ -233,7 +232,7 @@ def wire(panel: SharePanel, handlers: ShareHandlers, set_id: gr.Dropdown, pair: 
         _download.wire(download, Role.VIEWER, handler, [set_id, pair])
     _picture.wire(panel.bar, Role.VIEWER, handlers.draw_bar, [set_id, pair])
     _picture.wire(panel.over_time, Role.VIEWER, handlers.draw_over_time, [set_id, pair])
-    panel.make.click(allowed(Role.ADMIN, handlers.make_link), set_id, [panel.new, panel.links], **quiet)
+    panel.make.click(allowed(Role.ADMIN, handlers.make_link, cost=1), set_id, [panel.new, panel.links], **quiet)
     withdraw: Callable = panel.links.expand
     withdraw(allowed(Role.ADMIN, handlers.withdraw), set_id, [panel.new, panel.links], **quiet)
 

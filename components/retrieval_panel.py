@@ -15,6 +15,7 @@ from components._noting import noted
 from components._session import owner
 from components.retrieval_html import METHODS, comparison_html, left, no_gold_html, state_html, trial_html
 from pipeline.errors import RetrievalError
+from pipeline.limits import HEAVY
 from pipeline.records import Role
 from pipeline.retrieval_desk import State
 from pipeline.retrieval_settings import DEFAULT_FILE, DEFAULT_MODEL, Chunking, Embedding, Method, RetrievalSettings
@@ -338,10 +339,12 @@ def wire(panel: RetrievalPanel, handlers: RetrievalHandlers, opened: Sequence[Ca
         needs,
         **quiet,
     )
-    panel.try_model.click(allowed(Role.OWNER, handlers.try_model), fields, panel.tried, api_visibility="private")
-    panel.apply.click(allowed(Role.OWNER, handlers.apply), fields, shown, api_visibility="private")
+    panel.try_model.click(
+        allowed(Role.OWNER, handlers.try_model, cost=1), fields, panel.tried, api_visibility="private"
+    )
+    panel.apply.click(allowed(Role.OWNER, handlers.apply, cost=HEAVY), fields, shown, api_visibility="private")
     panel.stop.click(allowed(Role.OWNER, handlers.stop), None, shown, api_visibility="private")
     panel.compare.click(
-        allowed(Role.OWNER, handlers.compare), [panel.query_list, *fields], shown, api_visibility="private"
+        allowed(Role.OWNER, handlers.compare, cost=HEAVY), [panel.query_list, *fields], shown, api_visibility="private"
     )
     panel.cancel.click(allowed(Role.OWNER, handlers.cancel), None, shown, api_visibility="private")

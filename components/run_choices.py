@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.datasets import DatasetDesk
+from pipeline.ranking.verdict import plural
 from pipeline.records import Split
 from pipeline.services import Services
 
@@ -14,6 +16,14 @@ def run_choices(services: Services) -> list[tuple[str, str]]:
     runs = [run for run in services.store.runs.latest(LOOKED_AT) if run.split is not Split.TEST and run.done]
     names: dict[str, str] = {}
     return [(_label(services, run, names), run.id) for run in runs[:OFFERED]]
+
+
+def left_out(desk: DatasetDesk, run_id: str) -> tuple[str, ...]:
+    """Return what is to be said beside a dataset of a run: of how many train queries it holds nothing, and why."""
+    number = desk.left_out_of(run_id)
+    are = "is a test query" if number == 1 else "are test queries"
+    said = f"{plural(number, 'query', 'queries')} of the run {are} in another list, kept for Compare, and left out."
+    return (said,) if number else ()
 
 
 def _label(services: Services, run, names: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ element.addEventListener('click', (event) => {
   if (button) { button.disabled = true; trigger('submit', {cause: button.dataset.retry}); }
 });
 """
+BEHIND = "Another copy of the app asks this model the same: its answers are taken over as they come, and nothing is paid twice."
 _ENDS = {
     JobState.DONE: "done",
     JobState.CANCELLED: "cancelled; resume it, or run it again, to answer the rest",
@@ -54,7 +55,7 @@ def _time_left(run: Run, status: RunStatus | None, left: int) -> list[str]:
 
 def _waits(status: RunStatus | None) -> str:
     if status is None or not status.waits:
-        return ""
+        return _html.note(BEHIND) if status is not None and status.behind else ""
     longest = max(status.waits.values(), key=lambda wait: wait.until)
     asked = max(len(status.waits), status.asking)
     return _html.note(f"{len(status.waits)} of {asked} requests: {longest.in_words()}", "warn")

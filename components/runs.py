@@ -15,8 +15,10 @@ from components._choices import build_dropdown, dropdown
 from components._guard import allowed
 from components._noting import noted
 from components._session import person
+from components.run_choices import left_out
 from components.run_html import SHOWN_ROWS, progress, table
 from pipeline.errors import ModelError, QueryFileError, RecordError
+from pipeline.limits import HEAVY
 from pipeline.prices import price
 from pipeline.prompts import TEMPLATES
 from pipeline.records import JobState, Role, Run, Split
@@ -212,7 +214,8 @@ class RunsHandlers:
             raise RecordError("Run a list of queries first.")
         dataset = self._services.datasets.create_of_run(run_id, template)
         noted(self._services, "dataset.created", dataset.name, {"records": dataset.size})
-        gr.Info(f"{_html.esc(dataset.name)}: {dataset.size} records to review.")
+        words = f"{_html.esc(dataset.name)}: {dataset.size} records to review."
+        gr.Info(" ".join([words, *left_out(self._services.datasets, run_id)]))
         return SentToEdit(self._edit.load_datasets(dataset.id), gr.Tabs(selected="edit"))
 
     def _noted(self, action: str, run_id: str) -> None:
@@ -322,20 +325,23 @@ def wire(panel: RunsPanel, handlers: RunsHandlers, root: gr.Tab, tabs: gr.Tabs, 
         box.input(allowed(Role.ADMIN, handlers.show_chosen), [*chosen, panel.run_id], state, **quiet)
     begin = [*chosen, panel.limit]
     again = [panel.run_id, panel.limit]
-    panel.run.click(allowed(Role.ADMIN, handlers.start_run, costly=True), begin, state, api_visibility="private")
+    panel.run.click(allowed(Role.ADMIN, handlers.start_run, cost=HEAVY), begin, state, api_visibility="private")
     panel.cancel.click(allowed(Role.ADMIN, handlers.cancel_run), panel.run_id, state, api_visibility="private")
-    panel.resume.click(allowed(Role.ADMIN, handlers.resume_run), again, state, api_visibility="private")
-    panel.failures.submit(allowed(Role.ADMIN, handlers.retry), again, state, api_visibility="private")
+    panel.resume.click(allowed(Role.ADMIN, handlers.resume_run, cost=HEAVY), again, state, api_visibility="private")
+    panel.failures.submit(allowed(Role.ADMIN, handlers.retry, cost=HEAVY), again, state, api_visibility="private")
     _download.wire(panel.download, Role.ADMIN, handlers.download_run, [panel.run_id])
     panel.add.click(
-        allowed(Role.ADMIN, handlers.add_list),
+        allowed(Role.ADMIN, handlers.add_list, cost=1),
         [panel.typed, panel.file, panel.name, panel.hold_out],
         [panel.report, panel.query_list, panel.typed, panel.file, panel.name],
         **quiet,
     )
     opened = [edit_tab.dataset, tabs]
     panel.send.click(
-        allowed(Role.ADMIN, handlers.send_to_edit), [panel.run_id, panel.template], opened, api_visibility="private"
+        allowed(Role.ADMIN, handlers.send_to_edit, cost=1),
+        [panel.run_id, panel.template],
+        opened,
+        api_visibility="private",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import gradio as gr
 import uvicorn
@@ -30,6 +32,7 @@ from components import (
 )
 from components._guard import PUBLIC, check_routes, needs, own_routes, refused
 from components._session import PersonCookie
+from components._uploads import folder_of, keep_apart
 from components.backup_words import words
 from components.door import Door
 from components.metrics import Measured, Metrics
@@ -41,8 +44,13 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.version import VERSION
 
+if TYPE_CHECKING:
+    from components.workspaces import Site
+
 # So many events wait at most; who comes then is told that the queue is full.
 QUEUE = 1000
+# So many open pages are remembered, each with about a megabyte; of more the one that was used least lately begins anew.
+PAGES = 400
 
 
 def mount(screens: gr.Blocks, services: Services) -> FastAPI:
@@ -57,6 +65,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
+    screens.state_session_capacity = PAGES
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     programs = api_routes.application(services)
     server.add_exception_handler(AccessError, refused)
@@ -70,7 +79,8 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     server.include_router(team_routes.router(services))
     server.get(api_routes.PREFIX, dependencies=[PUBLIC])(lambda: api_routes.index(programs.app))
     check_routes(server)
-    server.add_middleware(PersonCookie, pages=signing.pages_with_cookie(services))
+    entry, pages = services.settings.entry, signing.pages_with_cookie(services)
+    server.add_middleware(PersonCookie, pages=pages, workspace=entry.workspace)
     server.add_middleware(Door, services=services, routes=[*own_routes(server), programs])
     metrics.know(route.path for route in own_routes(server))
     server.add_middleware(Measured, metrics=metrics)
@@ -80,6 +90,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
         server,
         screens,
         path="/",
+        root_path=entry.base or None,
         theme=theme.theme(),
         css_paths=theme.css_paths(),
         head=theme.head(),
@@ -89,6 +100,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
         show_error=False,
         max_file_size=services.settings.max_upload_mb * 1_000_000,
     )
+    keep_apart(screens, mounted.routes[-1].app, folder_of(services.settings))
     mounted.state.services = services
     return mounted
 
@@ -113,20 +125,31 @@ def listen(chosen: Settings) -> socket.socket:
 def tell_address(services: Services, port: int) -> None:
     """Print where the app is, and a link for its first owner where it has none."""
     chosen = services.settings
-    entry, host = chosen.entry, "127.0.0.1" if chosen.host in ("0.0.0.0", "::") else chosen.host
-    address = entry.public_url or (f"https://{entry.space_hosts[0]}" if entry.space_hosts else f"http://{host}:{port}")
     where = place_of(chosen.database_url) if chosen.database_url else chosen.home
     print(f"Pairloop: http://{chosen.host}:{port} · data in {where}", flush=True)
+    tell_owner_link(services, port)
+
+
+def tell_owner_link(services: Services, port: int) -> None:
+    """Print a link for the first owner of a workspace where it has none."""
+    chosen = services.settings
+    entry, host = chosen.entry, "127.0.0.1" if chosen.host in ("0.0.0.0", "::") else chosen.host
+    own = f"https://{entry.space_hosts[0]}" if entry.space_hosts else f"http://{host}:{port}"
+    address = entry.public_url or f"{own}{entry.base}"
     if code := services.entrance.owner_code():
-        print(f"An owner comes in once, within a day, by this link: {address}/join?code={code}", flush=True)
+        of = f" of {services.store.values.workspace_name()}" if entry.workspace else ""
+        print(f"An owner{of} comes in once, within a day, by this link: {address}/join?code={code}", flush=True)
 
 
-def serve(app: FastAPI, listening: socket.socket, services: Services) -> None:
-    """Serve until the process is told to stop, then close the services and end the process with status 0."""
+def serve(site: Site, listening: socket.socket, services: Services) -> None:
+    """Serve until the process is told to stop, then close all workspaces and end the process with status 0.
+
+    ``services`` are the main workspace's.
+    """
     # Without a limit an open tab's heartbeat would keep the server from ever stopping; and a Space is killed after 10 s, of
     # which the back-up gets the most.
     server = _Server(
-        uvicorn.Config(app, log_config=None, log_level="warning", timeout_graceful_shutdown=1), services.backup.hurry
+        uvicorn.Config(site, log_config=None, log_level="warning", timeout_graceful_shutdown=1), site.hosting.hurry
     )
     # When uvicorn has stopped it sends itself the signal again, which must not keep the services from being closed.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -134,10 +157,12 @@ def serve(app: FastAPI, listening: socket.socket, services: Services) -> None:
     # The first page is not kept waiting for the example: it is indexed beside it, and the Start tab says so.
     threading.Thread(target=_after_start, args=(server, services), daemon=True).start()
     happened("started", version=VERSION, space=services.settings.space or None)
+    # What is there by now stays. To look through it for garbage again and again would stop everybody for 0.2 s each time.
+    gc.freeze()
     try:
         server.run(sockets=[listening])
     finally:
-        services.close()
+        site.hosting.close()
         happened("stopped")
     _download.remove_all()
     sys.stdout.flush()

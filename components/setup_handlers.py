@@ -10,7 +10,7 @@ import gradio as gr
 from components import _download, _html, setup_html, setup_parts
 from components._choices import dropdown, of_datasets
 from components._noting import noted
-from components.run_choices import run_choices
+from components.run_choices import left_out, run_choices
 from components.setup_parts import FIELDS, METADATA, QUESTIONS, Form
 from pipeline.annotation.files import to_json, to_yaml
 from pipeline.annotation.plain import MAX_PEOPLE
@@ -264,6 +264,7 @@ class SetupHandlers:
         if added:
             noted(self._services, "records.added", self._desk.get(dataset_id or "").name, {"records": added})
         words = f"Added {added} record{'' if added == 1 else 's'} of the run." if added else "Its records are all here."
+        words = " ".join([words, *left_out(self._desk, run_id)])
         return self._listed(self._desk.get(dataset_id or ""), _html.note(words, "good"))
 
     def download_yaml(self, dataset_id: str | None) -> str:

@@ -19,11 +19,12 @@ from components._session import (
     cookie,
     is_secure,
     named,
+    of_workspace,
     person_cookie,
     sign_in_token,
     value_of,
 )
-from components.door import frame_rule
+from components.protection import frame_rule
 from components.signing_html import Typed
 from components.theme import ASSETS
 from pipeline.auth.hub import FLIGHT_SECONDS
@@ -32,6 +33,7 @@ from pipeline.errors import AccessError, PipelineError, RecordError
 from pipeline.services import Services
 from pipeline.settings import Entry, SignIn, is_loopback
 from pipeline.store.sign_ins import DAY, MOST_DAYS
+from pipeline.workspaces import PREFIX
 
 FLIGHT = "pairloop_flight"
 _MOST_FORM = 10_000
@@ -48,6 +50,12 @@ def pages_with_cookie(services: Services) -> tuple[str, ...]:
     return {SignIn.OPEN: ("/",), SignIn.NAME: ("/sign-in", "/join")}.get(services.entrance.mode, ())
 
 
+def _based(page: str, base: str) -> str:
+    """Return a page whose addresses within the app are below the path that the app has."""
+    # What people typed has no quotation mark in it: it is told as &quot;.
+    return re.sub(r'(\s(?:href|src|action)=")/', rf"\1{base}/", page) if base else page
+
+
 def local(address: str) -> str:
     """Return an address to go on to where it is one of this app, else its first page."""
     fits = _LOCAL.fullmatch(address) and not address.startswith(("/sign-", "/join", "/new-password"))
@@ -55,20 +63,24 @@ def local(address: str) -> str:
 
 
 def public_address(request: Request, entry: Entry) -> str:
-    """Return the address under which a browser reaches the app, for the Hub to send people back to.
+    """Return the address under which a browser reaches the main workspace of the server, for the Hub to send people back to.
+
+    The Hub knows that one alone; from there they are led to the workspace that they want (``components.workspaces``).
 
     Raises:
         AccessError: it is not known. What a request says of it is believed only where it is one of those that are.
     """
     host = request.headers.get("host", "").lower()
+    below = f"{PREFIX}{entry.workspace}" if entry.workspace else ""
+    base = entry.base.removesuffix(below)
     if entry.space_hosts:
         known = host if host in entry.space_hosts else entry.space_hosts[0]
-        return f"http://{known}" if is_loopback(f"http://{known}") else f"https://{known}"
+        return f"http://{known}{base}" if is_loopback(f"http://{known}") else f"https://{known}{base}"
     if entry.public_url:
-        return entry.public_url
+        return entry.public_url.removesuffix(below)
     scheme = "https" if is_secure(request.scope) else "http"
     if re.fullmatch(r"[\w.\[\]:-]+", host) and is_loopback(f"{scheme}://{host}"):
-        return f"{scheme}://{host}"
+        return f"{scheme}://{host}{base}"
     raise AccessError("The app does not know its own address. Whoever runs it sets PAIRLOOP_PUBLIC_URL.")
 
 
@@ -78,7 +90,7 @@ def guest_of(request: Request, entry: Entry) -> Guest:
     if entry.space_id:
         # The last one is what the proxy of the Space has seen; those before it are what somebody says.
         address = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or address
-    found = value_of(request.headers.get("cookie", ""), COOKIE)
+    found = value_of(request.headers.get("cookie", ""), of_workspace(COOKIE, entry.workspace))
     return Guest(address, found if _PERSON.fullmatch(found) else "")
 
 
@@ -126,7 +138,7 @@ class _Pages:
     def sign_in(self, request: Request, next: str = "/") -> Response:
         """Show the page that fits the mode."""
         if self._entrance.mode is SignIn.OPEN or self._is_in(request):
-            return _go(local(next))
+            return self._go(local(next))
         typed = Typed(next=local(next))
         return self._html(self._first_page(request, typed))
 
@@ -151,7 +163,7 @@ class _Pages:
     def join(self, request: Request, code: str = "") -> Response:
         """Show the page for whoever has the link of an invitation."""
         if self._entrance.mode is SignIn.OPEN or self._is_in(request):
-            return _go("/")
+            return self._go("/")
         try:
             role = self._entrance.invitation(code, self._guest(request)).role
         except AccessError as error:
@@ -184,7 +196,7 @@ class _Pages:
     def new_password(self, request: Request) -> Response:
         """Show the page for another password."""
         if self._entrance.mode is not SignIn.ACCOUNTS:
-            return _go("/sign-in")
+            return self._go("/sign-in")
         return self._html(signing_html.new_password(Typed(), ""))
 
     def save_password(self, request: Request, form: Form) -> Response:
@@ -204,25 +216,27 @@ class _Pages:
     def to_hub(self, request: Request, next: str = "/", code: str = "") -> Response:
         """Send somebody to the Hub."""
         if self._entrance.mode is not SignIn.HUGGINGFACE:
-            return _go("/sign-in")
+            return self._go("/sign-in")
         try:
             back = f"{public_address(request, self._entry)}/sign-in/callback"
             address, kept = self._entrance.hub.begin(back, local(next), code[:200])
         except AccessError as error:
             return self._html(signing_html.failed("Sign-in failed", str(error)), 503)
         secure = is_secure(request.scope)
-        answer = _go(address)
+        answer = _to_the_hub(address)
         # Sent along when the Hub leads back here, and within no frame of another site.
-        answer.headers.append("set-cookie", cookie(named(FLIGHT, secure), kept, FLIGHT_SECONDS, secure, strict=True))
+        answer.headers.append(
+            "set-cookie", cookie(self._named(FLIGHT, secure), kept, FLIGHT_SECONDS, secure, strict=True)
+        )
         return answer
 
     def from_hub(self, request: Request, code: str = "", state: str = "", error: str = "") -> Response:
         """Take in who comes back from the Hub."""
         if self._entrance.mode is not SignIn.HUGGINGFACE:
-            return _go("/sign-in")
+            return self._go("/sign-in")
         person = None
         try:
-            name = named(FLIGHT, is_secure(request.scope))
+            name = self._named(FLIGHT, is_secure(request.scope))
             flight = self._entrance.hub.flight(value_of(request.headers.get("cookie", ""), name), state)
             if error:
                 raise AccessError(
@@ -236,15 +250,15 @@ class _Pages:
             answer = self._html(signing_html.failed("Sign-in failed", str(refused)), 403)
         else:
             answer = self._come_in(request, token, flight.next)
-        answer.headers.append("set-cookie", _gone(request, FLIGHT))
+        answer.headers.append("set-cookie", self._gone(request, FLIGHT))
         return answer
 
     def sign_out(self, request: Request) -> Response:
         """End the sign-in of this browser."""
         check_sender(request)
-        self._entrance.sign_out(sign_in_token(request.scope))
-        answer = _go("/sign-in")
-        answer.headers.append("set-cookie", _gone(request, SIGN_IN))
+        self._entrance.sign_out(self._token(request))
+        answer = self._go("/sign-in")
+        answer.headers.append("set-cookie", self._gone(request, SIGN_IN))
         # What the page had in its memory is not for whoever uses the browser next.
         answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
@@ -259,12 +273,12 @@ class _Pages:
     def _come_in(self, request: Request, token: str, next_: str, person: str = "") -> Response:
         """Let a browser in, with a cookie that nobody had before."""
         # Whoever was signed in in this browser until now is not any more.
-        self._entrance.sign_out(sign_in_token(request.scope))
-        answer, secure = _go(next_), is_secure(request.scope)
+        self._entrance.sign_out(self._token(request))
+        answer, secure = self._go(next_), is_secure(request.scope)
         # As long as a sign-in lasts at most: how long this one does is decided by its row, which goes on while it is used.
-        answer.headers.append("set-cookie", cookie(named(SIGN_IN, secure), token, int(MOST_DAYS * DAY), secure))
+        answer.headers.append("set-cookie", cookie(self._named(SIGN_IN, secure), token, int(MOST_DAYS * DAY), secure))
         if person:
-            answer.headers.append("set-cookie", person_cookie(secure, person))
+            answer.headers.append("set-cookie", person_cookie(secure, person, self._entry.workspace))
         return answer
 
     def _person(self, request: Request, fresh: str) -> str:
@@ -272,7 +286,7 @@ class _Pages:
         return fresh if self._services.store.members.known(fresh) else ""
 
     def _is_in(self, request: Request) -> bool:
-        return self._entrance.signed_in(sign_in_token(request.scope)) is not None
+        return self._entrance.signed_in(self._token(request)) is not None
 
     def _guest(self, request: Request) -> Guest:
         return guest_of(request, self._entry)
@@ -284,7 +298,21 @@ class _Pages:
             "Content-Security-Policy": rules + frame_rule(self._entry),
             "Referrer-Policy": "same-origin",
         }
-        return HTMLResponse(page, status, headers=headers)
+        return HTMLResponse(_based(page, self._entry.base), status, headers=headers)
+
+    def _go(self, address: str) -> Response:
+        """Lead to an address within the app."""
+        return RedirectResponse(f"{self._entry.base}{address}", 303, headers={"Cache-Control": "no-store"})
+
+    def _named(self, name: str, secure: bool) -> str:
+        return named(name, secure, self._entry.workspace)
+
+    def _gone(self, request: Request, name: str) -> str:
+        secure = is_secure(request.scope)
+        return cookie(self._named(name, secure), "", 0, secure)
+
+    def _token(self, request: Request) -> str:
+        return sign_in_token(request.scope, self._entry.workspace)
 
 
 def router(services: Services) -> APIRouter:
@@ -322,13 +350,8 @@ def _asset(name: str, kind: str) -> Response:
     return Response((ASSETS / name).read_bytes(), media_type=kind, headers={"Cache-Control": "max-age=3600"})
 
 
-def _go(address: str) -> Response:
+def _to_the_hub(address: str) -> Response:
     return RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
-
-
-def _gone(request: Request, name: str) -> str:
-    secure = is_secure(request.scope)
-    return cookie(named(name, secure), "", 0, secure)
 
 
 def _status(error: PipelineError) -> int:

@@ -103,7 +103,7 @@ def wire(tab: StartTab, handlers: StartHandlers, tabs: gr.Tabs, documents: gr.Ac
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     for event in (tab.root.select, tab.timer.tick):
         event(allowed(Role.VIEWER, handlers.show_loop), None, [tab.loop, tab.timer], **quiet)
-    tab.example.click(allowed(Role.ADMIN, handlers.try_example), None, tabs, api_visibility="private")
+    tab.example.click(allowed(Role.ADMIN, handlers.try_example, cost=1), None, tabs, api_visibility="private")
     bring = [tabs, documents]
     tab.documents.click(
         allowed(Role.ADMIN, _open_documents), None, bring, api_visibility="private", show_progress="hidden"

@@ -18,6 +18,7 @@ from components.backup_words import words
 from pipeline.archive import Imported
 from pipeline.errors import BackupError, ComparisonError, PipelineError
 from pipeline.hub.state import BackupState
+from pipeline.limits import HEAVY
 from pipeline.ranking.verdict import plural
 from pipeline.records import Role
 from pipeline.services import Services
@@ -244,16 +245,16 @@ def wire(tab: StorageTab, handlers: StorageHandlers, opened: list[Callable]) -> 
             [tab.state, tab.sync, tab.synced, tab.places],
             **quiet,
         )
-    tab.sync.click(allowed(Role.OWNER, handlers.sync_now), None, [tab.state, tab.sync, tab.synced], **quiet)
+    tab.sync.click(allowed(Role.OWNER, handlers.sync_now, cost=HEAVY), None, [tab.state, tab.sync, tab.synced], **quiet)
     asked = [tab.download.file, tab.made, tab.confirm, tab.confirm_text, tab.confirmed]
     for made in (
-        tab.download.button.click(allowed(Role.OWNER, handlers.ask_for_file), None, asked, **quiet),
-        tab.go_on.click(allowed(Role.OWNER, handlers.make_file), tab.confirmed, asked, **quiet),
+        tab.download.button.click(allowed(Role.OWNER, handlers.ask_for_file, cost=HEAVY), None, asked, **quiet),
+        tab.go_on.click(allowed(Role.OWNER, handlers.make_file, cost=HEAVY), tab.confirmed, asked, **quiet),
     ):
         _download.hand_out(made, tab.download.file)
     tab.cancel.click(allowed(Role.OWNER, lambda: gr.Column(visible=False)), None, tab.confirm, **quiet)
     taken = [tab.state, tab.upload, tab.imported]
-    tab.upload.upload(allowed(Role.OWNER, handlers.import_file), tab.upload, taken, **quiet)
+    tab.upload.upload(allowed(Role.OWNER, handlers.import_file, cost=HEAVY), tab.upload, taken, **quiet)
 
 
 def state_html(state: BackupState, now: float) -> str:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from components import team_activity, team_invitations, team_people, team_progress, team_sprints, team_workspace
+from components import (
+    team_activity,
+    team_invitations,
+    team_people,
+    team_progress,
+    team_sprints,
+    team_workspace,
+    team_workspaces,
+)
 from pipeline.services import Services
 
 
@@ -23,10 +31,11 @@ class TeamTab:
     invitations: team_invitations.InvitationPart
     activity: team_activity.ActivityPanel
     workspace: team_workspace.WorkspacePanel
+    workspaces: team_workspaces.WorkspacesPanel
 
 
-def build() -> TeamTab:
-    """Lay out the tab."""
+def build(main: bool = True) -> TeamTab:
+    """Lay out the tab; the panel of all workspaces is shown in the ``main`` one."""
     with (
         gr.Tab("Team", id="team") as root,
         gr.Column(elem_id="team-screen", elem_classes=["pl-screen"]),
@@ -39,7 +48,8 @@ def build() -> TeamTab:
             invitations = team_invitations.build()
         activity = team_activity.build()
         workspace = team_workspace.build()
-    return TeamTab(root, panels, progress, sprints, people, invitations, activity, workspace)
+        workspaces = team_workspaces.build(main)
+    return TeamTab(root, panels, progress, sprints, people, invitations, activity, workspace, workspaces)
 
 
 def wire(tab: TeamTab, services: Services, top: gr.HTML, show_header: Callable) -> None:
@@ -56,3 +66,5 @@ def wire(tab: TeamTab, services: Services, top: gr.HTML, show_header: Callable) 
     team_activity.wire(tab.activity, team_activity.ActivityHandlers(services), opened)
     panel = team_workspace.WorkspaceHandlers(services)
     team_workspace.wire(tab.workspace, panel, [tab.root.select, tab.workspace.root.select], top, show_header)
+    opened = [tab.workspaces.root.select]
+    team_workspaces.wire(tab.workspaces, team_workspaces.WorkspacesHandlers(services), opened)

@@ -112,7 +112,7 @@ class InvitationHandlers:
     def _new(self, invited: Invited, whom: str, request: gr.Request) -> str:
         if not invited.code:
             return _html.note(f"{whom} is invited: signing in with the Hub is all it takes.", "good")
-        link = f"{_once.origin(request)}/join?code={quote(invited.code, safe='')}"
+        link = f"{_once.address(request, self._services.settings.entry)}/join?code={quote(invited.code, safe='')}"
         note = "Copy it now: it is shown this once, and only its hash is kept."
         shown = _once.shown(link, "The link of the new invitation", note)
         if self._desk.mode is SignIn.NAME:
@@ -190,7 +190,7 @@ def wire(part: InvitationPart, handlers: InvitationHandlers, opened: list[Callab
         event(allowed(Role.ADMIN, handlers.show_invitations), None, shown, **quiet)
     part.kind.input(allowed(Role.ADMIN, handlers.choose_kind), part.kind, part.whom, **quiet)
     form = [part.kind, part.whom, part.role, part.days, part.most]
-    part.make.click(allowed(Role.ADMIN, handlers.invite), form, [part.new, part.listed], **quiet)
+    part.make.click(allowed(Role.ADMIN, handlers.invite, cost=1), form, [part.new, part.listed], **quiet)
     part.listed.withdraw(allowed(Role.ADMIN, handlers.withdraw), None, [part.new, part.listed], **quiet)
 
 

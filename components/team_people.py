@@ -247,7 +247,7 @@ def wire(panel: PeoplePanel, handlers: PeopleHandlers, opened: list[Callable]) -
     panel.listed.manage(allowed(Role.OWNER, handlers.manage), None, form, **quiet)
     done = [panel.listed, panel.said, panel.confirm]
     panel.change.click(allowed(Role.OWNER, handlers.change_role), [panel.member, panel.role], done, **quiet)
-    panel.reset.click(allowed(Role.OWNER, handlers.reset_password), panel.member, done, **quiet)
+    panel.reset.click(allowed(Role.OWNER, handlers.reset_password, cost=1), panel.member, done, **quiet)
     panel.end.click(allowed(Role.OWNER, handlers.end_sign_ins), panel.member, done, **quiet)
     question = [panel.confirm, panel.confirm_text]
     panel.remove.click(allowed(Role.OWNER, handlers.ask_remove), panel.member, question, **quiet)

@@ -114,8 +114,10 @@ def css_paths() -> list[Path]:
 
 
 def head() -> str:
-    """Return the page's own scripts, each over those before it: back-up, keys, the screens, the Annotate panel of Edit."""
+    """Return the page's own scripts, each over those before it: storage, back-up, keys, the screens, the panel Annotate."""
     names = (
+        "listeners.js",
+        "apart.js",
         "backup.js",
         "live.js",
         "keys.js",

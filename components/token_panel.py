@@ -98,8 +98,9 @@ class TokenHandlers:
         return tokens_html(self._desk.of(me), self._desk.of_others(me))
 
     def _example(self, request: gr.Request, token: str) -> str:
-        origin = _once.origin(request) or self._services.settings.entry.public_url
-        return example_html(origin or f"http://127.0.0.1:{self._services.settings.port}", token)
+        settings = self._services.settings
+        known = _once.address(request, settings.entry)
+        return example_html(known or f"http://127.0.0.1:{settings.port}{settings.entry.base}", token)
 
 
 def tokens_html(own: Sequence[ApiToken], others: Sequence[tuple[ApiToken, str]] = ()) -> str:
@@ -122,7 +123,7 @@ def example_html(origin: str, token: str) -> str:
         f'<div class="pl-new-link"><input class="pl-input" readonly aria-label="Example" value="{_html.esc(command)}">'
         '<button type="button" class="pl-plain-button" data-copy>Copy</button></div>'
         f'<p class="pl-note">Everything there is: <code>{_html.esc(origin)}{PREFIX}</code>, described as OpenAPI in '
-        f"<code>{PREFIX}/openapi.json</code>.</p>"
+        f"<code>{_html.esc(origin)}{PREFIX}/openapi.json</code>.</p>"
     )
 
 
@@ -177,5 +178,5 @@ def wire(panel: TokenPanel, handlers: TokenHandlers, opened: Sequence[Callable])
         event(allowed(Role.VIEWER, handlers.show_tokens), None, shown, **quiet)
     given = [panel.name, panel.days]
     for event in (panel.make.click, panel.name.submit):
-        event(allowed(Role.VIEWER, handlers.make_token), given, [panel.name, *shown], **quiet)
+        event(allowed(Role.VIEWER, handlers.make_token, cost=1), given, [panel.name, *shown], **quiet)
     panel.listed.withdraw(allowed(Role.VIEWER, handlers.revoke_token), None, shown, **quiet)

@@ -13,6 +13,7 @@ from components._choices import build_dropdown
 from components._guard import allowed
 from components.tune_handlers import TuneHandlers
 from pipeline.finetune.rows import Method
+from pipeline.limits import HEAVY
 from pipeline.records import Role
 
 _OVERRIDE = (
@@ -43,6 +44,7 @@ class TuneTab:
     chosen_job: gr.State
     loss: gr.Plot
     cancel: gr.Button
+    again: gr.Button
     compare: gr.Button
     timer: gr.Timer
     panels: gr.Tabs
@@ -82,13 +84,14 @@ def build() -> TuneTab:
         loss = gr.Plot(show_label=False, visible=False, elem_id="tune-loss")
         with gr.Row():
             cancel = gr.Button("Cancel this job", visible=False, elem_id="tune-cancel")
+            again = gr.Button("Start it again", visible=False, elem_id="tune-again")
             compare = gr.Button("Compare it with its parent", visible=False, elem_id="tune-compare")
         chosen_job = gr.State(None)
         timer = gr.Timer(1.0, active=False)
     with panels:
         models = model_pages.build()
     parts = (root, dataset, votes, method, card, row, reason, given, base, trainers, options, picked, train)
-    return TuneTab(*parts, jobs, job, chosen_job, loss, cancel, compare, timer, panels, models)
+    return TuneTab(*parts, jobs, job, chosen_job, loss, cancel, again, compare, timer, panels, models)
 
 
 def wire(tab: TuneTab, handlers: TuneHandlers, tabs: gr.Tabs, compare_tab: compare_screen.CompareTab) -> None:
@@ -131,17 +134,21 @@ def _wire_files(tab: TuneTab, handlers: TuneHandlers, quiet: Mapping[str, object
 
 
 def _wire_jobs(tab: TuneTab, handlers: TuneHandlers, quiet: Mapping[str, object]) -> None:
-    jobs = [tab.jobs, tab.job, tab.loss, tab.cancel, tab.compare, tab.timer]
+    jobs = [tab.jobs, tab.job, tab.loss, tab.cancel, tab.again, tab.compare, tab.timer]
     show: Callable = allowed(Role.ADMIN, handlers.show_jobs, quiet=True)
     tab.root.select(show, tab.chosen_job, jobs, **quiet)
     started = [tab.dataset, tab.base, tab.votes.chosen, tab.method, tab.reason, tab.picked]
     # A new job is the one that is shown, whichever was pressed before.
-    tab.train.click(allowed(Role.OWNER, handlers.start_training), started, jobs, api_visibility="private").success(
-        allowed(Role.ADMIN, lambda: None), None, tab.chosen_job, **quiet
-    )
+    tab.train.click(
+        allowed(Role.OWNER, handlers.start_training, cost=HEAVY), started, jobs, api_visibility="private"
+    ).success(allowed(Role.ADMIN, lambda: None), None, tab.chosen_job, **quiet)
     pressed = tab.jobs.expand(allowed(Role.ADMIN, handlers.pick_job), None, tab.chosen_job, **quiet)
     pressed.success(show, tab.chosen_job, jobs, **quiet)
     tab.cancel.click(allowed(Role.OWNER, handlers.cancel_job), tab.chosen_job, jobs, api_visibility="private")
+    begun = tab.again.click(
+        allowed(Role.OWNER, handlers.start_again, cost=HEAVY), tab.chosen_job, jobs, api_visibility="private"
+    )
+    begun.success(allowed(Role.ADMIN, lambda: None), None, tab.chosen_job, **quiet)
     ticked = tab.timer.tick(show, tab.chosen_job, jobs, **quiet)
     ticked.success(
         allowed(Role.ADMIN, handlers.load_choices, quiet=True),

@@ -49,11 +49,11 @@ def _checks(card: DataCard) -> str:
             _html.note(f"{card.duplicates} {says} the same as another one: it counts as often in training.", "warn")
         )
     left_out = [
-        (card.drafts, "drafts"),
-        (card.discarded, "discarded"),
-        (card.test_rows, "answers to test queries, which are kept for Compare"),
+        (card.drafts, plural(card.drafts, "draft")),
+        (card.discarded, f"{card.discarded} discarded"),
+        (card.test_rows, f"{plural(card.test_rows, 'answer')} to test queries, which are kept for Compare"),
     ]
-    words = ", ".join(f"{count} {what}" for count, what in left_out if count)
+    words = ", ".join(said for count, said in left_out if count)
     if words:
         notes.append(_html.note(f"Left out: {words}."))
     if card.overridden:

@@ -17,7 +17,7 @@ from components.tune_data import BUILT_IN, data_card, preview
 from pipeline.errors import TrainingError
 from pipeline.finetune import files
 from pipeline.finetune.rows import Method, Row
-from pipeline.finetune.tuner import NO_PAIRS, NOTHING, DataCard
+from pipeline.finetune.tuner import NO_PAIRS, NOTHING, DataCard, can_start_again
 from pipeline.records import JobState
 from pipeline.services import Services
 from pipeline.store.training import TrainingJob
@@ -51,6 +51,7 @@ class Jobs(NamedTuple):
     job: str
     loss: gr.Plot
     cancel: gr.Button
+    again: gr.Button
     compare: gr.Button
     timer: gr.Timer
 
@@ -210,7 +211,7 @@ class TuneHandlers:
         titles = {trainer.name: trainer.title for trainer in runner.trainers}
         table = tune_jobs.table(jobs, names, rows, shown.id if shown else None, marked, titles)
         if shown is None:
-            hidden = gr.Plot(None, visible=False), gr.Button(visible=False), gr.Button(visible=False)
+            hidden = gr.Plot(None, visible=False), *(gr.Button(visible=False) for _ in range(3))
             return Jobs(table, "", *hidden, gr.Timer(active=False))
         events = runner.events(shown.id)
         plot = self._loss(shown, events, names)
@@ -219,6 +220,7 @@ class TuneHandlers:
             tune_jobs.card(shown, events, titles.get(shown.trainer, shown.trainer), marked.get(shown.id, 0)),
             gr.Plot(plot, visible=plot is not None),
             gr.Button(visible=shown.state is JobState.RUNNING and shown.trainer != BUILT_IN),
+            gr.Button(visible=can_start_again(shown)),
             gr.Button(visible=shown.state is JobState.DONE),
             gr.Timer(active=running),
         )
@@ -235,6 +237,16 @@ class TuneHandlers:
         self._tuner.runner.cancel(job.id)
         noted(self._services, "job.cancelled", self._services.store.models.get(job.base_model_id).name)
         return self.show_jobs(job_id)
+
+    def start_again(self, job_id: str | None) -> Jobs:
+        """Begin the job that is shown once more, with its rows."""
+        job = tune_jobs.shown_job(self._tuner.jobs(), job_id)
+        if job is None:
+            raise TrainingError("There is no job to start again.")
+        self._tuner.start_again(job.id)
+        base = self._services.store.models.get(job.base_model_id).name
+        noted(self._services, "job.started", base, {"trainer": self._tuner.runner.trainer(job.trainer).title})
+        return self.show_jobs()
 
     def compare_with_parent(self, job_id: str | None = None) -> tuple[str, str]:
         """Return the model of a finished job, the chosen one or the newest, and its parent."""

@@ -56,7 +56,7 @@ def whole(found: WholeVote) -> str:
     facts += f"<dt>Reason</dt><dd dir='auto'>{_html.esc(line.reason)}</dd>" if line.reason else ""
     answers = "".join(_answer(answer, number, len(found.contexts)) for number, answer in enumerate(found.answers))
     begins = f'<section class="pl-vote-open" data-opened="{_html.esc(line.id)}" aria-label="Vote">'
-    back = places.link("/?tab=results&vote=", "All votes")
+    back = places.link("?tab=results&vote=", "All votes")
     return (
         f'{begins}<p class="pl-steps">{back}</p><h3 class="pl-title" dir="auto">{_html.esc(line.query)}</h3>'
         f'<p class="pl-note">{_html.esc(about)}{_html.ago(line.created_at)}</p><dl class="pl-facts">{facts}</dl>'

@@ -213,7 +213,7 @@ def wire(panel: VoteImport, handlers: VoteImportHandlers) -> None:
     # Not "change": the file is taken away when its votes are in, and what is said of them must stay.
     for event in (panel.file.upload, panel.file.clear):
         event(
-            allowed(Role.ADMIN, handlers.read, costly=True),
+            allowed(Role.ADMIN, handlers.read, cost=1),
             panel.file,
             read,
             api_visibility="private",
@@ -224,7 +224,7 @@ def wire(panel: VoteImport, handlers: VoteImportHandlers) -> None:
     for part in (*panel.meanings, *panel.options, panel.kept, panel.largest, panel.leave_out):
         part.input(allowed(Role.ADMIN, handlers.look), panel.chosen, seen, **quiet)
     panel.bring.click(
-        allowed(Role.ADMIN, handlers.bring),
+        allowed(Role.ADMIN, handlers.bring, cost=1),
         [panel.file, panel.name, *panel.chosen[1:]],
         [panel.message, panel.form, panel.file, panel.brought, panel.show],
         api_visibility="private",

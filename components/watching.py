@@ -20,7 +20,7 @@ Observe = Callable[[str, float, str], None]
 _NAMES = """
     add_example add_files add_list ask ask_live bring cancel_job cancel_run create_comparison delete_document fill import_file
     make_dataset make_file make_link prepare propose publish register remove resume_run retry reveal_results
-    start_another_round start_judge start_run start_training sync_now test test_model try_model withdraw
+    start_again start_another_round start_judge start_run start_training sync_now test test_model try_model withdraw
 """
 COSTLY = frozenset(_NAMES.split())
 SLOW_SECONDS = 1.0

@@ -15,6 +15,8 @@ from pipeline.store import Store
 from pipeline.store.activity import Entry
 
 MOST_SUBJECT = 200
+# In a detail: the id of the person who is told of in the place of a subject, since their name may change, or be taken away.
+WHOM = "whom"
 PAGE = 50
 
 
@@ -65,6 +67,9 @@ ACTIONS: Mapping[str, Words] = {
     "job.cancelled": Words("Models", "cancelled the training of"),
     "storage.synced": Words("Workspace", "asked for a sync with the dataset repo"),
     "workspace.renamed": Words("Workspace", "named the workspace", "it was {before}"),
+    "workspace.made": Words("Workspace", "made the workspace", "at {address}"),
+    "workspace.closed": Words("Workspace", "closed the workspace"),
+    "workspace.reopened": Words("Workspace", "opened again the workspace"),
     "sprint.started": Words("Workspace", "started the sprint", "goal {goal}"),
     "sprint.ended": Words("Workspace", "ended the sprint", "{done} of {goal}"),
     "sprint.board": Words("Workspace", "changed the sprint", "leaderboard {state}"),
@@ -118,6 +123,17 @@ class ActivityLog:
         known = {name: _short(value) for name, value in (detail or {}).items() if name in _names(words.detail)}
         self._store.activity.add(member_id, action, str(_short(subject)), known)
 
+    def note_about(self, member_id: str, action: str, whom: str, detail: Mapping[str, object] | None = None) -> None:
+        """Note that somebody did something to a person, who is told of by the name that they have when it is read."""
+        words = _words(action)
+        known = {name: _short(value) for name, value in (detail or {}).items() if name in _names(words.detail)}
+        self._store.activity.add(member_id, action, "", {**known, WHOM: whom})
+
+    def forget(self, member_id: str, *names: str) -> None:
+        """Tell of a person without these names, which they had, wherever entries of the group People say them."""
+        actions = [action for action, words in ACTIONS.items() if words.group == "People"]
+        self._store.activity.call_by_id(member_id, WHOM, [name for name in names if name], actions)
+
     def latest(self, person: str | None = None, group: str | None = None, older: str = "", most: int = PAGE) -> Page:
         """Return the newest entries, of one person or one group of actions where that is given.
 
@@ -141,7 +157,8 @@ def _line(entry: Entry, names: Mapping[str, str]) -> Line:
     known = all(name in entry.detail for name in _names(words.detail))
     more = words.detail.format_map(dict(entry.detail)) if known else ""
     who = names.get(entry.member_id, "Somebody") if entry.member_id else ""
-    return Line(entry.id, entry.at, who, words.did, entry.subject, more)
+    whom = entry.detail.get(WHOM)
+    return Line(entry.id, entry.at, who, words.did, names.get(str(whom), "somebody") if whom else entry.subject, more)
 
 
 def _words(action: str) -> Words:

@@ -14,13 +14,13 @@ from pathlib import Path
 from pipeline import journal, ulid
 from pipeline.errors import BackupError
 from pipeline.store import Store
-from pipeline.store.merging import WAYS_IN
+from pipeline.store.merging import NOT_OF_FILES
 
 # So far may the clocks of two machines differ; a file that claims to be from later would win over everything to come.
 CLOCK_SECONDS = 24 * 3600.0
 MAX_BYTES = 2_000_000_000
 _PIECE = 1 << 20
-_LEFT_OUT = frozenset(table.name for table in WAYS_IN)
+_LEFT_OUT = frozenset(table.name for table in NOT_OF_FILES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pipeline.errors import RecordError
 from pipeline.generation import Generation, Row
 from pipeline.naming import free_name
 from pipeline.prompts import ANSWER_REVIEW, CUSTOMER_ASSISTANT, TEMPLATES
-from pipeline.records import Run, Suggestion
+from pipeline.records import Run, Split, Suggestion
 from pipeline.store import Store
 from pipeline.store.datasets import Dataset, NewRecord
 
@@ -168,13 +168,21 @@ class DatasetDesk:
             return len(items)
         return self.add_records(dataset_id, [_of_run(settings, row, model.name) for row in rows])[0]
 
+    def left_out_of(self, run_id: str) -> int:
+        """Return how many train queries of a run no dataset is made of, because they are test queries in another list."""
+        rows, held_out = self._generation.rows(self._store.runs.get(run_id)), self._held_out()
+        return sum(row.query.split is Split.TRAIN and normal(row.query.text) in held_out for row in rows)
+
+    def _held_out(self) -> set[str]:
+        return {normal(text) for text in self._store.queries.test_texts()}
+
     def _reviewable(self, run: Run) -> list[Row]:
         """Return the answered train queries of a run.
 
         A train query that is a test query in another list is left out: it would be read in the open and trained on.
         """
         rows = [row for row in self._generation.rows(run) if row.completion and not row.completion.error]
-        held_out = {normal(text) for text in self._store.queries.test_texts()}
+        held_out = self._held_out()
         found = [row for row in rows if normal(row.query.text) not in held_out]
         if not found:
             raise RecordError(

@@ -28,6 +28,7 @@ from pipeline.run_figures import RunFigures, figures
 from pipeline.run_watch import LimitReached, RunStatus, RunWatch, Spending
 from pipeline.store import Store
 from pipeline.store.runs import NewRun, answer_of, completion_of
+from pipeline.turns import Turn, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Generation:
         self._answerer_of = answerer_of
         self._background = background
         self._concurrency = concurrency
+        self._turns = Turns(store)
         self._watches: dict[str, RunWatch] = {}
         self._resuming = threading.Lock()
         # Models never change, so what was read of them once holds.
@@ -245,13 +247,15 @@ class Generation:
         def keep(results: Sequence[tuple[Task, Answer | ModelError]]) -> None:
             if not self._store.runs.add_completions([_completed(run_id, model_id, *result) for result in results]):
                 watch.cancelled.set()
+            turn.stored([task.retrieval.id for task, _ in results])
             watch.count(len(results))
 
         state, error = JobState.FAILED, "An unexpected error ended this run; the log of the app says which."
         self._under_way += 1
         try:
-            answer_one = await self._answering(planned, watch)
-            state = await run_batch(planned.waiting, answer_one, keep, self._concurrency, watch.cancelled)
+            async with self._turns.of(model_id, [task.retrieval.id for task in planned.waiting], watch) as turn:
+                answer_one = await self._answering(planned, watch, turn)
+                state = await run_batch(planned.waiting, answer_one, keep, self._concurrency, watch.cancelled)
             error = ""
         except LimitReached as reached:
             state, error = JobState.CANCELLED, str(reached)
@@ -268,20 +272,17 @@ class Generation:
             self._watches.pop(run_id, None)
         return state
 
-    async def _answering(self, planned: PlannedRun, watch: RunWatch) -> Callable[[Task], Awaitable[Answer]]:
+    async def _answering(self, planned: PlannedRun, watch: RunWatch, turn: Turn) -> Callable[[Task], Awaitable[Answer]]:
         """Return what answers a query of a run; what its model has answered since it was planned is not asked again."""
-        model_id = planned.model_id
-        ids = [task.retrieval.id for task in planned.waiting]
-        stored = await asyncio.to_thread(self._store.runs.answered, model_id, ids)
         spending = await asyncio.to_thread(self._spending, planned.run_id, watch.limit)
 
         async def answer_one(task: Task) -> Answer:
-            if earlier := stored.get(task.retrieval.id):
+            if earlier := await turn.earlier(task.retrieval.id):
                 return answer_of(earlier)
 
             async def ask() -> Answer:
                 with watch.asking(task.query.id):
-                    return await self._answer_once(model_id, task)
+                    return await self._answer_once(planned.model_id, task)
 
             return await spending.pay_for(ask)
 

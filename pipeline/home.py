@@ -18,7 +18,8 @@ def claim(folder: Path) -> FileLock:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "pairloop.lock")
+        # Whoever releases it may be another thread than the one that opened the workspace.
+        lock = FileLock(folder / "pairloop.lock", thread_local=False)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise SettingsError(

@@ -31,7 +31,7 @@ from pipeline.store.judgements import Judgement, JudgeRun
 NOTHING = "There is nothing to judge: no pair of this comparison has two answers that differ."
 STOPPED = "An unexpected error ended this run; the log of the app says which."
 ELSEWHERE = "Another copy of the app is asking this model about this comparison already: wait for its end."
-CANCEL_ELSEWHERE = "Another copy of the app is asking this model: it can be cancelled there only."
+CANCEL_ELSEWHERE = "Another copy of the app is asking this model, on another machine: it can be cancelled there only."
 SHOWN_ERRORS = 3
 # Whether a machine lives that shares the dataset repo alone, nobody here can know: of one that asks, something is heard.
 SILENT_SECONDS = 1800.0
@@ -62,7 +62,7 @@ class Plan:
 class Progress:
     """How far a judge is with a comparison: ``done`` of ``total`` questions, ``failed`` at the last attempt.
 
-    ``here`` says that this copy of the app asks it now, and so can cancel.
+    ``here`` says that this copy of the app asks it now, or one that shares the store, and so it can be cancelled here.
     """
 
     run: JudgeRun | None
@@ -157,16 +157,36 @@ class JudgeDesk:
     def cancel(self, set_id: str, model_id: str, member_id: str) -> None:
         """Stop asking a judge; what it said stays. Nothing happens where it is not being asked.
 
+        A copy of the app that shares the store sees so when it stores its next reply.
+
         Raises:
-            ComparisonError: the results are not open to this person, or another copy of the app asks.
+            ComparisonError: the results are not open to this person, or another machine asks that does not share the store.
         """
         self._check_open(set_id, member_id)
         for run in self._runs(set_id, model_id):
             if event := self._cancels.get(run.id):
                 event.set()
                 return
-        if any(self._is_asked(run) for run in self._runs(set_id, model_id)):
-            raise ComparisonError(CANCEL_ELSEWHERE)
+            if self._is_asked(run):
+                if not self._shares_store(run):
+                    raise ComparisonError(CANCEL_ELSEWHERE)
+                self._store.judgements.end_elsewhere(run.id)
+                return
+
+    def take_over(self, replica: str) -> None:
+        """Go on asking where a replica asked that is gone; what was answered or has failed in its runs is not asked again."""
+        for run in self._store.judgements.left_by(replica):
+            if run.id in self._cancels:
+                continue
+            questions = self._left_of(run)
+            # Only now: what cannot be read at this moment stays the other's, and is taken over at the next look.
+            if not self._store.judgements.take_over(run.id, replica):
+                continue
+            if questions is None:
+                self._store.judgements.finish(run.id, JobState.INTERRUPTED)
+                continue
+            self._cancels[run.id] = threading.Event()
+            self._generation.background(self._execute(run.id, run.model_id, questions))
 
     def progress(self, set_id: str, model_id: str, member_id: str) -> Progress:
         """Return how far a judge is.
@@ -187,7 +207,9 @@ class JudgeDesk:
         return Progress(
             run=run,
             # It may have begun since it was looked at first.
-            here=run is not None and run.state is JobState.RUNNING and run.id in mine | set(self._cancels),
+            here=run is not None
+            and run.state is JobState.RUNNING
+            and (run.id in mine | set(self._cancels) or self._shares_store(run)),
             done=sum(question.order in done for question in questions),
             total=len(questions),
             failed=len(open_errors),
@@ -271,6 +293,18 @@ class JudgeDesk:
         # Those that share the store see to what one of them leaves behind.
         return by in self._store.others() or heard > time.time() - SILENT_SECONDS
 
+    def _shares_store(self, run: JudgeRun) -> bool:
+        """Say whether a run is one of another replica of this store, which sees here what becomes of it."""
+        by, _ = self._store.judgements.asked_by(run.id)
+        return by != self._store.replica and by in self._store.others()
+
+    def _left_of(self, run: JudgeRun) -> list[Question] | None:
+        """Return what is still to be asked in a run, or None where this version would ask it otherwise."""
+        if run.instructions != self._instructions(run.model_id):
+            return None
+        failed = {item.order for item in self._store.judgements.of_runs([run.id]) if item.error}
+        return [item for item in self._waiting(run.comparison_set_id, run.model_id) if item.order not in failed]
+
     def _shown(self, set_id: str, model_id: str) -> JudgeRun | None:
         """Return the run that goes on, or else the newest; what was left behind and goes on nowhere is interrupted."""
         runs = self._runs(set_id, model_id)
@@ -308,11 +342,12 @@ class JudgeDesk:
 
     async def _execute(self, run_id: str, model_id: str, questions: Sequence[Question]) -> None:
         """Ask, and store how it ended; each reply is stored as soon as it is there."""
-        state, error = JobState.FAILED, STOPPED
+        state, error, cancelled = JobState.FAILED, STOPPED, self._cancels[run_id]
 
         def keep(results: Sequence[tuple[Question, Answer | ModelError]]) -> None:
-            for question, result in results:
-                self._store.judgements.add(_judgement(run_id, question, result))
+            # Of a run that another replica has ended or taken over since, nothing more is asked here.
+            if not self._store.judgements.add([_judgement(run_id, *result) for result in results]):
+                cancelled.set()
 
         try:
             judge = self._registry.judge(model_id)
@@ -322,7 +357,7 @@ class JudgeDesk:
                 lambda question: judge.judge(*material.of(question)),
                 keep,
                 self._concurrency,
-                self._cancels[run_id],
+                cancelled,
             )
             error = ""
         except PipelineError as failure:

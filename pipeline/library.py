@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.cleaning import clean
-from pipeline.documents import read_file, split_document
+from pipeline.documents import read_apart, split_document
 from pipeline.errors import DocumentError
 from pipeline.records import Chunk, Document, new_id
 from pipeline.retrieval import LexicalIndex
@@ -127,7 +127,7 @@ class Library:
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         self._refuse_twin(sha256, name)
-        read = read_file(path, name)
+        read = read_apart(path, name)
         document = Document(new_id(), clean(name), read.media_type, sha256, read.text, read.sections)
         sizes = self._store.values.retrieval().chunking
         pieces = split_document(document, sizes.size, sizes.overlap)

@@ -1,4 +1,4 @@
-"""How often a person may ask for what costs: one place for the screens and the API."""
+"""How often a person, or a browser that nobody signed in with, may ask for what costs: for the screens and the API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from pipeline.errors import LimitError
 
 # People whose allowance is remembered. Whoever is forgotten has a full one again.
 KEPT = 10_000
+# All browsers that nobody has signed in with may do together so many times what one of them may.
+TOGETHER = 10
+# What a heavy action counts as: it makes models work for long, moves a whole workspace, or hands out a key.
+HEAVY = 5
+_ALL = "all browsers together"
 
 
 class RateLimit:
@@ -24,28 +29,42 @@ class RateLimit:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, person: str) -> None:
-        """Count one costly action of a person.
+    def take(self, person: str, cost: int = 1, browser: bool = False) -> None:
+        """Count one costly action of a person, which may count as several.
+
+        ``browser`` says that the person is a browser that nobody signed in with. A new one costs nothing, so that all of them
+        have an allowance together besides.
 
         Raises:
             LimitError: there were too many within a minute; it says when the next one is possible.
         """
         if not self._size:
             return
-        now, per_second = self._clock(), self._size / 60
+        sizes = {person: self._size} | ({_ALL: self._size * TOGETHER} if browser else {})
+        # Where few are allowed, what counts as more of them than there can be would never be possible.
+        cost, now = min(cost, self._size), self._clock()
         with self._lock:
-            left, since = self._left.get(person, (float(self._size), now))
-            left = min(self._size, left + (now - since) * per_second)
-            self._left[person] = (left - 1 if left >= 1 else left, now)
-            self._left.move_to_end(person)
-            while len(self._left) > KEPT:
-                self._left.popitem(last=False)
-        if left < 1:
+            waits = [self._wait(whose, size, cost, now) for whose, size in sizes.items()]
+            if not any(waits):
+                for whose in sizes:
+                    left, at = self._left[whose]
+                    self._left[whose] = (left - cost, at)
+        if wait := max(waits):
             raise LimitError(
-                f"That is more than {self._size} costly requests within a minute: asking, adding documents, importing. "
-                "Wait a moment.",
-                math.ceil((1 - left) / per_second),
+                f"That is more than {self._size} costly actions within a minute, such as asking, adding files, exporting or "
+                f"starting a run. Try again in {wait} s.",
+                wait,
             )
+
+    def _wait(self, whose: str, size: int, cost: int, now: float) -> int:
+        """Fill an allowance up to now, and return in how many seconds so much of it can be had."""
+        left, since = self._left.get(whose, (float(size), now))
+        left = min(size, left + (now - since) * size / 60)
+        self._left[whose] = (left, now)
+        self._left.move_to_end(whose)
+        while len(self._left) > KEPT:
+            self._left.popitem(last=False)
+        return 0 if left >= cost else math.ceil((cost - left) / (size / 60))
 
 
 class Places:

@@ -1,8 +1,9 @@
-"""Moves a workspace from its SQLite file to the PostgreSQL database of DATABASE_URL: ``pairloop move-store``."""
+"""Moves workspaces from their SQLite files to the PostgreSQL database of DATABASE_URL: ``pairloop move-store``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.database_url import place_of
@@ -10,12 +11,16 @@ from pipeline.errors import SettingsError
 from pipeline.home import claim, keep_replica
 from pipeline.settings import Settings
 from pipeline.store.moving import move
+from pipeline.store.shared import Server
+from pipeline.store.workspaces import FOLDER, is_slug, schema_of
 
 FILE, KEPT = "pairloop.db", "pairloop.moved.db"
 
 
 def move_store(settings: Settings, say: Callable[[str], None]) -> None:
     """Copy the store of PAIRLOOP_HOME into an empty database, check that both hold the same, and put the file aside.
+
+    So it is done with the other workspaces of the server first, each into a schema of its own.
 
     Raises:
         SettingsError: there is nothing to move, nowhere to move it to, or Pairloop is running in this folder.
@@ -26,9 +31,15 @@ def move_store(settings: Settings, say: Callable[[str], None]) -> None:
         raise SettingsError("Set DATABASE_URL to the PostgreSQL database that the workspace moves to.")
     if not file.is_file():
         raise SettingsError(f"There is no {FILE} in {settings.home}: set PAIRLOOP_HOME to the folder of the workspace.")
+    for other in sorted(settings.home.glob(f"{FOLDER}/*/{FILE}")):
+        if is_slug(other.parent.name):
+            say(f"The workspace {other.parent.name}:")
+            move_store(replace(settings, home=other.parent, schema=schema_of(other.parent.name)), say)
     lock = claim(settings.home)
     try:
-        moved = move(file, settings.database_url, lambda table, rows: say(f"{table}: {rows:,} rows"))
+        moved = move(
+            file, Server(settings.database_url, "", settings.schema), lambda table, rows: say(f"{table}: {rows:,} rows")
+        )
         # What was under way goes on in this folder.
         keep_replica(settings.home, moved.store)
         kept = _put_aside(file)

@@ -157,9 +157,11 @@ class PeopleDesk:
             RecordError: there are no members in this mode, or this is none.
         """
         self._changes(actor, Role.OWNER)
-        name = self._store.members.name(member_id)
+        name, found = self._store.members.name(member_id), self._store.memberships.of(member_id)
         self._store.memberships.remove(member_id, pseudonym(member_id, self._store.values.pseudonym_salt()), actor)
-        self._activity.note(actor, "person.removed", name)
+        # Who was invited by their name on the Hub stands under that in the log.
+        self._activity.forget(member_id, name, (found.login or "").partition(":")[2] if found else "")
+        self._activity.note_about(actor, "person.removed", member_id)
 
     def end_sign_ins(self, actor: str, member_id: str) -> None:
         """End every sign-in of a member, who may sign in again.
@@ -275,7 +277,7 @@ class PeopleDesk:
         self.needs(actor, role)
 
     def _note(self, actor: str, action: str, member_id: str, detail: dict[str, object] | None = None) -> None:
-        self._activity.note(actor, action, self._store.members.name(member_id), detail)
+        self._activity.note_about(actor, action, member_id, detail)
 
     def _visitors(self, logins: dict[str, str | None]) -> list[Member]:
         seen = self._store.memberships.last_seen()

@@ -98,6 +98,10 @@ class ProposalDesk:
         """Return how far the proposer is that was started last on this copy of the app, or None."""
         return self._progress
 
+    def asked_elsewhere(self) -> bool:
+        """Say whether another copy of the app that shares the store asks a model for proposals, so that none can begin here."""
+        return not self._is_running() and self._store.proposals.asked_elsewhere()
+
     def counts(self) -> dict[str, int]:
         """Return how many proposals wait, are accepted, are rejected, and are in a list."""
         return self._store.proposals.counts()

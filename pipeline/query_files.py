@@ -17,6 +17,7 @@ from typing import overload
 from pipeline.documents.encodings import decode
 from pipeline.errors import QueryFileError
 from pipeline.records import Split
+from pipeline.spreadsheets import unescaped
 
 MAX_QUERIES = 5_000
 MAX_QUERY_CHARACTERS = 8_000
@@ -208,7 +209,7 @@ def _table_rows(text: str, suffix: str, label: str) -> Iterator[_Row]:
 
 def _header(text: str, delimiter: str) -> list[str]:
     rows = csv.reader((line for _, line in _lines(text)), delimiter=delimiter)
-    return next((cells for cells in rows if any(cells)), [])
+    return next(([unescaped(cell) for cell in cells] for cells in rows if any(cells)), [])
 
 
 def _named_rows(text: str, delimiter: str, header: list[str]) -> Iterator[_Row]:
@@ -229,7 +230,7 @@ def _cells(text: str, delimiter: str) -> Iterator[tuple[str, list[str]]]:
     line = 1
     try:
         for cells in reader:
-            yield _line(line), cells
+            yield _line(line), [unescaped(cell) for cell in cells]
             line = reader.line_num + 1
     except csv.Error as error:
         raise _PlaceError(_line(line), f"a quotation mark is out of place from here on ({error}).") from error

@@ -171,6 +171,8 @@ def _response(item: DumpResponse, settings: DatasetSettings, passages: int, text
         marks=_marks(settings, item.marks, passages, text),
         reason=clean(item.reason),
         edits=edits,
+        # What was given elsewhere is in no sprint that is planned here later on, whatever the clock said there.
+        updated_at=min(item.updated_at, time.time()),
         history=tuple(_version(settings, version, passages, text) for version in item.history),
     )
 

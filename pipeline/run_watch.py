@@ -108,7 +108,8 @@ class Spending:
 class RunStatus:
     """What a run does at this moment: how many requests are under way, which of them wait, by query, and how it gets on.
 
-    ``answered`` of ``planned`` queries in ``seconds`` is what was done since it began or was resumed.
+    ``answered`` of ``planned`` queries in ``seconds`` is what was done since it began or was resumed. It is ``behind`` in so many
+    queries as another replica asks the same model for: these answers are taken over.
     """
 
     asking: int
@@ -116,6 +117,7 @@ class RunStatus:
     answered: int
     planned: int
     seconds: float
+    behind: int = 0
 
 
 class RunWatch:
@@ -123,6 +125,7 @@ class RunWatch:
 
     def __init__(self) -> None:
         self.cancelled = threading.Event()
+        self.behind = 0
         self.limit: float | None = None
         self._begun = time.monotonic()
         self._answered = self._planned = 0
@@ -159,4 +162,4 @@ class RunWatch:
     def status(self) -> RunStatus:
         """Return what goes on now."""
         seconds = time.monotonic() - self._begun
-        return RunStatus(len(self._asking), dict(self._waits), self._answered, self._planned, seconds)
+        return RunStatus(len(self._asking), dict(self._waits), self._answered, self._planned, seconds, self.behind)

@@ -62,6 +62,7 @@ from pipeline.tokens import TokenDesk
 from pipeline.vector_store import VectorStore
 from pipeline.vote_desk import VoteDesk
 from pipeline.vote_list import VoteList
+from pipeline.workspaces import WorkspaceDesk
 
 log = logging.getLogger(__name__)
 # A Space is killed 10 s after it was told to stop. The web server takes one or two of them; all waits of the rest end within
@@ -109,6 +110,7 @@ class Services:
     limits: RateLimit
     team: TeamDesk
     sprints: SprintDesk
+    workspaces: WorkspaceDesk
     background: Background
     replicas: Replicas
     backup: Backup
@@ -129,7 +131,8 @@ class Services:
     def _take_over(self, replica: str) -> None:
         """Go on with what a replica has left that is gone, or mark it as interrupted where that cannot be."""
         self.generation.take_over(replica)
-        self.store.interrupt_all_but_runs(replica)
+        self.judge.take_over(replica)
+        self.store.interrupt_what_ends(replica)
         self.tuner.runner.follow_left()
 
     def _search_what_others_added(self) -> None:
@@ -177,7 +180,17 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
     ``report`` is told in words how far a restore is. The back-up begins with :meth:`Services.start_backup`.
     """
     held = claim(settings.home)
-    server = Server(settings.database_url, replica_of(settings.home)) if settings.database_url else None
+    try:
+        return _opened(settings, report, held)
+    except BaseException:
+        # The server goes on where it is one of several workspaces that cannot be opened; it is tried again.
+        held.release()
+        raise
+
+
+def _opened(settings: Settings, report: Report, held: FileLock) -> Services:
+    url = settings.database_url
+    server = Server(url, replica_of(settings.home), settings.schema) if url else None
     store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report), server)
     replicas = Replicas(store)
     replicas.enter()
@@ -256,6 +269,7 @@ def _people(settings: Settings, store: Store, comparisons: ComparisonDesk, activ
         "tokens": TokenDesk(store, people, activity),
         "team": TeamDesk(store, comparisons, people),
         "sprints": SprintDesk(store, comparisons, activity),
+        "workspaces": WorkspaceDesk(store, settings, people, activity),
     }
 
 

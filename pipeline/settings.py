@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from pipeline.addresses import is_at, is_loopback, public_url
 from pipeline.database_url import checked, secrets_of
 from pipeline.errors import SettingsError
 from pipeline.space import space_defaults, space_name
@@ -87,8 +87,9 @@ SETTINGS = (
     Setting(
         "PAIRLOOP_RATE",
         "60",
-        "How often one person may ask, add documents or import within a minute: over the API, and where people sign in also on "
-        "the screens; 0 sets no limit.",
+        "How many costly actions one person may do within a minute, on the screens and over the API together: asking, adding "
+        "files, exporting and the like, where what runs for long counts as 5. Where nobody signs in it is each browser, and all "
+        "of them together ten times as many; 0 sets no limit.",
     ),
     Setting("PAIRLOOP_LOG", "text", "Form of the log on stderr: text, or json with one object in each line."),
     Setting(
@@ -109,7 +110,8 @@ SETTINGS = (
     Setting(
         "PAIRLOOP_PUBLIC_URL",
         "",
-        "Address under which people reach the app, for example https://feedback.acme.org; a Space knows its own.",
+        "Address under which people reach the app, for example https://feedback.acme.org, or https://acme.org/feedback where a "
+        "proxy hands it on from a path; a Space knows its own.",
     ),
     Setting(
         "PAIRLOOP_OWNER_LINK",
@@ -139,10 +141,16 @@ class SignIn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What sign-in needs to know. Its secret is left out of ``repr``."""
+    """What sign-in needs to know. Its secret is left out of ``repr``.
+
+    ``base`` is the path that every address of the app begins with, "" or as in ``/feedback/w/support``; ``workspace`` is the word
+    in it for a workspace beside the main one, "" for that.
+    """
 
     mode: SignIn = SignIn.OPEN
     public_url: str = ""
+    base: str = ""
+    workspace: str = ""
     owner_link: bool = False
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
@@ -158,13 +166,15 @@ class Entry:
 class Settings:
     """The settings of one process. Its secrets are left out of ``repr``.
 
-    ``space`` is owner/name of the Space that the process runs on, or "".
+    ``space`` is owner/name of the Space that the process runs on, or "". ``schema`` is the ending of the schema of the database
+    that a workspace beside the main one has for itself.
     ``keys`` has every variable of the environment that models may name as the one with their key: those that end in _KEY or
     _TOKEN. ``addresses`` has the addresses that belong to some of them: of X_API_KEY it is that in X_BASE_URL or X_ENDPOINT.
     """
 
     home: Path
     database_url: str = ""
+    schema: str = ""
     host: str = "127.0.0.1"
     port: int = 7860
     example: bool = True
@@ -221,7 +231,7 @@ class Settings:
     def may_send(self, name: str, endpoint: str) -> bool:
         """Say whether the key in this variable may be sent to an endpoint: one without a place only to this machine itself."""
         places = self.places_of(name)
-        return any(_is_at(endpoint, place) for place in places) if places else is_loopback(endpoint)
+        return any(is_at(endpoint, place) for place in places) if places else is_loopback(endpoint)
 
     def why_not_sent(self, name: str) -> str:
         """Say why the key in this variable is not sent to an endpoint that it does not belong to, and what to do."""
@@ -301,9 +311,12 @@ def _entry(text: Callable[[str], str], owner_link: bool) -> Entry:
     hosts = tuple(filter(None, (host.strip().lower() for host in text("SPACE_HOST").split(","))))
     if not all(re.fullmatch(r"[a-z0-9.-]+(:\d+)?", host) for host in hosts):
         raise SettingsError("SPACE_HOST takes names of hosts, apart by commas, for example acme-pairloop.hf.space.")
+    address = _address("PAIRLOOP_PUBLIC_URL", text("PAIRLOOP_PUBLIC_URL"), "no setting")
+    url, base = public_url("PAIRLOOP_PUBLIC_URL", address)
     found = Entry(
         mode=SignIn(wanted),
-        public_url=_origin("PAIRLOOP_PUBLIC_URL", text("PAIRLOOP_PUBLIC_URL")),
+        public_url=url,
+        base=base,
         owner_link=owner_link,
         client_id=client,
         client_secret=secret,
@@ -347,17 +360,6 @@ def _origin(name: str, value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if value else ""
 
 
-def _is_at(address: str, place: str) -> bool:
-    given, wanted = urlsplit(address), urlsplit(place)
-    try:
-        ports = [part.port or {"http": 80, "https": 443}.get(part.scheme) for part in (given, wanted)]
-    except ValueError:
-        return False
-    host, name = given.hostname or "", wanted.hostname or ""
-    named = host.endswith(name[1:]) if name.startswith("*.") else host == name
-    return named and given.scheme == wanted.scheme and ports[0] == ports[1]
-
-
 def _keys(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what could be a key, by name: one line without blanks. Files of certificates and the like are left alone."""
     named = {name: value for name, value in environment.items() if name.endswith(("_KEY", "_TOKEN"))}
@@ -372,15 +374,6 @@ def _addresses(environment: Mapping[str, str]) -> dict[str, str]:
         addresses = (environment.get(f"{_stem(name)}{ending}", "").strip() for ending in ("_BASE_URL", "_ENDPOINT"))
         found[name] = next(filter(None, addresses), "")
     return {name: address for name, address in found.items() if address}
-
-
-def is_loopback(address: str) -> bool:
-    """Say whether an address is one of this machine itself."""
-    try:
-        host = urlsplit(address).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _stem(name: str) -> str:

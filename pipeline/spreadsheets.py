@@ -15,21 +15,20 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of text as CSV with a header line; a cell that begins as a formula gets an apostrophe before it."""
+    """Return rows of text as CSV with a header line; a cell that begins as a formula gets an apostrophe before it.
+
+    :func:`unescaped` makes each cell what it was, also one that began with an apostrophe before.
+    """
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(columns)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    # Names of columns may be somebody's too.
+    writer.writerows([_harmless(cell) for cell in row] for row in (columns, *rows))
     return file.getvalue()
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
-
-
-def escaped(cell: str) -> str:
-    """Return a cell for :func:`to_csv` that :func:`unescaped` makes the same again, if it begins with an apostrophe itself."""
-    return f"'{cell}" if unescaped(cell) != cell else cell
+    runs = cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if runs or unescaped(cell) != cell else cell
 
 
 def unescaped(cell: str) -> str:

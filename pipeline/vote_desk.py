@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.cleaning import clean
 from pipeline.errors import ComparisonError
-from pipeline.record_files.reading import read_file
+from pipeline.record_files.apart import read_apart
 from pipeline.record_files.rows import Source
 from pipeline.records import id_of
 from pipeline.store import Store
@@ -61,7 +61,7 @@ class VoteDesk:
         key = (str(path), about.st_mtime_ns, about.st_size)
         known = self._read
         if known is None or known[0] != key:
-            known = self._read = (key, read_file(path))
+            known = self._read = (key, read_apart(path))
         return known[1]
 
     def propose(self, path: Path) -> VoteMapping:

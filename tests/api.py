@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx2
 import uvicorn
 
 import app
+from pipeline.annotation.settings import DatasetSettings, Field, Question, QuestionKind
 from pipeline.records import Role
 from pipeline.services import Services
+from tests.annotating import VALUES
 from tests.people import team
+
+LINES = DatasetSettings((Field("text"),), (Question("better", QuestionKind.TEXT),))
+ANSWERS = {name: VALUES[name] for name in ("quality", "verdict", "order", "better")}
+JSON = {"Content-Type": "application/json"}
 
 
 class Program:
@@ -70,3 +78,27 @@ def programs(services: Services, url: str) -> dict[Role | None, Program]:
     for role, somebody in team(services).items():
         found[role] = Program(url, services.tokens.make(somebody.id, "tests").value)
     return found
+
+
+def everything(services):
+    """Return what must not change when a request is refused."""
+    store = services.store
+    counted = [(item.id, item.name, item.size) for item in services.datasets.all()]
+    return store.outbox.newest(), counted, len(store.documents.summaries())
+
+
+def wired(url, path, token="", more=""):
+    """Send the head of a large request and nothing of its body; return the connection."""
+    host, port = urlsplit(url).netloc.split(":")
+    wire = socket.create_connection((host, int(port)), timeout=10)
+    sign = f"Authorization: Bearer {token}\r\n" if token else ""
+    more = more or "Content-Type: application/json\r\nContent-Length: 20000000\r\n"
+    wire.sendall(f"POST /api/v1{path} HTTP/1.1\r\nHost: x\r\n{sign}{more}\r\n".encode())
+    return wire
+
+
+def wait_for(done):
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass, field
 from itertools import count
 
-from tests.hub_server import Answer, HubServer, LoggedRequest, Token, error, page
+from tests.hub_model import Answer, LoggedRequest, Token, error
+from tests.hub_routes import page
+from tests.hub_server import HubServer
 
 _SPEC = {
     *("command", "arguments", "environment", "secrets", "flavor", "timeoutSeconds", "attempts", "labels", "volumes"),

@@ -11,6 +11,7 @@ import uvicorn
 
 import app
 from components import server
+from pipeline.auth import names
 from pipeline.records import Role, id_of
 from pipeline.services import Services
 from pipeline.settings import Entry, SignIn
@@ -39,6 +40,11 @@ def add(services: Services, name: str, role: Role) -> Person:
         Newcomer(id_of("membership", "test", name), member_id, name, role, f"account:{name}")
     )
     return Person(member_id, services.store.sign_ins.begin(member_id, "account"))
+
+
+def id_of_name(name: str) -> str:
+    """Return the id of whoever came by this name, where people come by names."""
+    return id_of("member", "name", names.folded(name))
 
 
 def team(services: Services) -> dict[Role, Person]:

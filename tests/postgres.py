@@ -11,6 +11,7 @@ import signal
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,7 +29,8 @@ FAST = ("fsync = off", "full_page_writes = off", "synchronous_commit = off", "ma
 class PostgreSQL:
     """The server and its databases, each of which stands for the file of a store."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Sequence[str] = FAST) -> None:
+        self._settings = settings
         self._server = None
         self._folder = ""
         self._made, self._head = 0, ""
@@ -42,6 +44,11 @@ class PostgreSQL:
         if self._server is None:
             self._start()
         return self._server.get_uri(database=database)
+
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server come from."""
+        return self._server.get_pid()
 
     def url_of(self, file: Path) -> str:
         """Return the address of the database in the place of a file: the same for the same file."""
@@ -77,16 +84,17 @@ class PostgreSQL:
         """Put what the store of a file holds into that of another one. What was read of the first one once is taken again."""
         rows = self._held.get(_key(file))
         if rows is None:
-            rows = self._held[_key(file)] = self._rows(self.url_of(file))
+            rows = self._held[_key(file)] = self.rows_of(file)
         with psycopg.connect(self.url_of(to)) as connection:
             connection.execute("SET session_replication_role = replica; DELETE FROM local_values")
             for table, data in rows.items():
                 with connection.cursor().copy(f'COPY "{table}" FROM STDIN (FORMAT binary)') as copying:
                     copying.write(data)
 
-    def _rows(self, url: str) -> dict[str, bytes]:
+    def rows_of(self, file: Path) -> dict[str, bytes]:
+        """Return what the tables of a store hold that have rows."""
         rows = {}
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(self.url_of(file)) as connection:
             for table in metadata.tables:
                 with connection.cursor().copy(f'COPY "{table}" TO STDOUT (FORMAT binary)') as copying:
                     rows[table] = b"".join(copying)
@@ -130,7 +138,7 @@ class PostgreSQL:
             self._folder = tempfile.mkdtemp(prefix="pl-pg-")
             self._server = get_server(self._folder, cleanup_mode="delete")
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            for setting in FAST:
+            for setting in self._settings:
                 connection.execute(f"ALTER SYSTEM SET {setting}")
             connection.execute("SELECT pg_reload_conf()")
             with suppress(psycopg.errors.DuplicateDatabase):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.hub_server import Answer, HubServer, LoggedRequest, Repo, create_or_delete, error
+from tests.hub_model import Answer, LoggedRequest, Repo, error
+from tests.hub_routes import create_or_delete
+from tests.hub_server import HubServer
 
 _CREATE = {
     *(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import psycopg
 import pipeline.store
 from pipeline.records import new_id
 from pipeline.store import Store
+from pipeline.store.engine import Database
 from pipeline.store.shared import Server
 from tests.postgres import POSTGRES
 
@@ -77,3 +78,41 @@ def copy_as_another(base: Path, to: Path) -> None:
     with closing(sqlite3.connect(to)) as connection:
         connection.execute("DELETE FROM local_values WHERE name = 'replica'")
         connection.commit()
+
+
+def content(home: Path) -> bytes:
+    """Return the bytes of everything that the store of a workspace holds."""
+    if is_postgresql():
+        return b"".join(POSTGRES.rows_of(home).values())
+    return b"".join(file.read_bytes() for file in home.glob("pairloop.db*"))
+
+
+@contextmanager
+def refusing(database: Database, change: str, when: str = "true", full: bool = False) -> Iterator[None]:
+    """Let the database refuse a change, as "INSERT ON votes", within the block, where the new row meets a condition.
+
+    It says that the row is not allowed or, with ``full``, that it has no room.
+    """
+    code = "disk_full" if full else "integrity_constraint_violation"
+    begin = (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {when} THEN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$",
+        f"CREATE TRIGGER refusing BEFORE {change} FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    end = ("DROP FUNCTION refuse CASCADE",)
+    if not database.shared:
+        # To write into a table that is not there fails as to write where there is no room.
+        refuse = "INSERT INTO nowhere VALUES (1)" if full else "SELECT RAISE(ABORT, 'refused')"
+        begin = (f"CREATE TRIGGER refusing BEFORE {change} WHEN {when} BEGIN {refuse}; END",)
+        end = ("DROP TRIGGER refusing",)
+    _run(database, begin)
+    try:
+        yield
+    finally:
+        _run(database, end)
+
+
+def _run(database: Database, statements: Sequence[str]) -> None:
+    with database.write() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)

@@ -1,16 +1,13 @@
 """The blinding contract over HTTP: what an app sends before a vote tells nothing of the models, by its bytes or by its ways."""
 
 import re
-import socket
-import threading
 import time
 
 import numpy as np
 import pytest
-import uvicorn
 
-import app
 from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
+from tests.api import served as serving
 from tests.leaks import leaks
 from tests.material import add_manual
 from tests.openai_server import OpenAIServer
@@ -35,14 +32,8 @@ def served(tmp_path, endpoint):
     settings = {"openai_base_url": endpoint.base_url, "openai_model": NAMES[0], "openai_api_key": "any"}
     services = open_workspace(tmp_path / "home", **settings)
     add_manual(services, tmp_path)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app.build_server(services), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    with Recorder(listening.getsockname()[1]) as recorder:
+    with serving(services) as url, Recorder(int(url.rpartition(":")[2])) as recorder:
         yield services, recorder
-    server.should_exit = True
-    thread.join(10)
     services.close()
 
 

@@ -179,8 +179,7 @@ def test_a_stop_sends_what_waits_and_ends_in_time_even_if_the_hub_hangs(hub, pre
     dice = random.Random(1)
     tokens, rounds = tokens_of(dice), []
     # Nothing is sent by itself after the first commit, so that much is waiting at the stop.
-    quiet = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    app = AppProcess(prepared, PAIRLOOP_SYNC_SECONDS="3600", **settings_of(hub), **quiet)
+    app = QuickApp(prepared, PAIRLOOP_SYNC_SECONDS="3600", **settings_of(hub))
 
     def stop(app: AppProcess) -> None:
         deadline = time.monotonic() + 60

@@ -53,7 +53,9 @@ OWNERS = """
     model_panel.show_registry model_panel.test_model prompt_panel.preview_prompt prompt_panel.save_copy prompt_panel.save_version
     prompt_panel.show_prompts retrieval_panel.apply retrieval_panel.compare retrieval_panel.open_panel retrieval_panel.try_model
     storage.ask_for_file storage.import_file storage.make_file storage.show_storage storage.sync_now team_people.change_role
-    team_people.end_sign_ins team_people.remove team_people.reset_password tune_handlers.cancel_job tune_handlers.start_training
+    team_people.end_sign_ins team_people.remove team_people.reset_password team_workspaces.choose_repo team_workspaces.close
+    team_workspaces.create team_workspaces.manage team_workspaces.show_workspaces
+    tune_handlers.cancel_job tune_handlers.start_again tune_handlers.start_training
 """
 # The listeners for programs ask for a token beside these roles; with a cookie alone they refuse everybody.
 PROGRAMS = "api_client"

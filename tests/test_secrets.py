@@ -18,7 +18,7 @@ from tests.hub_server import HubServer
 from tests.material import add_manual, reviewable
 from tests.openai_server import OpenAIServer
 from tests.recorder import Recorder
-from tests.servers import AppProcess
+from tests.servers import QuickApp
 from tests.visitor import Refused, Visitor
 from tests.workspace import add_comparison, add_model, open_workspace
 
@@ -140,8 +140,8 @@ def test_no_secret_leaves_in_a_single_byte(home, tmp_path):
             "PAIRLOOP_SYNC_SECONDS": "1",
         }
         settings |= {"PAIRLOOP_DATA_DIR": str(tmp_path / "volume"), "PAIRLOOP_EXAMPLE": "0", "PAIRLOOP_TOP_K": "1"}
-        settings |= {"PAIRLOOP_PUBLISH_NAMES": "1", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        with AppProcess(home, **settings) as app, Recorder(app.port) as recorder:
+        settings |= {"PAIRLOOP_PUBLISH_NAMES": "1"}
+        with QuickApp(home, **settings) as app, Recorder(app.port) as recorder:
             visitor = Visitor(recorder.url, COOKIE)
             shown, chat = look_around(visitor, endpoint, hub)
             answers = recorder.sent

@@ -7,21 +7,19 @@ from collections import Counter
 
 import psycopg
 import pytest
-from sqlalchemy import func, select
 
 from pipeline.backup import Backup
 from pipeline.move_store import move_store
 from pipeline.records import JobState
 from pipeline.settings import Settings
 from pipeline.store import Server, open_store
-from pipeline.store.schema import completions, sides
 from tests.backing import REPO, TOKEN
 from tests.hub_server import HubServer
 from tests.openai_server import OpenAIServer
 from tests.postgres import POSTGRES
 from tests.servers import QuickApp
 from tests.visitor import Visitor
-from tests.workers import PIECES, check_store, prepare_work, tokens_of, work_until_killed
+from tests.workers import PIECES, check_store, is_balanced, prepare_work, tokens_of, work_until_killed
 
 CONCURRENCY = 4
 LEADERS = (
@@ -52,18 +50,6 @@ def wait_for(said, seconds=60.0):
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.05)
     return found
-
-
-def is_balanced(store):
-    """Say whether everybody was shown either model on the left as often as the other, give or take one."""
-    left = select(sides.c.annotator_id, completions.c.model_id, func.count())
-    left = left.join(completions, sides.c.left_completion_id == completions.c.id)
-    with store.database.read() as connection:
-        rows = connection.execute(left.group_by(sides.c.annotator_id, completions.c.model_id)).all()
-    seen = {}
-    for who, _, count in rows:
-        seen.setdefault(who, []).append(count)
-    return all(max(counts) - (min(counts) if len(counts) == 2 else 0) <= 1 for counts in seen.values())
 
 
 def begin_run(app):

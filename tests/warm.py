@@ -2,7 +2,8 @@
 
 As a program it takes one request per line, ``{"start": {...}}`` or ``{"poll": pid}``, and answers each with a line. What it has
 forked ends with it, and it ends with the test process that began it. Only the environment variables that ``app.main`` reads may
-differ from its own: libraries read theirs when they are imported. The Hub's library is told there not to measure its use.
+differ from its own: libraries read theirs when they are imported. The Hub's library is told there not to measure its use, and
+to send files in the plain way that the Hub of the tests knows.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Warm:
             if self._process is None:
                 command = [sys.executable, "-m", "tests.warm"]
                 pipe = subprocess.PIPE
-                quiet = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}
+                quiet = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
                 self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=pipe, stdout=pipe, text=True)
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from pipeline.records import Outcome, ResponseStatus
 from pipeline.store import Store, open_store
+from pipeline.store.schema import completions, sides
 from tests.material import add_manual, add_queries, finished
 from tests.servers import AppProcess
 from tests.visitor import Visitor
@@ -144,3 +147,15 @@ def check_store(store: Store, rounds: list[list[Worker]]) -> None:
                 assert (stored.status, stored.values["answer"]) == (ResponseStatus.SUBMITTED, said)
             else:
                 assert (votes[who, item].outcome, votes[who, item].reason) == (VOTES[said], f"because of {item}")
+
+
+def is_balanced(store: Store) -> bool:
+    """Say whether everybody was shown either model on the left as often as the other, give or take one."""
+    left = select(sides.c.annotator_id, completions.c.model_id, func.count())
+    left = left.join(completions, sides.c.left_completion_id == completions.c.id)
+    with store.database.read() as connection:
+        rows = connection.execute(left.group_by(sides.c.annotator_id, completions.c.model_id)).all()
+    seen = {}
+    for who, _, count in rows:
+        seen.setdefault(who, []).append(count)
+    return all(max(counts) - (min(counts) if len(counts) == 2 else 0) <= 1 for counts in seen.values())

@@ -68,6 +68,8 @@
   let wanted = Infinity;
   const look = () => {
     if (document.visibilityState !== 'visible') return;
+    // Until it is known who looks (header.py), nothing is asked: what is not for a role is hidden then, and asks for nothing.
+    if (!document.querySelector('#header [data-name]:enabled')) return;
     const anew = performance.now() > wanted;
     if (anew) wanted = Infinity;
     document.querySelectorAll('[data-live]').forEach((part) => {

@@ -8,7 +8,7 @@
       note.className = 'pl-signed-out';
       note.setAttribute('role', 'alert');
       const link = document.createElement('a');
-      link.href = '/sign-in';
+      link.href = new URL('sign-in', document.baseURI);
       link.target = '_blank';
       link.rel = 'noopener';
       link.textContent = 'Sign in again';
@@ -23,7 +23,7 @@
     const answer = await ask(...given);
     const address = new URL(given[0]?.url ?? given[0], location.href);
     if (address.origin === location.origin) {
-      if (answer.status === 401) told(); else if (answer.ok && address.pathname.startsWith('/gradio_api/')) over();
+      if (answer.status === 401) told(); else if (answer.ok && address.pathname.includes('/gradio_api/')) over();
     }
     return answer;
   };

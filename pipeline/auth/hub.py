@@ -78,7 +78,11 @@ class HubSignIn:
         Raises:
             AccessError: the Hub cannot be reached.
         """
-        flight = Flight(*(secrets.token_urlsafe(32) for _ in range(3)), redirect, int(time.time()), next_, code)
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        if self._entry.workspace:
+            # The Hub leads everybody to one address, where it is seen by this whom they want to go to.
+            state = f"{self._entry.workspace}.{state}"
+        flight = Flight(state, nonce, verifier, redirect, int(time.time()), next_, code)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(flight.verifier.encode()).digest()).decode().rstrip("=")
         asked = {
             "response_type": "code",

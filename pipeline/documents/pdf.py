@@ -7,7 +7,7 @@ import re
 import struct
 import unicodedata
 import zlib
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from pipeline.documents import refusals
 from pipeline.documents.building import ReadText, TextBuilder, tidy_lines
@@ -20,6 +20,7 @@ _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _PAIRING = ("and", "or", "und", "oder")  # "pre- and post-war": the hyphen stands for the rest of the word
 _FULL_SHARE = 0.7  # of the length of a long line on the page: a line that goes this far was broken by the margin
 _SHORT_LINES = 35  # characters; a page of such lines is a list or a form
+MAX_PAGES = 10_000
 # What pypdf raises, besides its own errors, on streams and objects that are broken ("broken PDF files might cause other
 # exceptions", says its documentation). RecursionError: objects that contain themselves.
 _BROKEN = (
@@ -53,7 +54,10 @@ def _page_texts(data: bytes, name: str) -> list[str]:
         reader = PdfReader(io.BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
             raise refusals.needs_password(name)
-        return [page.extract_text() for page in reader.pages]
+        pages = list(islice(reader.pages, MAX_PAGES + 1))
+        if len(pages) > MAX_PAGES:
+            raise refusals.too_many_pages(name, MAX_PAGES)
+        return [page.extract_text() for page in pages]
     except FileNotDecryptedError as error:
         raise refusals.needs_password(name) from error
     except (PyPdfError, *_BROKEN) as error:

@@ -52,6 +52,16 @@ def too_large(name: str, limit: str) -> DocumentError:
     return DocumentError(f"{name} is too large once unpacked ({limit}). Split it into smaller files.")
 
 
+def out_of_bounds(name: str, why: str) -> DocumentError:
+    """A file whose reader was ended; ``why`` completes the sentence."""
+    return DocumentError(f"{name} {why}. Split it, or save it in a simpler form, and add that.")
+
+
+def too_many_pages(name: str, most: int) -> DocumentError:
+    """A PDF of more pages than anybody reads."""
+    return DocumentError(f"{name} has more than {most:,} pages. Split it into smaller files.")
+
+
 def outdated(name: str, what: str, ending: str) -> DocumentError:
     """A type that its own program can save as one we read."""
     return DocumentError(f"{name} is {what}, which cannot be read. Save it as {ending} and add that; {_SUPPORTED_ARE}.")

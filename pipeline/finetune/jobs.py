@@ -40,6 +40,8 @@ _GIVEN_UP = (
     "it, its model comes all the same."
 )
 _LONGEST_NAME = 80
+# Its trainer knows better than a replica that saw nothing of a job and took it for interrupted.
+_NOT_DONE = (JobState.RUNNING, JobState.INTERRUPTED)
 
 
 class JobRunner:
@@ -61,8 +63,6 @@ class JobRunner:
         # Held from the look at what runs until it is followed, so that nobody follows a job twice.
         self._lock = threading.RLock()
         self._naming = threading.Lock()
-        # Held while the end of a job is stored, so that no second end is stored over it.
-        self._ending = threading.Lock()
         # When each job was last begun to be followed, its task, and what wakes it from its pause.
         self._followed: dict[str, float] = {}
         self._tasks: dict[str, Future] = {}
@@ -107,7 +107,8 @@ class JobRunner:
     def follow_left(self) -> None:
         """Follow the jobs that run on at their trainers and that nobody follows here: after a restart, or a crash of that."""
         with self._lock:
-            for job in self._store.training.running():
+            # Those that others took for left behind when this replica was away run on here, where their folder is.
+            for job in (*self._store.training.running(), *self._store.training.left()):
                 trainer = self._trainers.get(job.trainer)
                 if trainer is None or not trainer.outlives:
                     continue
@@ -132,7 +133,7 @@ class JobRunner:
         except Elsewhere:
             if not silent(job, self.events(job_id)):
                 raise
-            self._end(job_id, JobState.INTERRUPTED, _GIVEN_UP)
+            self._store.training.finish(job_id, JobState.INTERRUPTED, error=_GIVEN_UP)
         except TimeoutError as error:
             raise TrainingError(f"{trainer.title} did not answer. Try again.") from error
 
@@ -176,11 +177,11 @@ class JobRunner:
             error = str(failure)
         except asyncio.CancelledError:
             if not trainer.outlives:
-                self._end(job_id, JobState.INTERRUPTED, INTERRUPTED)
+                self._store.training.finish(job_id, JobState.INTERRUPTED, error=INTERRUPTED)
                 error = ""
             raise
         finally:
-            if error and self._end(job_id, JobState.FAILED, error):
+            if error and self._store.training.finish(job_id, JobState.FAILED, error=error):
                 self._tell_end(base.name, JobState.FAILED)
         if not error:
             await self._follow(job_id, trainer, base)
@@ -206,7 +207,7 @@ class JobRunner:
         finally:
             self._wake.pop(job_id, None)
             if error:
-                self._end(job_id, state, error)
+                self._store.training.finish(job_id, state, error=error)
 
     async def _ended(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:
         """Return how a job ended, or None where somebody else followed it to its end."""
@@ -236,6 +237,8 @@ class JobRunner:
         if job.state is JobState.INTERRUPTED and trainer.outlives:
             # Another replica that did not see the process may have said so: where the job runs, it goes on.
             over = await trainer.find(job) is None
+            if not over:
+                await asyncio.to_thread(self._store.training.go_on, job_id)
         else:
             over = job.state is not JobState.RUNNING
         return None if over else await trainer.poll(job, base)
@@ -275,8 +278,7 @@ class JobRunner:
     def _finish(self, job_id: str, base: Model, progress: Progress) -> None:
         if progress.state is not JobState.DONE or progress.tuned is None:
             error = progress.error or ("" if progress.state is JobState.CANCELLED else _UNEXPECTED)
-            # Its trainer knows better than a replica that saw nothing of it and took it for interrupted.
-            if self._end(job_id, progress.state, error, over=(JobState.RUNNING, JobState.INTERRUPTED)):
+            if self._store.training.finish(job_id, progress.state, _NOT_DONE, error=error):
                 self._tell_end(base.name, progress.state)
             return
         tuned = progress.tuned
@@ -293,17 +295,9 @@ class JobRunner:
                 job_id=job_id,
                 created_at=now(),
             )
-            with self._ending:
-                self._store.training.finish_with_model(job_id, model, tuned.metrics)
-        self._tell_end(model.name, JobState.DONE)
-
-    def _end(self, job_id: str, state: JobState, error: str, over: tuple[JobState, ...] = (JobState.RUNNING,)) -> bool:
-        """Store that a job ended without a model; False where it has ended already: a job that is done stays so."""
-        with self._ending:
-            if self._store.training.job(job_id).state not in over:
-                return False
-            self._store.training.finish(job_id, state, error=error)
-        return True
+            ended = self._store.training.finish_with_model(job_id, model, tuned.metrics)
+        if ended:
+            self._tell_end(model.name, JobState.DONE)
 
     def _tell_end(self, name: str, state: JobState) -> None:
         if self._activity is None:

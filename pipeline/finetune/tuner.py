@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from pipeline.finetune.rows import Method, Row, TrainingData, split_by_query
 from pipeline.finetune.trainers import Option, Plan, Settings, check_options, number
 from pipeline.hub.publish import annotators
 from pipeline.prompts import Template, render_messages
-from pipeline.records import Model, Record, Response, ResponseStatus, Split
+from pipeline.records import JobState, Model, Record, Response, ResponseStatus, Split
 from pipeline.store import Store
 from pipeline.store.datasets import Dataset
+from pipeline.store.lineage import LinedRow
 from pipeline.store.schema import datasets, members, models, queries, records, responses, runs, suggestions
 from pipeline.store.training import TrainingJob
 from pipeline.vote_training import context_of
@@ -34,6 +35,8 @@ _READ = (datasets, records, suggestions, responses, queries, runs, models, membe
 _SHARE = 0.1
 _FEWEST_FOR_VALIDATION = 10
 _LONGEST_REASON = 500
+# More rows than any job has.
+_ALL = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Tuner:
             reviewed = [pair for row in reviewed if (pair := _changed(row)) is not None]
         rows = (*reviewed, *(_of_vote(item) for item in corrections))
         checks = check_rows(rows)
-        tests = {normal(text) for text in self._store.queries.test_texts()}
+        tests = self._tests()
         return DataCard(
             rows=rows,
             queries=len({row.query_id for row in rows}),
@@ -166,12 +169,7 @@ class Tuner:
 
         Of fewer than 10 queries none is held back, unless the settings say how many.
         """
-        few = card.queries < _FEWEST_FOR_VALIDATION
-        share = number(settings, "validation_share", 0.0 if few else _SHARE) or 0.0
-        if not 0 <= share <= 0.5:
-            raise TrainingError("Hold back between 0 and half of the queries for validation.")
-        train, validation = split_by_query(card.rows, share)
-        return TrainingData(card.method, train, validation, card.override)
+        return _divided(card.rows, card.method, card.override, settings)
 
     def plan(self, trainer: str, card: DataCard, base_id: str, settings: Settings) -> Plan:
         """Return what a job would take. A trainer that cannot start from this base says so in the plan."""
@@ -207,6 +205,38 @@ class Tuner:
             raise TrainingError(why)
         return self.runner.start(trainer, self.training_data(card, chosen), base, chosen, dataset_id)
 
+    def start_again(self, job_id: str) -> str:
+        """Begin another job with the rows, the base and the settings of one that ended without a model; return its id.
+
+        Raises:
+            TrainingError: it goes on or has given its model, or its trainer cannot begin now.
+        """
+        job = self.runner.job(job_id)
+        if not can_start_again(job):
+            raise TrainingError(f"This job is {job.state}: there is nothing to start again.")
+        kept = dict(job.settings or {})
+        method, override = Method(str(kept.pop("method", Method.SFT))), str(kept.pop("override", ""))
+        able, base = self.runner.trainer(job.trainer), self._store.models.get(job.base_model_id)
+        check_options(able.options(base), kept, method)
+        # Those that were held back came last: the same queries are held back again.
+        rows = [self._kept_row(row) for row in self._store.lineage.rows_of(job_id, "", 0, _ALL)[1]]
+        data = _divided(rows, method, override, kept)
+        return self.runner.start(job.trainer, data, base, kept, job.dataset_id)
+
+    def _kept_row(self, row: LinedRow) -> Row:
+        return Row(
+            query_id=row.query_id,
+            query=row.query,
+            contexts=self._store.lineage.contexts_of(row),
+            answer=str(row.messages[-1]["content"]),
+            messages=row.messages,
+            response_id=row.response_id,
+            vote_id=row.vote_id,
+            rejected=row.rejected,
+            is_test=row.split is Split.TEST,
+            overridden=row.overridden,
+        )
+
     def jobs(self) -> list[TrainingJob]:
         """Return all jobs, newest first."""
         return self.runner.jobs()
@@ -219,8 +249,15 @@ class Tuner:
             )
         return dataset
 
+    def _tests(self) -> set[str]:
+        return {normal(text) for text in self._store.queries.test_texts()}
+
     def _reviewed(self, dataset: Dataset, given: Sequence[Response]) -> list[Row]:
-        """Return the submitted answers of a dataset; those to test queries are marked."""
+        """Return the submitted answers of a dataset; those to test queries are marked.
+
+        A query that was reviewed for training, and that some other list has held back since, is a test query too.
+        """
+        tests = self._tests()
         template, question = self._store.templates.find(dataset.template), dataset.settings.answer_question
         asked = {record.id: record for record in self._store.datasets.records(dataset.id)}
         names = annotators(self._store, self._store.values.pseudonym_salt())
@@ -232,9 +269,23 @@ class Tuner:
             for item in submitted
             if asked[item.record_id].split is Split.TEST or is_answered(item.values.get(question))
         )
-        rows = (_row(asked[item.record_id], item, template, question) for item in answered)
+        rows = (_row(asked[item.record_id], item, template, question, tests) for item in answered)
         people = {response.id: names[response.annotator_id] for response in given}
         return [replace(row, annotator=people[str(row.response_id)], model=model) for row in rows]
+
+
+def can_start_again(job: TrainingJob) -> bool:
+    """Say whether a job has ended without a model, so that it can be begun again with its rows."""
+    return job.state in (JobState.INTERRUPTED, JobState.FAILED, JobState.CANCELLED) and job.model_id is None
+
+
+def _divided(rows: Sequence[Row], method: Method, override: str, settings: Settings) -> TrainingData:
+    few = len({row.query_id for row in rows}) < _FEWEST_FOR_VALIDATION
+    share = number(settings, "validation_share", 0.0 if few else _SHARE) or 0.0
+    if not 0 <= share <= 0.5:
+        raise TrainingError("Hold back between 0 and half of the queries for validation.")
+    train, validation = split_by_query(rows, share)
+    return TrainingData(method, train, validation, override)
 
 
 def _held_back(trainer: str, settings: Settings) -> dict[str, object]:
@@ -254,10 +305,10 @@ def _unusable(card: DataCard, methods: Sequence[Method]) -> str:
     return ""
 
 
-def _row(record: Record, response: Response, template: Template, question: str) -> Row:
+def _row(record: Record, response: Response, template: Template, question: str, tests: Set[str]) -> Row:
     messages = render_messages(template, record.query, record.contexts)
     answer = str(response.values.get(question) or "")
-    is_test = record.split is not Split.TRAIN
+    is_test = record.split is not Split.TRAIN or normal(record.query) in tests
     return Row(
         query_id=str(record.query_id),
         query=record.query,

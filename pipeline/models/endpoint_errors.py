@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ModelError
 from pipeline.models.causes import Cause
-from pipeline.models.clients import without_secrets
+from pipeline.models.clients import KEPT_OFF, KeptOffError, without_secrets
 from pipeline.models.replies import Reply
 
 if TYPE_CHECKING:
@@ -150,6 +150,12 @@ class Endpoint:
             Cause.TIMEOUT,
         )
 
+    def too_long(self, size: int) -> ModelError:
+        """Return the error of an answer that is longer than any."""
+        return ModelError(
+            f"{self.who} sent more than {size / 1e6:g} MB in one answer: check {self.address_name}.", Cause.OTHER
+        )
+
     def empty(self, reply: Reply) -> ModelError:
         """Return the error of an answer without text."""
         if reply.finish_reason == "length":
@@ -184,6 +190,8 @@ class Endpoint:
         if trouble is Trouble.STATUS:
             return self._explained_status(error)
         if trouble is Trouble.UNREACHABLE:
+            if _leads_off(error):
+                return ModelError(KEPT_OFF.format(f"The place that {self.where} leads to"), Cause.WRONG_ADDRESS)
             return ModelError(
                 f"Cannot reach {self.where}: check that the endpoint is running and that {self.address_name} is right.",
                 Cause.UNREACHABLE,
@@ -200,6 +208,13 @@ class Endpoint:
 
     def _explained_status(self, error: APIStatusError) -> ModelError:
         status, words = error.status_code, self._own_words(error.body)
+        if 300 <= status < 400:
+            to = own_words(without_secrets(error.response.headers.get("location", "")), self.api_key, _OWN_WORDS)
+            return ModelError(
+                f"{self.where} sends on to another address ({status}), which is not followed: {to} If you trust that "
+                f"one, put it into {self.address_name}.",
+                Cause.WRONG_ADDRESS,
+            )
         if error.code in _FILTERED:
             return ModelError(
                 f"The content filter of {self.where} held back the query ({status}): {words}", Cause.FILTERED
@@ -243,6 +258,12 @@ class Endpoint:
 
     def _own_words(self, body: object) -> str:
         return own_words(body, self.api_key, _OWN_WORDS)
+
+
+def _leads_off(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, KeptOffError):
+        error = error.__cause__
+    return error is not None
 
 
 def own_words(body: object, api_key: str, longest: int) -> str:

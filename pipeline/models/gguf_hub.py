@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pipeline.errors import ModelError
 from pipeline.models.hub_refusals import refused
@@ -42,6 +42,7 @@ class ModelHub:
 
         if not _ID.fullmatch(repo):
             raise ModelError(f"{repo!r} is no name of a Hub repo: it is written owner/name.")
+        _check_inside(file, revision)
         try:
             if revision and (cached := self._cached(repo, file, revision)):
                 return cached
@@ -64,6 +65,7 @@ class ModelHub:
         Raises:
             ModelError: it is not on this machine.
         """
+        _check_inside(repo, file, revision)
         if found := self._cached(repo, file, revision):
             return found.path
         raise ModelError(f"{file} of {repo} is not on this machine yet: ask the model once, which fetches it.")
@@ -83,6 +85,13 @@ class ModelHub:
         names = [item.rfilename for item in told.siblings or ()]
         file = _chosen(repo, file, names)
         return _fetched(Path(api.hf_hub_download(repo, file, revision=told.sha)), file)
+
+
+def _check_inside(*names: str) -> None:
+    """Check that names, which may come from a workspace file, do not lead out of the folders of the cache."""
+    parts = [part for name in names for part in (PurePosixPath(name).parts + PureWindowsPath(name).parts)]
+    if any(part == ".." or PurePosixPath(part).is_absolute() or PureWindowsPath(part).anchor for part in parts):
+        raise ModelError("The name of a repo, of its file or of its revision may not lead out of its folder.")
 
 
 def _chosen(repo: str, file: str, names: Sequence[str]) -> str:

@@ -35,6 +35,8 @@ __all__ = ("ChatModel", "close_clients")
 
 # An endpoint that trickles for ever is never silent; ten times the allowed silence is the end of one answer.
 _LONGEST_ANSWER = 10
+# Nor is an answer of a language model ever as long, whatever an endpoint sends.
+_MOST_BYTES = 20_000_000
 # What may still come after the end of an answer is waited for this long, so that its connection can be used again.
 _DRAIN_SECONDS = 0.1
 
@@ -235,7 +237,7 @@ class ChatModel:
                 if "event-stream" in response.headers.get("content-type", "event-stream"):
                     await self._read(response, reply, on_text, start)
                 else:
-                    self._whole(await response.aread(), reply, on_text, start)
+                    self._whole(b"".join([piece async for piece in self._bounded(response)]), reply, on_text, start)
         finally:
             with suppress(httpx2.TransportError):
                 await response.aclose()
@@ -248,7 +250,7 @@ class ChatModel:
         """Take in a stream of events until it says that it is done, or ends."""
         from httpx2 import TransportError
 
-        coming = events(response.aiter_bytes())
+        coming = events(self._bounded(response))
         try:
             await self._take_in(coming, reply, on_text, start)
         except (TransportError, ValueError):
@@ -271,6 +273,15 @@ class ChatModel:
                 raise self._endpoint.reported(chunk["error"])
             if reply.add(chunk):
                 _tell_text(reply, on_text, start)
+
+    async def _bounded(self, response: Response) -> AsyncIterator[bytes]:
+        """Yield the body of an answer, as much of it as any answer may have."""
+        size = 0
+        async for piece in response.aiter_bytes():
+            size += len(piece)
+            if size > _MOST_BYTES:
+                raise self._endpoint.too_long(_MOST_BYTES)
+            yield piece
 
     def _whole(self, body: bytes, reply: Reply, on_text: Callable[[str], None] | None, start: float) -> None:
         """Read the answer of an endpoint that ignores ``stream`` and sends it as one JSON object."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pipeline.annotation.settings import DatasetSettings
 from pipeline.dump import Dump, DumpRecord, DumpResponse
 from pipeline.record_files.rows import METADATA, RESPONSES, SUGGESTION
-from pipeline.spreadsheets import escaped, to_csv
+from pipeline.spreadsheets import to_csv
 
 Row = dict[str, object]
 # Columns that every such table may have; fields and questions that are named as one of them are told apart by an ending.
@@ -86,7 +86,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 def csv_text(rows: Sequence[Row]) -> str:
     """Return rows as CSV; lists are JSON, and what would run as a formula gets an apostrophe."""
     columns = _columns(rows)
-    return to_csv(columns, ([escaped(_text(row.get(name))) for name in columns] for row in rows))
+    return to_csv(columns, ([_text(row.get(name)) for name in columns] for row in rows))
 
 
 def _text(value: object) -> str:

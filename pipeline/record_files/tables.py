@@ -94,7 +94,7 @@ def _csv_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str], str]]
 
 
 def _column_names(header: list[str], name: str) -> list[str]:
-    names = [clean(cell).strip() for cell in header]
+    names = [clean(unescaped(cell)).strip() for cell in header]
     while names and not names[-1]:
         names.pop()
     if not names:

@@ -42,6 +42,7 @@ from pipeline.store.training import TrainingStore
 from pipeline.store.values import ValueStore
 from pipeline.store.votes import VoteStore
 from pipeline.store.work import WorkStore
+from pipeline.store.workspaces import WorkspaceStore
 
 
 class Store:
@@ -77,6 +78,7 @@ class Store:
         self.activity = ActivityStore(database)
         self.sprints = SprintStore(database)
         self.work = WorkStore(database)
+        self.workspaces = WorkspaceStore(database)
         self.published = PublishedStore(database)
         self.figures = FigureStore(database)
         self.outbox = Outbox(database)
@@ -100,12 +102,13 @@ class Store:
 
     def interrupt(self, by: str | None) -> None:
         """Mark what a stopped process left running: the replica ``by``, or whichever it was."""
-        self.runs.interrupt_all(by)
-        self.interrupt_all_but_runs(by)
+        for part in (self.runs, self.judgements):
+            part.interrupt_all(by)
+        self.interrupt_what_ends(by)
 
-    def interrupt_all_but_runs(self, by: str | None) -> None:
-        """Mark what a stopped process left running that nobody else can go on with."""
-        for part in (self.training, self.comparisons, self.judgements):
+    def interrupt_what_ends(self, by: str | None) -> None:
+        """Mark what a stopped process left running that nobody else can go on with: all but runs and judges."""
+        for part in (self.training, self.comparisons):
             part.interrupt_all(by)
 
     def close(self) -> None:

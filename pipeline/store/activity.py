@@ -1,4 +1,4 @@
-"""What people did that changes the workspace for others: one row for each time, never changed."""
+"""What people did that changes the workspace for others: one row for each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_
 
 from pipeline.records import new_id
 from pipeline.store.engine import Database
-from pipeline.store.rows import now, put
+from pipeline.store.rows import change, now, put
 from pipeline.store.schema import activity
 
 
@@ -36,6 +36,13 @@ class ActivityStore:
         row = {"id": new_id(), "at": now(), "member_id": member_id, "action": action, "subject": subject}
         with self._db.write() as connection:
             put(connection, activity, [{**row, "detail": dict(detail) or None}])
+
+    def call_by_id(self, member_id: str, key: str, names: Collection[str], actions: Collection[str]) -> None:
+        """Put a person's id into the detail, under ``key``, of the entries of these actions whose subject is one of the names."""
+        named = activity.c.subject.in_(names) & activity.c.action.in_(actions)
+        with self._db.write() as connection:
+            for row in connection.execute(select(activity.c.id, activity.c.detail).where(named)).all():
+                change(connection, activity, row.id, subject="", detail={**(row.detail or {}), key: member_id})
 
     def latest(
         self, member_id: str | None, actions: Collection[str], before: tuple[float, str] | None, most: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from pipeline.annotation.plain import from_plain, to_plain
 from pipeline.annotation.settings import DatasetSettings
@@ -28,6 +28,37 @@ from pipeline.store.schema import (
 )
 
 DRAFT, PUBLISHED = "draft", "published"
+_NOTHING: Mapping[str, str] = {}
+
+
+def _records_where(condition: ColumnElement[bool]) -> tuple[Select, Select]:
+    """Return what reads records with what is shown of them, and what reads their suggestions."""
+    query = (
+        select(
+            records,
+            datasets.c.settings,
+            datasets.c.template,
+            queries.c.text.label("query"),
+            queries.c.split,
+            completions.c.text.label("completion"),
+            models.c.name.label("agent"),
+            retrievals.c.contexts,
+        )
+        .select_from(records)
+        .join(datasets, records.c.dataset_id == datasets.c.id)
+        .outerjoin(queries, records.c.query_id == queries.c.id)
+        .outerjoin(completions, records.c.completion_id == completions.c.id)
+        .outerjoin(models, completions.c.model_id == models.c.id)
+        .outerjoin(retrievals, completions.c.retrieval_id == retrievals.c.id)
+        .where(condition)
+        .order_by(records.c.position, records.c.id)
+    )
+    return query, select(suggestions).select_from(suggestions.join(records)).where(condition)
+
+
+# What each click asks, built once.
+_ONE = _records_where(records.c.id == bindparam("record"))
+_DATASET_OF = select(records.c.dataset_id).where(records.c.id == bindparam("record"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +192,7 @@ class DatasetStore:
         Raises:
             NotFoundError: there is no such record.
         """
-        return found(next(iter(self._records(records.c.id == record_id)), None), "record")
+        return found(next(iter(self._records(*_ONE, {"record": record_id})), None), "record")
 
     def dataset_of(self, record_id: str) -> str:
         """Return the id of the dataset that a record is in.
@@ -170,15 +201,16 @@ class DatasetStore:
             NotFoundError: there is no such record.
         """
         with self._db.read() as connection:
-            return found(connection.scalar(select(records.c.dataset_id).where(records.c.id == record_id)), "record")
+            return found(connection.scalar(_DATASET_OF, {"record": record_id}), "record")
 
     def records(self, dataset_id: str) -> list[Record]:
         """Return the records of a dataset in their order."""
-        return self._records(records.c.dataset_id == dataset_id)
+        return self._records(*_records_where(records.c.dataset_id == dataset_id))
 
     def some(self, record_ids: Sequence[str]) -> list[Record]:
         """Return those of these records that there are, in the order of the ids."""
-        found = (record for some in pieces(record_ids) for record in self._records(records.c.id.in_(some)))
+        asked = (_records_where(records.c.id.in_(some)) for some in pieces(record_ids))
+        found = (record for queries_ in asked for record in self._records(*queries_))
         known = {record.id: record for record in found}
         return [known[record_id] for record_id in record_ids if record_id in known]
 
@@ -200,32 +232,11 @@ class DatasetStore:
             rows = connection.execute(query.where(records.c.external_id.is_not(None)))
             return {row.external_id: row.id for row in rows}
 
-    def _records(self, condition) -> list[Record]:
-        query = (
-            select(
-                records,
-                datasets.c.settings,
-                datasets.c.template,
-                queries.c.text.label("query"),
-                queries.c.split,
-                completions.c.text.label("completion"),
-                models.c.name.label("agent"),
-                retrievals.c.contexts,
-            )
-            .select_from(records)
-            .join(datasets, records.c.dataset_id == datasets.c.id)
-            .outerjoin(queries, records.c.query_id == queries.c.id)
-            .outerjoin(completions, records.c.completion_id == completions.c.id)
-            .outerjoin(models, completions.c.model_id == models.c.id)
-            .outerjoin(retrievals, completions.c.retrieval_id == retrievals.c.id)
-            .where(condition)
-            .order_by(records.c.position, records.c.id)
-        )
-        proposed = select(suggestions).select_from(suggestions.join(records)).where(condition)
+    def _records(self, query: Select, proposed: Select, asked: Mapping[str, str] = _NOTHING) -> list[Record]:
         with self._db.read() as connection:
-            rows = connection.execute(query).mappings().all()
+            rows = connection.execute(query, asked).mappings().all()
             given: dict[str, dict[str, Suggestion]] = {}
-            for row in connection.execute(proposed).mappings():
+            for row in connection.execute(proposed, asked).mappings():
                 given.setdefault(row["record_id"], {})[row["question"]] = _suggestion(row)
         parsed: dict[str, DatasetSettings] = {}
         for row in rows:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from pipeline.events import happened
 from pipeline.records import JobState, Outcome
@@ -55,6 +55,10 @@ class Judgement:
         return self.comparison_id, self.left_completion_id, self.right_completion_id
 
 
+# What was asked, as Judgement.order has it.
+_ORDER = (judgements.c.comparison_id, judgements.c.left_completion_id, judgements.c.right_completion_id)
+
+
 class JudgementStore:
     """Rows of ``judge_runs`` and ``judgements``."""
 
@@ -76,10 +80,32 @@ class JudgementStore:
             put(connection, judge_runs, [row])
 
     def finish(self, run_id: str, state: JobState, error: str = "") -> None:
-        """Store how a run ended."""
+        """Store how a run ended that this replica asked in; nothing where another one has taken it over or ended it since."""
         with self._db.write() as connection:
-            change(connection, judge_runs, run_id, state=state.value, error=error, finished_at=now())
+            found(connection.scalar(select(judge_runs.c.id).where(judge_runs.c.id == run_id)), "run of a judge")
+            if self._is_own(connection, run_id):
+                change(connection, judge_runs, run_id, state=state.value, error=error, finished_at=now())
         happened("judge ended", run=run_id, state=state.value)
+
+    def end_elsewhere(self, run_id: str) -> None:
+        """Store that a run in which another replica asks was cancelled: it sees so when it stores its next reply."""
+        running = (judge_runs.c.id == run_id) & (judge_runs.c.state == JobState.RUNNING.value)
+        with self._db.write() as connection:
+            change_all(connection, judge_runs, running, state=JobState.CANCELLED.value, finished_at=now())
+
+    def left_by(self, replica: str) -> list[JudgeRun]:
+        """Return the runs in which a replica asks, or did when it ended, oldest first."""
+        left = (judge_runs.c.state == JobState.RUNNING.value) & written_by(judge_runs, replica)
+        return self._runs(left)[::-1]
+
+    def take_over(self, run_id: str, replica: str) -> bool:
+        """Make a run that a replica has left this one's; False where somebody was quicker."""
+        left = (judge_runs.c.id == run_id) & (judge_runs.c.state == JobState.RUNNING.value)
+        with self._db.write() as connection:
+            mine = connection.scalar(select(judge_runs.c.id).where(left & written_by(judge_runs, replica))) is not None
+            if mine:
+                change(connection, judge_runs, run_id, error="")
+        return mine
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the runs that a stopped process left behind: the replica ``by``, or whichever it was."""
@@ -108,12 +134,24 @@ class JudgementStore:
             replica = connection.scalar(select(changes.c.replica).where(whose)) or ""
             return replica, connection.scalar(last) or connection.scalar(begun) or 0.0
 
-    def add(self, judgement: Judgement) -> None:
-        """Store what was said, in a transaction of its own: what is paid for stays."""
-        row = {name: getattr(judgement, name) for name in Judgement.__slots__}
-        outcome = judgement.outcome.value if judgement.outcome else None
+    def add(self, said: Sequence[Judgement]) -> bool:
+        """Store what was said in one run, in a transaction of its own: what is paid for stays.
+
+        Return whether the run goes on here. It does not where another replica has ended it or taken it over; what was said there
+        already is left out.
+        """
+        run_id = said[0].judge_run_id
         with self._db.write() as connection:
-            put(connection, judgements, [{**row, "outcome": outcome, "created_at": now()}])
+            own = self._is_own(connection, run_id)
+            if self._db.shared:
+                # Two of them may have asked the same, when one took the run over from the other.
+                good = (judgements.c.judge_run_id == run_id) & (judgements.c.error == "")
+                others = good & ~written_by(judgements, self._db.writer.replica)
+                rows = connection.execute(select(*_ORDER).where(others if own else good))
+                there = {(row[0], row[1], row[2]) for row in rows}
+                said = [item for item in said if item.order not in there and (own or not item.error)]
+            put(connection, judgements, [_row(item) for item in said])
+        return own
 
     def of_runs(self, run_ids: Collection[str]) -> list[Judgement]:
         """Return all that was said in these runs, oldest first."""
@@ -124,9 +162,22 @@ class JudgementStore:
                 Judgement(**{**row, "outcome": Outcome(row["outcome"]) if row["outcome"] else None}) for row in rows
             ]
 
+    def _is_own(self, connection: Connection, run_id: str) -> bool:
+        """Say whether this replica asks in a run; where no others are, it is the only one that can."""
+        if not self._db.shared:
+            return True
+        mine = (judge_runs.c.id == run_id) & (judge_runs.c.state == JobState.RUNNING.value)
+        mine &= written_by(judge_runs, self._db.writer.replica)
+        return connection.scalar(select(judge_runs.c.id).where(mine)) is not None
+
     def _runs(self, condition) -> list[JudgeRun]:
         query = select(judge_runs).where(condition).order_by(judge_runs.c.id.desc())
         with self._db.read() as connection:
             return [
                 JudgeRun(**{**row, "state": JobState(row["state"])}) for row in connection.execute(query).mappings()
             ]
+
+
+def _row(judgement: Judgement) -> dict[str, object]:
+    row = {name: getattr(judgement, name) for name in Judgement.__slots__}
+    return {**row, "outcome": judgement.outcome.value if judgement.outcome else None, "created_at": now()}

@@ -33,18 +33,23 @@ from pipeline.store.schema import (
     members,
     memberships,
     models,
+    result_links,
     retrievals,
     sides,
     sign_ins,
     votes,
     workspace_values,
+    workspaces,
 )
 
 ROWS = 1_000
 # What was drawn or stored once is never replaced: somebody may be looking at it, and votes say themselves what was shown.
 WRITE_ONCE = (sides, retrievals, *LOWEST_WINS)
-# What lets people in. Whoever hands over a workspace file must not get in by it, nor anybody whom they let in.
-WAYS_IN = (sign_ins, api_tokens, invitations)
+# What lets people in, or shows them results without that. Whoever hands over a workspace file must not get in by it, nor anybody
+# whom they let in; and a link that was withdrawn here does not lead somewhere again.
+WAYS_IN = (sign_ins, api_tokens, invitations, result_links)
+# Nor does a file say which other workspaces a server has, and to which repos it sends them.
+NOT_OF_FILES = (*WAYS_IN, workspaces)
 # Columns of JSON that point at rows: the database does not see to it that these are there.
 LISTS: Mapping[Column, Table] = {
     comparison_sets.c.settings: models,
@@ -109,7 +114,7 @@ class Merging:
         """
         with self._db.read() as connection:
             restoring = connection.scalar(select(memberships.c.id).limit(1)) is None
-        left_out = {table.name for table in (*WAYS_IN, *(() if restoring else (memberships,)))}
+        left_out = {table.name for table in (*NOT_OF_FILES, *(() if restoring else (memberships,)))}
         taken = [change for change in incoming if change.table not in left_out]
         guard = _without_invitations if restoring else _without_cookies
         merged: list[Merged] = []

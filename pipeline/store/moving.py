@@ -40,7 +40,7 @@ class Moved:
     store: str
 
 
-def move(file: Path, url: str, report: Report = lambda table, rows: None) -> Moved:
+def move(file: Path, server: Server, report: Report = lambda table, rows: None) -> Moved:
     """Copy the store in an SQLite file into an empty PostgreSQL database; ``report`` is told (table, rows) after each.
 
     Twice is the same as once. NUL, which PostgreSQL does not take, is left out of texts, and numbers that are none of JSON.
@@ -49,7 +49,7 @@ def move(file: Path, url: str, report: Report = lambda table, rows: None) -> Mov
         SettingsError: one of them cannot be opened.
         StoreError: the database holds something else; or something of it was not the same afterwards, and nothing was kept.
     """
-    source, target = open_database(file), open_shared(Server(url, ""))
+    source, target = open_database(file), open_shared(server)
     try:
         with source.read() as reading:
             there = {table.name: held(reading, table) for table in TABLES}

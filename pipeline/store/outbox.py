@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Insert, Table, bindparam, delete, func, select, update
 
 from pipeline import ulid
 from pipeline.records import Change
@@ -50,14 +50,24 @@ def mark(connection: Connection, table: str, rows: Sequence[tuple[str, str, str]
     if not rows:
         return
     new = {"in_repo": arrived_in == "repo", "in_folder": arrived_in == "folder"}
+    name = connection.dialect.name
+    if name not in _MARKING:
+        _MARKING[name] = _marking(connection)
+    values = [{"table_name": table, "row_id": i, "stamp": stamp, "replica": by, **new} for i, stamp, by in rows]
+    connection.execute(_MARKING[name], values)
+    writer_of(connection).noted.add(table)
+
+
+# By dialect; built once, because each write needs it.
+_MARKING: dict[str, Insert] = {}
+
+
+def _marking(connection: Connection) -> Insert:
     statement = upsert(connection, changes)
     columns = ("stamp", "replica", "in_repo", "in_folder")
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["table_name", "row_id"], set_={name: statement.excluded[name] for name in columns}
     )
-    values = [{"table_name": table, "row_id": i, "stamp": stamp, "replica": by, **new} for i, stamp, by in rows]
-    connection.execute(statement, values)
-    writer_of(connection).noted.add(table)
 
 
 class Outbox:

@@ -1,4 +1,4 @@
-"""The tables of people: what they may do, their sign-ins, invitations, tokens, what they did, and sprints.
+"""The tables of people: what they may do, their sign-ins, invitations, tokens, what they did, sprints, and other workspaces.
 
 Nothing in them lets anybody in: of cookies, codes and tokens there are hashes of 256 random bits. Passwords, whose hashes could
 be guessed at, are in ``local_schema`` and travel nowhere.
@@ -100,4 +100,23 @@ sprints = Table(
     time_column("ends_at"),
     # When it was ended before its time.
     time_column("ended_at", nullable=True),
+)
+
+# The workspaces of the server beside its main one, in whose store this has rows. Each has a store, people and a dataset repo of
+# its own; none is ever removed, so that no other one comes to its address.
+workspaces = Table(
+    "workspaces",
+    metadata,
+    # Made of the slug.
+    id_column(),
+    Column("slug", String(32), nullable=False),
+    Column("name", String(60), nullable=False),
+    # Where it is backed up, as owner/name; "" for nowhere.
+    Column("dataset_repo", String(200), nullable=False),
+    # Whether it begins with the bundled example.
+    Column("example", Boolean, nullable=False),
+    reference("member_id", "members"),
+    time_column("created_at"),
+    # Since when it is not served; what is in it stays.
+    time_column("closed_at", nullable=True),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from pipeline.annotation.settings import Distribution
 from pipeline.errors import RecordError
@@ -24,6 +25,24 @@ RESERVED_SECONDS = 300.0
 PREFETCHED_SECONDS = 60.0
 # Most often one of the first records is free; at the end of a sprint nearly none is.
 FIRST_LOOK, LATER_LOOKS = 5, 400
+# What each submit asks, some of it six times: built once, which costs more than to ask it.
+_ROW = select(responses).where(
+    responses.c.record_id == bindparam("record"), responses.c.annotator_id == bindparam("annotator")
+)
+_OF_RECORDS = select(responses.c.record_id, responses.c.annotator_id, responses.c.status, responses.c.updated_at).where(
+    responses.c.record_id.in_(bindparam("some", expanding=True))
+)
+_AT_WORK = select(reservations.c.record_id, reservations.c.annotator_id).where(
+    reservations.c.record_id.in_(bindparam("some", expanding=True)), reservations.c.until > bindparam("now")
+)
+_TAKEN = select(func.count()).where(
+    responses.c.record_id == bindparam("record"),
+    responses.c.annotator_id != bindparam("annotator"),
+    responses.c.status == ResponseStatus.SUBMITTED.value,
+)
+_RESERVED = (reservations.c.record_id == bindparam("record")) & (reservations.c.annotator_id == bindparam("annotator"))
+_RESERVE = update(reservations).where(_RESERVED).values(until=bindparam("at"))
+_RELEASE = delete(reservations).where(_RESERVED | (reservations.c.until < bindparam("now")))
 FULL = "Others have answered this record in the meantime. Your text is kept as a draft; go on with the next record."
 
 
@@ -198,24 +217,12 @@ class ResponseStore:
         self, dataset_id: str, annotator_id: str, distribution: Distribution
     ) -> tuple[dict[ResponseStatus, int], int]:
         """Return how many responses of each status a person has, and how many records are done without this person."""
-        # Looked up for each response: there are fewer of these than records, until a sprint is far on.
-        of = select(records.c.dataset_id).where(records.c.id == responses.c.record_id).scalar_subquery()
-        inside = of == dataset_id
-        mine = select(responses.c.status, func.count()).where(responses.c.annotator_id == annotator_id, inside)
-        submitted = number_of(responses.c.status == ResponseStatus.SUBMITTED.value)
-        discarded = number_of(responses.c.status == ResponseStatus.DISCARDED.value)
-        done = submitted >= distribution.min_submitted
-        if distribution.discard_quorum is not None:
-            done |= discarded >= distribution.discard_quorum
-        by_record = (
-            select(responses.c.record_id)
-            .where(inside)
-            .group_by(responses.c.record_id)
-            .having(done & (number_of(responses.c.annotator_id == annotator_id) == 0))
-        )
+        mine, done_by_others = _counting(distribution.discard_quorum is not None)
+        asked = {"dataset": dataset_id, "annotator": annotator_id}
+        enough = {"submitted": distribution.min_submitted, "discarded": distribution.discard_quorum}
         with self._db.read() as connection:
-            own = {ResponseStatus(status): n for status, n in connection.execute(mine.group_by(responses.c.status))}
-            others = connection.scalar(select(func.count()).select_from(by_record.subquery()))
+            own = {ResponseStatus(status): n for status, n in connection.execute(mine, asked)}
+            others = connection.scalar(done_by_others, {**asked, **enough})
         return own, others
 
     def closed_to(self, dataset_id: str, annotator_id: str, distribution: Distribution) -> set[str]:
@@ -238,6 +245,20 @@ class ResponseStore:
         query = query.order_by(responses.c.created_at, responses.c.id)
         with self._db.read() as connection:
             return [_response(row) for row in connection.execute(query).mappings()]
+
+
+@cache
+def _counting(with_quorum: bool) -> tuple[Select, Select]:
+    """Return what counts a person's own responses by status, and the records that are done without them."""
+    # Looked up for each response: there are fewer of these than records, until a sprint is far on.
+    of = select(records.c.dataset_id).where(records.c.id == responses.c.record_id).scalar_subquery()
+    inside, own = of == bindparam("dataset"), responses.c.annotator_id == bindparam("annotator")
+    mine = select(responses.c.status, func.count()).where(own, inside).group_by(responses.c.status)
+    done = number_of(responses.c.status == ResponseStatus.SUBMITTED.value) >= bindparam("submitted")
+    if with_quorum:
+        done |= number_of(responses.c.status == ResponseStatus.DISCARDED.value) >= bindparam("discarded")
+    by_record = select(responses.c.record_id).where(inside).group_by(responses.c.record_id)
+    return mine, select(func.count()).select_from(by_record.having(done & (number_of(own) == 0)).subquery())
 
 
 @dataclass(slots=True)
@@ -277,9 +298,8 @@ def _open_for(connection: Connection, some: Sequence[str], me: str, distribution
     """Return those records that this person has not ended, and that are kept for them or have a place left for them."""
     places = {record_id: _Places() for record_id in some}
     working: dict[str, set[str]] = {record_id: set() for record_id in some}
-    query = select(responses.c.record_id, responses.c.annotator_id, responses.c.status, responses.c.updated_at)
     fresh = now() - RESERVED_SECONDS
-    for row in connection.execute(query.where(responses.c.record_id.in_(some))):
+    for row in connection.execute(_OF_RECORDS, {"some": some}):
         places[row.record_id].add(row.status, row.annotator_id == me)
         # A draft that came from another replica is a sign of life, like a reservation on this one.
         if row.status == ResponseStatus.DRAFT.value and row.updated_at > fresh and row.annotator_id != me:
@@ -301,8 +321,7 @@ def _open_for(connection: Connection, some: Sequence[str], me: str, distribution
 
 def _at_work(connection: Connection, some: Sequence[str]) -> list[tuple[str, str]]:
     """Return which of these records are kept for whom."""
-    query = select(reservations.c.record_id, reservations.c.annotator_id).where(reservations.c.record_id.in_(some))
-    return [(row.record_id, row.annotator_id) for row in connection.execute(query.where(reservations.c.until > now()))]
+    return [(row.record_id, row.annotator_id) for row in connection.execute(_AT_WORK, {"some": some, "now": now()})]
 
 
 def _is_full(connection: Connection, record_id: str, me: str, distribution: Distribution) -> bool:
@@ -310,9 +329,7 @@ def _is_full(connection: Connection, record_id: str, me: str, distribution: Dist
 
     Whoever holds a reservation has a place, and takes it from nobody.
     """
-    others = (responses.c.record_id == record_id) & (responses.c.annotator_id != me)
-    submitted = others & (responses.c.status == ResponseStatus.SUBMITTED.value)
-    taken = connection.scalar(select(func.count()).select_from(responses).where(submitted))
+    taken = connection.scalar(_TAKEN, {"record": record_id, "annotator": me})
     if taken >= distribution.min_submitted:
         return True
     at_work = _at_work(connection, [record_id])
@@ -320,20 +337,17 @@ def _is_full(connection: Connection, record_id: str, me: str, distribution: Dist
 
 
 def _reserve(connection: Connection, record_id: str, annotator_id: str, until: float) -> None:
-    mine = (reservations.c.record_id == record_id) & (reservations.c.annotator_id == annotator_id)
-    if connection.execute(update(reservations).where(mine).values(until=until)).rowcount == 0:
+    if connection.execute(_RESERVE, {"record": record_id, "annotator": annotator_id, "at": until}).rowcount == 0:
         row = {"record_id": record_id, "annotator_id": annotator_id, "until": until}
         connection.execute(insert(reservations).values(row))
 
 
 def _release(connection: Connection, record_id: str, annotator_id: str) -> None:
-    mine = (reservations.c.record_id == record_id) & (reservations.c.annotator_id == annotator_id)
-    connection.execute(delete(reservations).where(mine | (reservations.c.until < now())))
+    connection.execute(_RELEASE, {"record": record_id, "annotator": annotator_id, "now": now()})
 
 
 def _row(connection: Connection, record_id: str, annotator_id: str):
-    condition = (responses.c.record_id == record_id) & (responses.c.annotator_id == annotator_id)
-    return connection.execute(select(responses).where(condition)).mappings().first()
+    return connection.execute(_ROW, {"record": record_id, "annotator": annotator_id}).mappings().first()
 
 
 def _keep(connection: Connection, before, record_id: str, annotator_id: str, given: Given) -> None:

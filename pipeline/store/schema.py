@@ -18,7 +18,7 @@ from pipeline.store.comparison_schema import (
     sides,
     votes,
 )
-from pipeline.store.people_schema import activity, api_tokens, invitations, memberships, sign_ins, sprints
+from pipeline.store.people_schema import activity, api_tokens, invitations, memberships, sign_ins, sprints, workspaces
 from pipeline.store.tuning_schema import training_events, training_jobs, training_rows
 
 __all__ = (
@@ -40,6 +40,7 @@ __all__ = (
     "training_jobs",
     "training_rows",
     "votes",
+    "workspaces",
 )
 
 members = Table(

@@ -13,7 +13,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -46,15 +46,22 @@ _NETWORK = {
     "tcp_user_timeout": 20_000,
 }
 RESTED_SECONDS = 5.0
+# PostgreSQL cuts longer names off, and says nothing.
+LONGEST_SCHEMA = 63
 _VERSIONS = select(table_versions.c.name, table_versions.c.version)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the shared store is, and which of its replicas this process is. The address holds a password."""
+    """Where the shared store is, and which of its replicas this process is. The address holds a password.
+
+    ``schema`` is the ending of the name of the schema that a workspace beside the main one has for itself: what comes before it
+    is the main one's, so that two servers on one database do not meet.
+    """
 
     url: str = field(repr=False)
     replica: str
+    schema: str = ""
 
 
 class SharedDatabase(Database):
@@ -140,9 +147,10 @@ def open_shared(server: Server) -> SharedDatabase:
     Raises:
         SettingsError: the server cannot be reached or used, or a newer version of Pairloop has used it.
     """
-    engine = engine_of(server.url, f"pairloop {server.replica}".strip())
     place = place_of(server.url)
+    name = f"pairloop {server.replica}".strip()
     try:
+        engine = engine_of(server.url, name, _made_schema(server) if server.schema else "")
         with engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_of('migrating')})")
@@ -159,8 +167,33 @@ def open_shared(server: Server) -> SharedDatabase:
         ) from error
 
 
-def engine_of(url: str, name: str) -> Engine:
-    """Return connections to a PostgreSQL server, which shows them under a name.
+def _made_schema(server: Server) -> str:
+    """Return the schema of a workspace beside the main one, made as needed by one replica at a time.
+
+    Raises:
+        DatabaseError: it cannot be made.
+    """
+    engine = engine_of(server.url, "pairloop")
+    try:
+        with engine.connect() as connection, connection.begin():
+            name = f"{connection.scalar(text('SELECT current_schema()'))}_{server.schema}"
+            if len(name.encode()) > LONGEST_SCHEMA:
+                raise SettingsError(f"The schema {name} would have too long a name for PostgreSQL: use a shorter one.")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_of('schemas')})")
+            known = connection.scalar(text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": name})
+            if known is None:
+                connection.exec_driver_sql(f"CREATE SCHEMA {_quoted(name)}")
+    finally:
+        engine.dispose()
+    return name
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
+
+
+def engine_of(url: str, name: str, schema: str = "") -> Engine:
+    """Return connections to a PostgreSQL server, which shows them under a name; of a schema where one is given, and fewer.
 
     Raises:
         SettingsError: the address or the driver cannot be used.
@@ -169,8 +202,8 @@ def engine_of(url: str, name: str) -> Engine:
         parts = make_url(url).set(drivername="postgresql+psycopg")
         engine = create_engine(
             parts,
-            pool_size=10,
-            max_overflow=30,
+            pool_size=3 if schema else 10,
+            max_overflow=12 if schema else 30,
             json_serializer=_to_json,
             hide_parameters=True,
             # What the address itself says about one of them holds.
@@ -182,6 +215,9 @@ def engine_of(url: str, name: str) -> Engine:
         raise SettingsError("DATABASE_URL is no address of a PostgreSQL database.") from error
     except ImportError as error:
         raise SettingsError('DATABASE_URL needs a driver: install it with pip install "pairloop[postgres]".') from error
+    if schema:
+        # Before SQLAlchemy itself looks which one is the schema of these connections.
+        event.listen(engine, "connect", _within(schema), insert=True)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "checkin", _note_use)
@@ -207,6 +243,17 @@ def _set_up(dbapi_connection, _record) -> None:
     with dbapi_connection.cursor() as cursor:
         cursor.execute(_SESSION)
     dbapi_connection.commit()
+
+
+def _within(schema: str) -> Callable:
+    """Return what lets a connection see the tables of one schema and no others."""
+
+    def enter(dbapi_connection, _record) -> None:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute(f"SET search_path TO {_quoted(schema)}")
+        dbapi_connection.commit()
+
+    return enter
 
 
 def _note_use(_dbapi_connection, record) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pipeline.records import Role, new_id
 from pipeline.store.engine import Database
@@ -18,6 +18,18 @@ DAY = 86400.0
 DAYS = 30
 # However often it is used: a cookie that was copied once is not good for ever.
 MOST_DAYS = 180
+
+
+# Built once: each request asks it.
+_FIND = (
+    select(sign_ins.c.id, sign_ins.c.member_id, memberships.c.role, sign_ins.c.expires_at, sign_ins.c.created_at)
+    .select_from(sign_ins.join(memberships, memberships.c.member_id == sign_ins.c.member_id))
+    .where(sign_ins.c.token_hash == bindparam("hash"))
+    .where(sign_ins.c.ended_at.is_(None), sign_ins.c.expires_at > bindparam("now"))
+    # Of its own: rows of an earlier version may expire later than that.
+    .where(sign_ins.c.created_at > bindparam("since"))
+    .where(memberships.c.removed_at.is_(None))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +59,9 @@ class SignInStore:
 
     def find(self, token: str) -> SignedIn | None:
         """Return who is signed in by this token, or None: it is none, is over, or its person is no member any more."""
-        joined = sign_ins.join(memberships, memberships.c.member_id == sign_ins.c.member_id)
-        of = sign_ins.c
-        query = select(of.id, of.member_id, memberships.c.role, of.expires_at, of.created_at).select_from(joined)
-        query = query.where(sign_ins.c.token_hash == _hash(token))
-        query = query.where(sign_ins.c.ended_at.is_(None), sign_ins.c.expires_at > now())
-        # Of its own: rows of an earlier version may expire later than that.
-        query = query.where(sign_ins.c.created_at > now() - MOST_DAYS * DAY)
+        at = now()
         with self._db.read() as connection:
-            row = connection.execute(query.where(memberships.c.removed_at.is_(None))).first()
+            row = connection.execute(_FIND, {"hash": _hash(token), "now": at, "since": at - MOST_DAYS * DAY}).first()
         return SignedIn(row.id, row.member_id, Role(row.role), row.expires_at, row.created_at) if row else None
 
     def extend(self, sign_in: SignedIn) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Connection, case, func, select
 
 from pipeline.events import happened
 from pipeline.records import JobState, Model, id_of, new_id
@@ -14,6 +14,10 @@ from pipeline.store.rows import change, change_all, found, now, put, written_by
 from pipeline.store.schema import models, training_events, training_jobs, training_rows
 
 INTERRUPTED = "The app was stopped while this job ran. Start it again."
+LEFT = (
+    "The copy of the app that trained this model ended without a word, and what it had trained is on its disk. Start it again: "
+    "its rows are kept. Should that copy come back with its disk, its model comes too."
+)
 # Trainers whose jobs run on while the app is stopped: it follows them again when it is back. Any replica can follow those of
 # a provider.
 AT_PROVIDERS = ("openai", "hf_jobs")
@@ -148,39 +152,68 @@ class TrainingStore:
                 TrainingEvent(row["kind"], row["text"], row["id"], row["at"], row["step"], row["value"]) for row in rows
             ]
 
-    def finish(self, job_id: str, state: JobState, **values: object) -> None:
-        """Store how a job ended without a model: ``metrics`` or ``error``."""
+    def finish(
+        self, job_id: str, state: JobState, over: Collection[JobState] = (JobState.RUNNING,), **values: object
+    ) -> bool:
+        """Store how a job ended without a model, with ``metrics`` or ``error``; return whether it was that which ended it.
+
+        It was not where the job is in none of the states ``over``: whoever follows it here or elsewhere was quicker, and a job
+        that is done stays so.
+        """
         with self._db.write() as connection:
+            if not _is_in(connection, job_id, over):
+                return False
             change(connection, training_jobs, job_id, state=state.value, finished_at=now(), **values)
         happened("training ended", job=job_id, state=state.value)
+        return True
 
-    def finish_with_model(self, job_id: str, model: Model, metrics: Mapping[str, object]) -> None:
+    def finish_with_model(self, job_id: str, model: Model, metrics: Mapping[str, object]) -> bool:
         """Store a trained model and the end of its job in one transaction: neither is there without the other.
 
-        The app may have been told to stop meanwhile, which noted the job as interrupted: it is done all the same.
+        The app may have been told to stop meanwhile, which noted the job as interrupted: it is done all the same. Return False,
+        with nothing stored, where it is done already: another replica has followed the same job of a provider.
         """
         row = {name: getattr(model, name) for name in Model.__slots__}
         ended = {"state": JobState.DONE.value, "error": "", "finished_at": now()}
         with self._db.write() as connection:
-            # Another replica may have followed the same job of a provider, and be here already.
+            if _is_in(connection, job_id, (JobState.DONE,)):
+                return False
+            # Another store may have followed it too, whose model came with the files of the dataset repo before its job.
             if connection.scalar(select(models.c.id).where(models.c.id == model.id)) is None:
                 put(connection, models, [{**row, "config": dict(model.config)}])
             change(connection, training_jobs, job_id, **ended, model_id=model.id, metrics=dict(metrics))
         happened("training ended", job=job_id, state=JobState.DONE.value)
+        return True
 
     def interrupt_all(self, by: str | None = None) -> None:
         """Mark the jobs that a stopped process left behind: the replica ``by``, or whichever it was.
 
         Those that run at a provider go on, and are followed by this replica from now on; those that outlive the app on their
-        own machine are followed there.
+        own machine go on there, if they do, where only that machine can follow them.
         """
         left = (training_jobs.c.state == JobState.RUNNING.value) & written_by(training_jobs, by)
         elsewhere = training_jobs.c.trainer.in_(OUTLIVING)
-        values = {"state": JobState.INTERRUPTED.value, "error": INTERRUPTED, "finished_at": now()}
+        ended = {"state": JobState.INTERRUPTED.value, "finished_at": now()}
         with self._db.write() as connection:
-            change_all(connection, training_jobs, left & ~elsewhere, **values)
+            change_all(connection, training_jobs, left & ~elsewhere, **ended, error=INTERRUPTED)
             if by != self._db.writer.replica:
-                change_all(connection, training_jobs, left & training_jobs.c.trainer.in_(AT_PROVIDERS), error="")
+                at_providers = training_jobs.c.trainer.in_(AT_PROVIDERS)
+                change_all(connection, training_jobs, left & at_providers, error="")
+                change_all(connection, training_jobs, left & elsewhere & ~at_providers, **ended, error=LEFT)
+
+    def go_on(self, job_id: str) -> None:
+        """Store that a job which another replica took for left behind runs on here; nothing where it was not that."""
+        left = (training_jobs.c.id == job_id) & (training_jobs.c.state == JobState.INTERRUPTED.value)
+        with self._db.write() as connection:
+            values = {"state": JobState.RUNNING.value, "error": "", "finished_at": None}
+            change_all(connection, training_jobs, left & (training_jobs.c.error == LEFT), **values)
+
+    def left(self) -> list[TrainingJob]:
+        """Return the jobs that were taken for left behind, oldest first: they may run on at whoever began them."""
+        left = (training_jobs.c.state == JobState.INTERRUPTED.value) & (training_jobs.c.error == LEFT)
+        with self._db.read() as connection:
+            rows = connection.execute(select(training_jobs).where(left).order_by(training_jobs.c.id)).mappings()
+            return [_job(row) for row in rows]
 
     def running(self) -> list[TrainingJob]:
         """Return the jobs that this replica follows, oldest first."""
@@ -224,6 +257,11 @@ class TrainingStore:
         with self._db.read() as connection:
             rows = connection.execute(query).mappings()
             return [_training_row(row) for row in rows]
+
+
+def _is_in(connection: Connection, job_id: str, states: Collection[JobState]) -> bool:
+    state = connection.scalar(select(training_jobs.c.state).where(training_jobs.c.id == job_id))
+    return JobState(found(state, "training job")) in states
 
 
 def _job(row) -> TrainingJob:

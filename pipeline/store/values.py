@@ -44,6 +44,12 @@ class ValueStore:
         with self._db.read() as connection:
             return connection.scalar(query.order_by(workspace_values.c.id.desc()).limit(1)) or ""
 
+    def was_named(self) -> bool:
+        """Say whether the workspace was ever called by a name, or by none."""
+        query = select(workspace_values.c.id).where(workspace_values.c.id.startswith(NAME, autoescape=True))
+        with self._db.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def set_workspace_name(self, name: str) -> None:
         """Call the workspace by another name; "" for none."""
         with self._db.write() as connection:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, TimeoutError, expect
 
 # The machine of the tests may be slow and shared; a failing test still ends.
 WAIT = 60_000
@@ -35,10 +35,16 @@ class Person:
         self.page = self.context.new_page()
         self.failures: list[str] = []
         self.page.on("pageerror", lambda error: self.failures.append(f"page error: {error}"))
+        # Nothing of the app itself is anything that its policy forbids.
+        self.page.on("console", self._look_at)
         self.url = url
         self.page.goto(url + path)
         expect(self.page.locator(".pl-screen:visible").first).to_be_visible()
         self.settles()
+
+    def _look_at(self, said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            self.failures.append(said.text)
 
     def settles(self) -> None:
         """Wait until what was asked for has come and is on the screen, as somebody does who is in no hurry."""

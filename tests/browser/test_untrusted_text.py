@@ -1,10 +1,16 @@
 """Texts of documents, models and people that try to act: they are shown as text, run nothing and call nobody."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
+from components._session import SIGN_IN
+from pipeline.records import Role
+from tests.hostile import open_hostile
 from tests.openai_server import OpenAIServer
+from tests.payloads import PAYLOADS, PLANTED
+from tests.people import Served
 from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
@@ -29,11 +35,13 @@ ATTACKS = (
 LINE = "Lighthouse " + " ".join(ATTACKS)
 TEXT = "The lighthouse is white.\n\n" + "\n\n".join(ATTACKS)
 NAME = "<img src=x onerror=window.ran=12> ${window.ran=13}.md"
-PLANTED = (
-    "img[src=x], img[src*=invalid], script, iframe, svg[onload], form:not(#edit-search, #edit-form), [onclick], [onerror], "
-    "[data-shows=x], "
-    "[href*=javascript], [href*=invalid]"
-)
+# The forms of the page itself are none that was planted.
+STRANGE = f"{PLANTED}, form:not(#edit-search, #edit-form, [method=post]), img[src*=invalid]"
+WATCH = """
+window.__violations = [];
+addEventListener('securitypolicyviolation', (event) =>
+    window.__violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,29 +60,59 @@ def attacked(tmp_path_factory):
             yield app
 
 
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """An app that people sign in to, in which whatever has a name or a text is an attack."""
+    workspace = open_hostile(tmp_path_factory.mktemp("hostile") / "home")
+    served = Served(workspace.services)
+    yield served, workspace
+    served.close()
+
+
+class Watch:
+    """What a browser does that nobody asked it for: dialogs, requests to other hosts, and what its policy has forbidden."""
+
+    def __init__(self, context, url: str) -> None:
+        self.noticed: list[str] = []
+        self._url = url
+        context.add_init_script(WATCH)
+        context.on("request", lambda request: self._asked(request.url))
+        context.on("dialog", lambda dialog: (self.noticed.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        context.on("console", lambda said: self.noticed.append(said.text) if "Content Security" in said.text else None)
+
+    def _asked(self, address: str) -> None:
+        if not address.startswith((self._url, "data:", "blob:")) or address.removeprefix(self._url) == "/x":
+            self.noticed.append(f"asked {address}")
+
+
 @pytest.fixture
 def victim(attacked, open_person):
     """Somebody whose browser tells at the end whether anything ran, was planted, or asked another host."""
     person = open_person(attacked.url)
-    asked: list[str] = []
-    person.context.on("request", lambda request: asked.append(request.url))
+    watch = Watch(person.context, attacked.url)
     yield person
     assert untouched(person) == []
-    allowed = (attacked.url, "data:", "blob:")
-    assert [url for url in asked if not url.startswith(allowed) or url.removeprefix(attacked.url) == "/x"] == []
+    assert watch.noticed == []
 
 
 def untouched(person) -> list[str]:
     """Return what an attack has done to the page."""
     person.settles()
     person.page.wait_for_timeout(100)
+    return marks(person.page)
+
+
+def marks(page) -> list[str]:
+    """Return the marks that an attack has left on a page."""
     script = """(planted) => [
         ...(window.ran === undefined ? [] : [`ran ${window.ran}`]),
-        ...[...document.querySelectorAll('.pl-screen, .pl-drawer, .pl-header, .toast-wrap')]
+        ...(window.__pwned === undefined ? [] : [`ran ${window.__pwned}`]),
+        ...(window.__violations || []),
+        ...[...document.querySelectorAll('.pl-screen, .pl-drawer, .pl-header, .toast-wrap, main')]
             .flatMap((part) => [...part.querySelectorAll(planted)])
-            .map((part) => part.outerHTML.slice(0, 120)),
+            .map((part) => part.outerHTML.slice(0, 160)),
     ]"""
-    return person.page.evaluate(script, PLANTED)
+    return page.evaluate(script, STRANGE)
 
 
 def test_ask_shows_queries_answers_sources_and_names_as_text(victim):
@@ -182,3 +220,106 @@ def test_a_file_with_a_hostile_name_is_refused_and_taken_in_as_text(victim, tmp_
     victim.sees("#documents-report", "Added")
     victim.find("#documents-report .pl-bad").hover()
     assert victim.page.locator("#documents-report b, #documents-report img").count() == 0
+
+
+# A workspace in which everything is an attack
+
+
+def come(hostile, open_person, path="/", role=Role.OWNER):
+    """Open the hostile workspace as somebody who is signed in, and watch what their browser does."""
+    served, workspace = hostile
+    cookie = {"name": SIGN_IN, "value": workspace.people[role].cookie, "domain": "127.0.0.1", "path": "/"}
+    cookie |= {"expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+    person = open_person(served.url, path=path, storage_state={"cookies": [cookie], "origins": []})
+    return person, Watch(person.context, served.url)
+
+
+PANELS = {
+    "Start": (), "Ask": (), "Edit": ("Annotate", "Review", "Records", "Setup"), "Tune": ("Train", "Models"), "Compare": (),
+    "Results": (), "Team": ("Progress", "Sprints", "People", "Activity", "Workspace"),
+    "Settings": ("Models", "Prompts", "Retrieval", "Storage", "API tokens", "Environment"),
+}  # fmt: skip
+
+
+def unfold_everything(person) -> None:
+    """Open every accordion of the tab that is open."""
+    folded = person.page.locator(".pl-screen:visible button.label-wrap:not(.open):visible")
+    for _ in range(20):
+        if not folded.count():
+            return
+        folded.first.click()
+        person.settles()
+    raise AssertionError("a part of the page does not unfold")
+
+
+@pytest.mark.parametrize("tab", PANELS)
+def test_no_name_and_no_text_of_a_hostile_workspace_does_anything_on_a_tab(hostile, open_person, tab):
+    person, watch = come(hostile, open_person, f"/?tab={tab.lower()}")
+    person.find(f"#{tab.lower()}-screen").wait_for()
+    found = []
+    for panel in PANELS[tab] or (tab,):
+        person.page.get_by_role("tab", name=panel, exact=True).locator("visible=true").last.click()
+        person.settles()
+        unfold_everything(person)
+        found += [f"{panel}: {mark}" for mark in untouched(person)]
+    assert found + watch.noticed == []
+
+
+MEASURED = """(known) => {
+    const side = [...document.querySelectorAll('.pl-side')].find((one) => one.innerText.includes(known));
+    const text = side.querySelector('.pl-side-text'), at = side.getBoundingClientRect();
+    const looks = (one) => [...getComputedStyle(one)].filter((name) => !/height|block-size|perspective|origin/.test(name))
+        .map((name) => `${name}: ${getComputedStyle(one).getPropertyValue(name)}`).join(';');
+    return {
+        html: text.innerHTML, text: text.innerText, side: looks(side), looks: looks(text), width: at.width,
+        places: [...text.querySelectorAll('*')].map((one) => {
+            const box = one.getBoundingClientRect();
+            return [one.tagName, box.x - at.x, box.y - at.y, box.width, box.height].join(' ');
+        }),
+        inner: [...text.querySelectorAll('*')].map(looks),
+    };
+}"""
+
+
+def test_an_attack_on_one_side_changes_nothing_of_the_other_side(hostile, open_person):
+    served, workspace = hostile
+    person, watch = come(hostile, open_person, "/?tab=compare", Role.ANNOTATOR)
+    measured = {"plain": [], "attack": []}
+    for number in range(6):
+        person.sees("#compare-progress", f"{number} of 6")
+        kind = "attack" if "lighthouse is white" in person.find("#compare-pair").inner_text() else "plain"
+        measured[kind].append(person.page.evaluate(MEASURED, "The other answer, plainly."))
+        assert untouched(person) == []
+        person.press("vote-tie")
+    assert len(measured["plain"]) == len(measured["attack"]) == 3
+    first = measured["plain"][0]
+    for other in measured["plain"] + measured["attack"]:
+        assert {name for name in first if other[name] != first[name]} == set()
+    assert watch.noticed == []
+
+
+def test_pages_outside_of_the_screens_show_texts_as_texts(hostile, chromium):
+    served, workspace = hostile
+    context = chromium.new_context()
+    watch, page = Watch(context, served.url), context.new_page()
+    page.on("pageerror", lambda error: watch.noticed.append(f"page error {error}"))
+    found = []
+    page.goto(f"{served.url}/results/{workspace.link}")
+    assert "window.__pwned" in page.content()
+    found += marks(page)
+    texts = list(PAYLOADS.values())
+    for text in ["".join(texts[at : at + 4]) for at in range(0, len(texts), 4)]:
+        asked = quote(text.encode("utf-8", "replace").decode(), safe="")
+        for path in (f"/sign-in?next=/{asked}", f"/join?code={asked}", f"/results/{asked[:500]}"):
+            page.goto(served.url + path)
+            found += [f"{path[:60]}: {mark}" for mark in marks(page)]
+    # What the page of sign-in says again after a name that is nobody's.
+    for text in list(PAYLOADS.values())[::6]:
+        page.goto(f"{served.url}/sign-in")
+        page.locator("input[name=name]").fill(text.replace("\0", "").encode("utf-8", "replace").decode()[:190])
+        page.locator("input[type=password]").fill("four words nobody expects")
+        page.locator("form button").first.click()
+        found += [f"signing in: {mark}" for mark in marks(page)]
+    assert page.url.startswith(served.url)
+    context.close()
+    assert found + watch.noticed == []

@@ -2,22 +2,19 @@
 
 import json
 import re
-import socket
 import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-import uvicorn
 
-import app
 from components._session import COOKIE
 from pipeline.annotation.settings import Distribution
 from pipeline.records import ResponseStatus
 from pipeline.store.datasets import NewRecord
 from tests.annotating import VALUES, add_every_kind, every_kind
+from tests.api import served
 from tests.workspace import open_workspace
 
 TOKENS = {"Ada": "a" * 64, "Bo": "b" * 64}
@@ -47,18 +44,6 @@ class Page:
         status, answer = self.post(path, body)
         assert status == 200, answer
         return answer
-
-
-@contextmanager
-def served(services):
-    """Serve the app of these services on a real port; give its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app.build_server(services), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")

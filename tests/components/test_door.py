@@ -12,6 +12,7 @@ import pytest
 
 from components import door
 from components.door import STRANGE_HOST, is_own_host, names_of, role_for
+from components.protection import frame_rule
 from pipeline.errors import StoreError
 from pipeline.records import Role
 from pipeline.settings import Entry, Settings, SignIn
@@ -158,6 +159,7 @@ def test_no_file_is_fetched_for_a_body(opened, client, members, fetched, file):
 
 def test_that_gradio_would_fetch_it_is_so_still(opened, client, fetched, monkeypatch):
     monkeypatch.setattr(door, "_has_file_of_elsewhere", lambda sent: False)
+    monkeypatch.setattr(door, "_paths_in", lambda sent: [])
     client.post("/gradio_api/run/predict", json=body_with(opened, {"path": FAR, "meta": MARK}))
     client.post("/gradio_api/run/predict", json=body_with(opened, {"path": "/tmp/x", "url": FAR, "meta": MARK}))
     # Of the two it is the path.
@@ -294,4 +296,4 @@ def test_a_store_that_fails_is_said_in_its_sentence(members, monkeypatch):
 
 def test_no_strangers_space_shows_this_one_in_a_frame():
     entry = replace(Entry(), space_id="acme/pairloop")
-    assert door.frame_rule(entry) == "frame-ancestors 'self' https://huggingface.co"
+    assert frame_rule(entry) == "frame-ancestors 'self' https://huggingface.co"

@@ -58,10 +58,10 @@ def test_a_row_has_links_to_what_it_came_of(services, loop, opened):
     handlers = ModelPageHandlers(services)
     rows = services.lineage.rows(loop.job_id, "").rows
     shown = handlers.open(event(place=f"{loop.tuned.id}/{rows[0].id}"), ADA)
-    assert f"/?tab=edit&amp;record={loop.record_id}" in shown.row and "Open in the document" in shown.row
+    assert f"?tab=edit&amp;record={loop.record_id}" in shown.row and "Open in the document" in shown.row
     assert "Ada" not in shown.row
     vote = handlers.show(f"{loop.tuned.id}/{rows[2].id}", ADA).row
-    assert f"/?tab=results&amp;vote={loop.vote_id}" in vote and "Rejected answer" in vote and "let it in" in vote
+    assert f"?tab=results&amp;vote={loop.vote_id}" in vote and "Rejected answer" in vote and "let it in" in vote
     # Somebody who still judges the query sees neither the answer nor the way to the vote.
     closed = handlers.show(f"{loop.tuned.id}/{rows[1].id}", BO)
     assert BETTER not in closed.row + closed.list and loop.vote_id not in closed.row and "Kept back" in closed.row
@@ -112,7 +112,7 @@ def test_votes_are_shown_to_those_who_opened_the_results(services, loop):
     services.comparisons.reveal(loop.set_id, services.store.members.by_token("a" * 64))
     shown = handlers.show(loop.set_id, "", "", loop.vote_id, ADA)
     assert shown.opened == loop.vote_id and REASON in shown.vote and BETTER in shown.vote and "row 2" in shown.vote
-    assert f"/?tab=tune&amp;model={loop.tuned.id}" in shown.vote and "3 votes" in shown.list
+    assert f"?tab=tune&amp;model={loop.tuned.id}" in shown.vote and "3 votes" in shown.list
     assert ("quick-one preferred", loop.other.id) in shown.kind.choices
     assert "1 vote" in handlers.search_votes(loop.set_id, "pier", "", ADA)
     assert "No vote is like this" in handlers.turn_page(loop.set_id, "", "both_bad", event(page="x"), ADA)

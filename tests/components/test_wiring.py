@@ -2,31 +2,34 @@
 
 import ast
 import json
-import socket
 import sys
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
 import app
 from tests.material import TRAIN, open_copy
 from tests.openai_server import OpenAIServer
+from tests.people import Served
 from tests.visitor import Refused, Visitor
-from tests.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    services = open_workspace(tmp_path_factory.mktemp("wiring") / "home")
-    yield app.build_app(services)
-    services.close()
+def running(prepared, tmp_path_factory):
+    """The app, on a real port."""
+    running = Served(open_copy(prepared, tmp_path_factory.mktemp("served") / "home"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def built(running):
+    return running.screens
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +44,14 @@ def listeners(config):
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
-    services = open_workspace(tmp_path_factory.mktemp("served") / "home")
-    with TestClient(app.build_server(services), base_url="http://127.0.0.1") as client:
-        yield client
-    services.close()
+def client(running):
+    return TestClient(running.mounted, base_url="http://127.0.0.1")
 
 
 @pytest.fixture(scope="module")
-def served(prepared, tmp_path_factory):
-    """The app on a real port, and its services."""
-    services = open_copy(prepared, tmp_path_factory.mktemp("served") / "home")
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app.build_server(services), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}", services
-    server.should_exit = True
-    thread.join(10)
-    services.close()
+def served(running):
+    """The address of the app, and its services."""
+    return running.url, running.services
 
 
 # The listeners that are made for programs, see components/api_client.py.
@@ -136,12 +128,8 @@ def test_a_file_over_the_limit_is_refused_while_it_is_uploaded(client):
     assert answer.status_code == 413
 
 
-def test_two_apps_can_be_built_in_one_process(tmp_path):
-    configs = []
-    for name in ("one", "two"):
-        services = open_workspace(tmp_path / name)
-        configs.append(app.build_app(services).get_config_file())
-        services.close()
+def test_two_apps_can_be_built_in_one_process(config, empty):
+    configs = config, app.build_app(empty).get_config_file()
     counts = [(len(config["components"]), len(config["dependencies"])) for config in configs]
     assert counts[0] == counts[1]
 
@@ -224,8 +212,9 @@ def test_a_file_of_the_server_is_not_taken_in_by_its_path(served, listener):
     secret.write_text("The secret word is xylophone.", encoding="utf-8")
     file = {"path": str(secret), "orig_name": "secret.txt", "meta": {"_type": "gradio.FileData"}}
     before = services.library.summaries(), services.query_lists.all()
-    with pytest.raises(Refused):
+    with pytest.raises(urllib.error.HTTPError) as refused:
         Visitor(url).call(listener, *([[file]] if listener == "add_files" else ["", file, "", True]))
+    assert refused.value.code == 422
     assert (services.library.summaries(), services.query_lists.all()) == before
 
 

@@ -13,7 +13,7 @@ from pipeline.store.schema import activity
 from tests.workspace import open_workspace, person
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTES = {"note", "_note", "noted", "_noted"}
+NOTES = {"note", "note_about", "_note", "noted", "_noted"}
 
 
 @pytest.fixture(scope="module")

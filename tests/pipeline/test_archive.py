@@ -1,6 +1,7 @@
 """The workspace as one file: there and back, twice is once, and a file that is no good takes nothing in."""
 
 import gzip
+import hashlib
 import random
 import time
 from dataclasses import replace
@@ -271,6 +272,26 @@ def test_the_file_of_a_stranger_lets_nobody_in_and_its_other_rows_come(teams, tm
     mallory = id_of("member", "test", "Mallory")
     assert mallory in ours.store.activity.people() and after["members"][mallory]["token_hash"] is None
     assert theirs_list in {item.id for item in ours.store.queries.sets()}
+
+
+def test_a_file_brings_no_link_to_results_and_gives_none_back(teams, tmp_path):
+    ours, _ = teams
+    olga = add(ours, "Olga", Role.OWNER)
+    set_id = add_comparison(ours, [add_model(ours, name) for name in ("one", "two")], [("A", "B")])
+    withdrawn = ours.store.links.add(set_id, olga.id)
+    (link,) = ours.store.links.of_set(set_id)
+    ours.store.links.withdraw(link.id)
+    row = rows_of(ours.store)["result_links"][link.id]
+    secret = "known to who made the file"
+    made = {**row, "id": "made", "token_hash": hashlib.sha256(secret.encode()).hexdigest(), "withdrawn_at": None}
+    back = {**row, "withdrawn_at": None}
+    changes = [Change("result_links", item["id"], new_id(), new_id(), item) for item in (made, back)]
+    imported = read_archive(ours.store, write(tmp_path / "links.gz", *changes))
+    assert (imported.rows, imported.applied, imported.parked) == (2, 0, 0)
+    assert ours.shared_results.set_of(secret) is None and ours.shared_results.set_of(withdrawn) is None
+    write_archive(ours.store, tmp_path / "w.gz")
+    data = gzip.decompress((tmp_path / "w.gz").read_bytes())
+    assert "result_links" not in {change.table for change in journal.read_blocks(data).changes}
 
 
 def test_a_file_makes_no_other_browser_that_of_an_owner(teams, tmp_path):

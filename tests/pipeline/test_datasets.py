@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.run_choices import left_out
 from pipeline.annotation.settings import Field, FieldKind, Option, Question, QuestionKind
 from pipeline.annotation.templates import templates, tutorial_settings
 from pipeline.errors import NotFoundError, RecordError
@@ -243,3 +244,14 @@ def test_test_queries_are_not_put_into_any_dataset(services, desk):
     with pytest.raises(RecordError, match="no answered train query"):
         desk.add_run(dataset.id, run)
     assert desk.get(dataset.id).run_id is None
+
+
+def test_train_queries_that_another_list_holds_back_are_left_out_and_counted(services, desk, run_id):
+    assert desk.left_out_of(run_id) == 0 and left_out(desk, run_id) == ()
+    queries = add_queries(services, train=(*TEST, "Is there a crane?"), test=(), name="Again")
+    run = services.generation.start_run(services.registry.all()[0].id, queries)
+    finished(services, run)
+    assert desk.create_of_run(run, "answer-review").size == 1 and desk.left_out_of(run) == len(TEST)
+    assert left_out(desk, run) == (
+        "3 queries of the run are test queries in another list, kept for Compare, and left out.",
+    )

@@ -295,6 +295,7 @@ def test_closing_in_the_middle_of_a_run_leaves_it_interrupted_with_its_answers(h
     assert (services.store.runs.get(run_id).state, services.store.runs.get(run_id).done) == (JobState.INTERRUPTED, 4)
 
 
+@pytest.mark.sqlite
 def test_a_process_that_died_leaves_its_run_interrupted_and_the_next_run_asks_for_the_rest(tmp_path, server):
     folder = tmp_path / "home"
     settings = {"openai_base_url": server.base_url, "openai_model": "test-model", "concurrency": 1}

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from pipeline.errors import LimitError, SettingsError
-from pipeline.limits import KEPT, Places, RateLimit
+from pipeline.limits import HEAVY, KEPT, TOGETHER, Places, RateLimit
 from pipeline.settings import from_environment
 
 
@@ -69,6 +69,43 @@ def test_who_is_refused_does_not_wait_longer_for_asking_again():
     taken(limit, "ada", 200)
     clock.now += 1.0
     assert taken(limit, "ada", 1) == 1
+
+
+def test_what_is_heavy_counts_as_several_and_is_possible_however_few_there_are():
+    clock = Clock()
+    limit = RateLimit(12, clock)
+    limit.take("ada", HEAVY)
+    limit.take("ada", HEAVY)
+    with pytest.raises(LimitError, match="Try again in 15 s") as refused:
+        limit.take("ada", HEAVY)
+    assert refused.value.retry_after == 15
+    limit.take("ada", 2)
+    clock.now += 25
+    limit.take("ada", HEAVY)
+    RateLimit(1, clock).take("ada", HEAVY)
+
+
+def test_browsers_that_nobody_signed_in_with_have_an_allowance_together_besides():
+    clock = Clock()
+    limit = RateLimit(2, clock)
+    assert taken(limit, "ada", 5) == 2
+    browsers = [f"browser {number}" for number in range(100)]
+
+    def tries():
+        count = 0
+        for browser in browsers:
+            try:
+                limit.take(browser, browser=True)
+                count += 1
+            except LimitError as error:
+                assert 0 < error.retry_after <= 60
+        return count
+
+    assert tries() == 2 * TOGETHER
+    clock.now += 30
+    # As many as half a minute fills; who was refused has kept what is theirs.
+    assert tries() == TOGETHER
+    assert taken(limit, "bo", 5) == 2
 
 
 def test_people_who_are_long_gone_are_forgotten():

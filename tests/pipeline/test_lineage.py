@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from pipeline import ranking
 from pipeline.comparison_settings import RevealPolicy
@@ -11,6 +12,7 @@ from pipeline.errors import ComparisonError, NotFoundError
 from pipeline.lineage import CHANGED, FIRST, TUNED
 from pipeline.records import JobState, Model, Outcome, Split, new_id
 from pipeline.store.runs import NewRun
+from pipeline.store.schema import models as models_table
 from pipeline.vote_list import CORRECTION, PAGE, REASON, TIE, TRAINED
 from tests.lined import BETTER, REVIEWED, prepare_lined, vote_all
 from tests.lined import REASON as WHY
@@ -72,7 +74,7 @@ def test_models_of_a_merge_that_lead_round_to_each_other_are_all_in_the_tree(ser
     services.store.models.add(Model(two, "two", "extractive", {}, "", parent_id=one, created_at=2.0))
     # No screen writes this; a journal of somebody else might.
     with services.store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE models SET parent_id = ? WHERE id = ?", (two, one))
+        connection.execute(update(models_table).where(models_table.c.id == one).values(parent_id=two))
     services.store.models.add(Model(new_id(), "three", "extractive", {}, "", created_at=3.0))
     assert {node.model.name for node in services.lineage.tree()} >= {"one", "two", "three"}
 

@@ -31,7 +31,7 @@ from pipeline.prompts import ANSWER_REVIEW
 from pipeline.records import JobState, Model
 from pipeline.store.local_schema import changes
 from pipeline.store.schema import training_jobs
-from pipeline.store.training import TrainingJob
+from pipeline.store.training import LEFT, TrainingJob
 from tests.gguf_files import tiny
 from tests.material import Home, add_queries
 from tests.pipeline.finetune.test_openai_trainer import data_of, seen
@@ -239,6 +239,35 @@ def test_a_job_that_another_machine_called_interrupted_goes_on_and_gives_its_mod
         assert time.monotonic() < end, job
         time.sleep(0.05)
     assert job.error == "" and home.services.store.models.get(job.model_id).parent_id == "m1"
+
+
+def test_a_job_that_others_took_for_left_behind_goes_on_when_its_app_is_back(room, home):
+    runner, training = runner_of(home, room.trainer("stubborn")), home.services.store.training
+    job_id = runner.start("local", data_of(home), room.base, {}, None)
+    seen(runner, job_id, "train")
+    runner._tasks[job_id].cancel()
+    gone = begun_without_a_folder(home)
+    with home.services.store.database.write() as connection:
+        connection.execute(update(changes).where(changes.c.row_id.in_((job_id, gone))).values(replica="gone"))
+    training.interrupt_all("gone")
+    assert {(training.job(one).state, training.job(one).error) for one in (job_id, gone)} == {
+        (JobState.INTERRUPTED, LEFT)
+    }
+    # What comes back finds its folder; of the other job nothing is here.
+    back = runner_of(home, room.trainer("stubborn"))
+    back.follow_left()
+    until(lambda: back.job(job_id).state is JobState.RUNNING and back.job(job_id).error == "")
+    back.cancel(job_id)
+    until(lambda: back.job(job_id).state is JobState.CANCELLED)
+    until(lambda: back._tasks[gone].done())
+    assert (back.job(gone).state, back.job(gone).error) == (JobState.INTERRUPTED, LEFT)
+
+
+def until(said, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not said():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_base_whose_file_is_gone_or_another_cannot_be_trained(room):

@@ -284,13 +284,13 @@ def test_what_came_of_proposing_is_told_after_a_restart(prepared, tmp_path, serv
     server.latency = 0.2
     services.proposals.start((), 5, services.proposals.proposers()[0].id)
     deadline = time.monotonic() + 20
-    while not services.proposals.progress().proposed:
+    file = tmp_path / "home" / "proposing.json"
+    while not json.loads(kept := file.read_text("utf-8"))["proposed"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     # As a power cut leaves it: nobody says that it has ended.
-    kept = (tmp_path / "home" / "proposing.json").read_text("utf-8")
     services.close()
-    (tmp_path / "home" / "proposing.json").write_text(kept, "utf-8")
+    file.write_text(kept, "utf-8")
     later = open_workspace(tmp_path / "home")
     found = later.proposals.progress()
     assert (found.state, found.total, found.proposer) == (JobState.INTERRUPTED, 5, "test-model") and found.proposed

@@ -1,6 +1,5 @@
 """Registered models: which there are at start, which names are taken, and where their answers and secrets go."""
 
-import sqlite3
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from pipeline.errors import ModelError, NotFoundError
 from pipeline.models.extractive import base
 from pipeline.records import Model, new_id
 from pipeline.registry import BASE_NAME
+from tests import stores
 from tests.material import Home, add_manual, add_queries, finished
 from tests.openai_server import OpenAIServer
 
@@ -136,8 +136,8 @@ def test_the_key_is_sent_to_the_endpoint_and_kept_nowhere(home, tmp_path):
             list(services.generation.ask("Where is diesel sold?", model.id))
         assert KEY not in str(error.value) + repr(services.settings) + repr(services.registry.answerer(model.id))
     home.restart()
-    dump = "\n".join(sqlite3.connect(home.folder / "pairloop.db").iterdump())
-    assert "test-model" in dump and KEY not in dump
+    kept = stores.content(home.folder)
+    assert b"test-model" in kept and KEY.encode() not in kept
     assert not [path for path in home.folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 

@@ -1,7 +1,6 @@
 """Models of endpoints: how they are asked, what is refused, where keys go, versions, and what is offered no more."""
 
 import json
-import sqlite3
 
 import pytest
 
@@ -12,6 +11,7 @@ from pipeline.prices import price
 from pipeline.records import Model, new_id
 from pipeline.registry import BASE_NAME, Provider
 from pipeline.settings import Settings, from_environment
+from tests import stores
 from tests.azure_server import VERSION, AzureHandler
 from tests.material import Home, add_manual
 from tests.openai_server import OpenAIServer
@@ -240,8 +240,8 @@ def test_a_change_makes_a_new_version_and_the_old_one_keeps_what_it_answered(hom
         registry.change_chat_model(third.id, config, "customer-assistant")
     assert registry.bring_back(first.id).retired_at is None
     assert "Support" in [model.name for model in registry.answering()]
-    dump = "\n".join(sqlite3.connect(home.folder / "pairloop.db").iterdump())
-    assert "TEAM_KEY" in dump and KEY not in dump
+    kept = stores.content(home.folder)
+    assert b"TEAM_KEY" in kept and KEY.encode() not in kept
 
 
 def test_a_model_of_the_environment_can_be_changed_too(tmp_path, server):

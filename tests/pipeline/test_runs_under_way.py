@@ -142,6 +142,7 @@ def test_a_press_on_resume_while_it_is_under_way_changes_nothing(home, server):
     assert set(answered.values()) == {1}
 
 
+@pytest.mark.sqlite
 def test_a_kill_in_the_middle_costs_no_answer_that_was_stored_and_one_press_gets_the_rest(tmp_path, server):
     folder, many = tmp_path / "home", [f"Where is pier number {n} of the harbour?" for n in range(60)]
     settings = {"openai_base_url": server.base_url, "openai_model": "test-model", "concurrency": 8}

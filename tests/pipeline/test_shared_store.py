@@ -342,13 +342,13 @@ def test_a_job_that_is_done_stays_so_though_it_could_not_be_noted_and_somebody_t
     runner = JobRunner(one, [], None, activity=Activity())
     done, interrupted = (one.training.start("openai", None, base.id, []) for _ in range(2))
     runner._finish(done, base, Progress(JobState.DONE, tuned=Tuned("extractive", {})))
-    assert not runner._end(done, JobState.FAILED, "late")
+    assert not one.training.finish(done, JobState.FAILED, error="late")
     runner._finish(done, base, Progress(JobState.FAILED, error="late"))
     job = one.training.job(done)
     assert (job.state, job.error) == (JobState.DONE, "") and job.model_id is not None
     # What a replica took for interrupted has the end that its trainer tells, and no other.
-    assert runner._end(interrupted, JobState.INTERRUPTED, "stopped")
-    assert not runner._end(interrupted, JobState.FAILED, "late")
+    assert one.training.finish(interrupted, JobState.INTERRUPTED, error="stopped")
+    assert not one.training.finish(interrupted, JobState.FAILED, error="late")
     runner._finish(interrupted, base, Progress(JobState.FAILED, error="The provider's words."))
     assert one.training.job(interrupted).error == "The provider's words."
 

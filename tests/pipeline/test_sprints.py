@@ -13,6 +13,7 @@ from pipeline.annotation.settings import DatasetSettings, Distribution, Field, Q
 from pipeline.dump import DumpResponse
 from pipeline.errors import NotFoundError, RecordError
 from pipeline.kept import Kept
+from pipeline.record_files import pairloop
 from pipeline.records import Outcome, ResponseStatus
 from pipeline.sprints import LONGEST, SHORTEST, SprintDesk, rate, window_of
 from pipeline.store.datasets import NewRecord
@@ -101,6 +102,13 @@ def test_what_came_with_a_file_of_records_is_nobodys_work_here(team, dataset):
     services.store.exchange.add(dataset, [(NewRecord({"text": "From a file"}), [given])], {"Ada": ada})
     assert view(services, sprint, ada).done == 0
     assert services.store.work.worked(moment - 60, dataset) == before == {}
+    # Nor is what comes with a file of Pairloop's own, though it says under which guidelines it was given, and when: tomorrow.
+    late = replace(given, updated_at=moment + 86_400, guidelines_version=1, prefilled=False)
+    dump = services.records.dump(dataset)
+    whole = replace(dump, records=tuple(replace(record, responses=(late,)) for record in dump.records[:1]))
+    made = services.records.make_dataset(services.records.read_dump(pairloop.write(whole), "x.jsonl")).id
+    other = services.sprints.start(ada, plan(made, hours=72))
+    assert view(services, other, ada).done == 0 and services.store.work.new_answers(made, moment, moment + 60) != {}
     # What she changes of it here is.
     submit(services, dataset, ada, 12, text="no")
     assert services.store.work.worked(moment - 60, dataset)[ada].answers == 1

@@ -10,6 +10,7 @@ from pipeline.records import Role
 from pipeline.store.schema import api_tokens
 from pipeline.store.tokens import USE_SECONDS
 from pipeline.tokens import MOST
+from tests import stores
 from tests.people import add, open_team
 from tests.workspace import open_workspace, person
 
@@ -66,7 +67,7 @@ def test_nothing_that_is_kept_or_sent_holds_a_token(services, ada):
     value = services.tokens.make(ada, "secret").value
     with services.store.database.read() as connection:
         rows = [dict(row) for row in connection.execute(api_tokens.select()).mappings()]
-    files = b"".join(file.read_bytes() for file in services.settings.home.rglob("pairloop.db*"))
+    files = stores.content(services.settings.home)
     for kept in (str(rows).encode(), files, str(services.activity.latest()).encode()):
         assert value.encode() not in kept and value[3:].encode() not in kept
     assert b"secret" in files

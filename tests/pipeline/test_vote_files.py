@@ -76,7 +76,7 @@ def test_no_cell_begins_as_a_formula(start):
 
 
 def test_a_formula_after_a_quote_or_blanks_is_no_formula_of_its_own():
-    assert one(reason="'=1+1")["reason"] == "'=1+1"
+    assert one(reason="'=1+1")["reason"] == "''=1+1"
     assert one(reason="5 - 3 = 2")["reason"] == "5 - 3 = 2"
 
 

@@ -15,6 +15,7 @@ from pipeline.records import NO_QUERY, Outcome, Split
 from pipeline.store.members import UNNAMED
 from pipeline.vote_import.mapping import VoteMapping, propose, ranks_in, values_of
 from pipeline.vote_import.meanings import NEARER_FIRST, NEARER_SECOND
+from tests import stores
 from tests.brought import bring, put
 from tests.workspace import add_model, open_workspace, person
 
@@ -319,15 +320,11 @@ class TestWhatComesOfIt:
         path = put(tmp_path, "battles.json", ARENA)
         before = (services.store.outbox.newest(), len(services.registry.all()))
         database = services.store.database
-        with database.write() as connection:
-            refuse = "CREATE TRIGGER no_room BEFORE INSERT ON votes WHEN (SELECT count(*) FROM votes) = 20 BEGIN "
-            connection.exec_driver_sql(refuse + "SELECT RAISE(ABORT, 'no room'); END")
-        with pytest.raises(IntegrityError, match="no room"):
+        at_last = stores.refusing(database, "INSERT ON votes", "(SELECT count(*) FROM votes) = 20")
+        with at_last, pytest.raises(IntegrityError, match="refused"):
             bring(services, path)
         assert (services.store.outbox.newest(), len(services.registry.all())) == before
         assert services.comparisons.sets() == []
-        with database.write() as connection:
-            connection.exec_driver_sql("DROP TRIGGER no_room")
         assert bring(services, path)
 
 

@@ -76,6 +76,22 @@ def test_answers_to_test_queries_are_left_out_unless_an_owner_says_why(services,
     assert "3 rows answer test queries, let in by an owner" in shown and "<b>too" not in shown
 
 
+def test_a_reviewed_query_that_another_list_holds_back_later_is_left_out_unless_an_owner_says_why(services, base):
+    dataset = services.datasets.all()[0].id
+    ada = person(services, "Ada")
+    for record in services.store.datasets.records(dataset):
+        services.annotation.submit(record.id, ada, {ANSWER: record.completion})
+    everything = services.tuner.data_card(dataset)
+    assert {row.query for row in everything.rows} == set(TRAIN) and everything.test_rows == everything.barred == 0
+    add_queries(services, (), (f"  {TRAIN[0].upper()} ",), "Held back")
+    card = services.tuner.data_card(dataset)
+    assert {row.query for row in card.rows} == set(TRAIN[1:]) and (card.test_rows, card.barred) == (1, 0)
+    card = services.tuner.data_card(dataset, override=REASON)
+    assert (len(card.rows), card.overridden, card.barred, card.override) == (len(TRAIN), 1, 1, REASON)
+    job = trained(services, services.tuner.start(dataset, base.id, card=card))
+    assert services.store.training.row_counts()[job.id] == (len(TRAIN), 1)
+
+
 def test_a_reason_where_nothing_is_let_in_leaves_no_mark(services):
     dataset = services.datasets.all()[0].id
     assert services.tuner.data_card(dataset, override=REASON).override == ""

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +9,7 @@ from pipeline.errors import StoreError
 from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.openai_trainer import Connection, OpenAITrainer
 from pipeline.records import JobState
+from tests import stores
 from tests.material import Home, add_queries
 from tests.pipeline.finetune.test_openai_trainer import BASE, created, data_of, ended, seen
 from tests.tuning_server import TuningServer
@@ -37,16 +37,9 @@ def runner_of(services, server, background=None, clock=time.monotonic):
     return JobRunner(services.store, [trainer], background or services.generation.background, clock)
 
 
-@contextmanager
 def unsaved(home, when):
     """Let a statement of the store fail the way it does where the disk is full."""
-    with home.services.store.database.write() as connection:
-        connection.exec_driver_sql(f"CREATE TRIGGER full BEFORE {when} BEGIN INSERT INTO nowhere VALUES (1); END")
-    try:
-        yield
-    finally:
-        with home.services.store.database.write() as connection:
-            connection.exec_driver_sql("DROP TRIGGER full")
+    return stores.refusing(home.services.store.database, when, full=True)
 
 
 @pytest.mark.parametrize("when", ["UPDATE OF external_id ON training_jobs", "INSERT ON training_events"])

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from openai import APIConnectionError
+from sqlalchemy import update
 
 from pipeline.errors import TrainingError
 from pipeline.finetune.files import validate_preference_jsonl
@@ -16,6 +17,7 @@ from pipeline.finetune.rows import Method, Row, TrainingData
 from pipeline.finetune.trainers import NotReached
 from pipeline.models.clients import client_of, close_clients
 from pipeline.records import Context, JobState, Model
+from pipeline.store.schema import training_jobs
 from tests.material import Home, add_queries
 from tests.openai_server import Refusal
 from tests.tuning_server import TuningHandler, TuningServer
@@ -136,7 +138,8 @@ def created(server):
 def grow_old(home, job_id):
     """Let a job have been started eleven minutes earlier."""
     with home.services.store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE training_jobs SET created_at = created_at - 660 WHERE id = ?", (job_id,))
+        earlier = {"created_at": training_jobs.c.created_at - 660}
+        connection.execute(update(training_jobs).where(training_jobs.c.id == job_id).values(earlier))
 
 
 def test_a_lost_answer_to_the_creation_makes_one_job_and_not_two(home, server):

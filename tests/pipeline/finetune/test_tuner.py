@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from components.tune_handlers import TuneHandlers
 from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.errors import NotFoundError, TrainingError
 from pipeline.export import chat_tokens, validate_chat_jsonl
@@ -14,6 +15,7 @@ from pipeline.finetune.trainers import Option, check_options
 from pipeline.prompts import get_template, render_messages
 from pipeline.records import JobState, ResponseStatus, Split
 from pipeline.store.training import TrainingRow
+from tests import stores
 from tests.material import TEST, TRAIN, open_copy, prepare, trained
 from tests.workspace import person, respond
 
@@ -202,6 +204,26 @@ def test_the_loss_goes_down_and_the_numbers_add_up(services, dataset, records, a
     assert metrics["refusals"] + metrics["skipped"] == 0 and 0 <= metrics["base_accuracy"] <= metrics["accuracy"] <= 1
 
 
+def test_a_job_that_ended_without_a_model_is_begun_again_with_its_rows(services, dataset, records, ada):
+    submit_all(services, records, ada)
+    base, training = services.registry.all()[0].id, services.store.training
+    done = trained(services, services.tuner.start(dataset.id, base))
+    left = training.start("embedded", dataset.id, base, training.rows(done.id), done.settings)
+    handlers = TuneHandlers(services)
+    assert not handlers.show_jobs(left).again.visible and not handlers.show_jobs(done.id).again.visible
+    for job_id in (left, done.id):
+        with pytest.raises(TrainingError, match="nothing to start again"):
+            handlers.start_again(job_id)
+    training.finish(left, JobState.INTERRUPTED, error="The app was stopped.")
+    # What people change since is nothing to it.
+    services.annotation.take_back(records[0].id, ada)
+    assert handlers.show_jobs(left).again.visible
+    handlers.start_again(left)
+    again = trained(services, services.tuner.jobs()[0].id)
+    assert (again.state, again.settings, again.dataset_id) == (JobState.DONE, done.settings, dataset.id)
+    assert training.rows(again.id) == training.rows(done.id) and again.metrics == done.metrics
+
+
 def test_a_second_round_starts_from_the_tuned_model(services, dataset, records, ada):
     submit_all(services, records, ada)
     base = services.registry.all()[0]
@@ -226,12 +248,8 @@ def test_too_few_rows_end_the_job_with_a_sentence_and_without_a_model(services, 
 
 def test_a_job_whose_end_cannot_be_stored_leaves_no_model_behind(services, dataset, records, ada):
     submit_all(services, records, ada)
-    with services.store.database.write() as connection:
-        connection.exec_driver_sql(
-            "CREATE TRIGGER full BEFORE UPDATE ON training_jobs WHEN new.state = 'done' "
-            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-        )
-    job = trained(services, services.tuner.start(dataset.id, services.registry.all()[0].id))
+    with stores.refusing(services.store.database, "UPDATE ON training_jobs", "new.state = 'done'"):
+        job = trained(services, services.tuner.start(dataset.id, services.registry.all()[0].id))
     assert (job.state, job.model_id) == (JobState.FAILED, None) and "log of the app" in job.error
     assert [model.name for model in services.registry.all()] == ["extractive-base"]
 
@@ -253,6 +271,7 @@ def test_jobs_that_run_at_the_same_time_make_models_of_different_names(services,
     assert names == {f"extractive-tuned-{n}" for n in range(1, 7)}
 
 
+@pytest.mark.sqlite
 def test_a_job_of_a_process_that_died_is_interrupted_and_says_what_to_do(prepared, tmp_path):
     services = open_copy(prepared, tmp_path / "copy")
     dataset = services.datasets.all()[0]

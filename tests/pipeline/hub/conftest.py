@@ -1,10 +1,12 @@
-"""The loopback Hub."""
+"""The loopback Hub, and what is published there."""
 
 import pytest
 from huggingface_hub import constants
 
+from pipeline.hub.publish import published_files
 from pipeline.store import open_store
 from tests.hub_server import HubServer
+from tests.published import REPO, SALT, open_published
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +29,17 @@ def store(tmp_path):
     store = open_store(tmp_path / "pairloop.db")
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory):
+    """A workspace with something in every table, which nobody changes."""
+    opened = open_published(tmp_path_factory.mktemp("published"))
+    yield opened
+    opened.services.close()
+
+
+@pytest.fixture(scope="session")
+def files(workspace):
+    """The files that are published of it."""
+    return published_files(workspace.services.store, REPO, salt=SALT)

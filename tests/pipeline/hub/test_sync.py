@@ -311,6 +311,7 @@ def test_nothing_is_overwritten_by_a_store_that_could_not_read(hub, tmp_path):
         empty.close()
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_refuses_the_write_and_loses_nothing_that_was_acknowledged(store, hub, tmp_path):
     sync = sync_with(store, hub)
     work(store)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -12,42 +11,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pyarrow.parquet
 import pytest
 
-from pipeline.annotation.settings import (
-    DatasetSettings,
-    Distribution,
-    Field,
-    FieldKind,
-    MetadataKind,
-    MetadataProperty,
-    Option,
-    Question,
-    QuestionKind,
-)
-from pipeline.annotation.templates import TUTORIAL_CONTEXT_RATING as CONTEXT_RATING
-from pipeline.annotation.templates import TUTORIAL_QUERY_RATING as QUERY_RATING
 from pipeline.export import to_chat_jsonl, validate_chat_jsonl
 from pipeline.hub.card import card
 from pipeline.hub.publish import annotators, published_files, published_rows
 from pipeline.hub.tables import TABLES, Column, features, parquet
 from pipeline.prompts import get_template, render_messages
-from pipeline.records import Outcome, Split, Suggestion
-from pipeline.store.datasets import NewRecord
 from pipeline.store.members import AUTOMATIC
-from pipeline.store.rows import put
-from pipeline.store.schema import adjudications
-from tests.material import MANUAL, TRAIN, add_manual, add_queries, finished
-from tests.workspace import add_comparison, add_model, open_workspace, person
+from tests.published import ANSWER, ODD, REPO, SALT
+from tests.workspace import add_comparison, add_model, open_workspace
 
-ANSWER = "response"  # as the dataset of Argilla's tutorial calls it
-SALT = "a secret of the workspace"
-REPO = "team/harbour"
-ODD = "<script>alert('1')</script> | 北码头。 مرحبا 🙂 \"q\" \\ \u2028 {query}\r\n=1+1"
-PEOPLE = ("Zqada Lovelace", "Zqbo Härjedal")
 BY_NAME = {table.name: table for table in TABLES}
 # One process loads everything: `datasets` reads its settings when it is imported, and the import takes a second.
 LOAD = """
@@ -69,87 +45,6 @@ for folder in sys.argv[2:]:
     loaded[folder]["default"] = load(folder, None, False)
 pickle.dump(loaded, open(sys.argv[1], "wb"))
 """
-
-
-def review(services, dataset, ada, bo):
-    """Ada edits, Bo submits as it is; a discard, and two drafts that nobody may see."""
-    records = services.store.datasets.records(dataset.id)
-    services.annotation.submit(records[0].id, ada, {ANSWER: ODD, QUERY_RATING: 5}, 12.5)
-    services.annotation.submit(records[1].id, bo, {ANSWER: records[1].completion, CONTEXT_RATING: 2})
-    services.annotation.discard(records[2].id, ada, {ANSWER: "Thrown away."})
-    services.annotation.save_draft(records[3].id, ada, {ANSWER: "A draft."})
-    services.annotation.save_draft(records[0].id, bo, {ANSWER: "Another draft."})
-    return records
-
-
-def annotate(services, ada, bo):
-    """A dataset of other fields and questions: answered by both, marked, discarded, decided, and a decision withdrawn."""
-    settings = DatasetSettings(
-        fields=(Field("text"), Field("passages", FieldKind.CONTEXTS, required=False)),
-        questions=(
-            Question("tone", QuestionKind.LABEL, options=(Option("warm"), Option("cold"))),
-            Question("answer", QuestionKind.LABEL, required=False, options=(Option("yes"), Option("no"))),
-        ),
-        metadata=(MetadataProperty("price", MetadataKind.FLOAT, visible=False),),
-        guidelines="Read twice.",
-        distribution=Distribution(min_submitted=2),
-        mark_chunks=True,
-    )
-    dataset = services.datasets.create("Tone", settings)
-    proposed = [Suggestion("tone", "warm", "small model", 0.75)]
-    first = NewRecord({"text": ODD, "passages": ["One.", "Two."]}, {"price": 1.5}, proposed, "e-1")
-    services.datasets.add_records(dataset.id, [first, NewRecord({"text": "Short."})])
-    one, two = services.store.datasets.record_ids(dataset.id)
-    services.annotation.submit(one, ada, {"tone": "cold", "answer": "no"}, 4.0, {"chunks": {"1": True}})
-    services.annotation.discard(one, bo, {}, reason="Not mine.")
-    row = {"member_id": ada, "values": {"tone": "warm"}, "reason": "", "created_at": 1.0, "updated_at": 2.0}
-    with services.store.database.write() as connection:
-        stands = {**row, "id": "j-1", "record_id": one, "withdrawn_at": None}
-        put(connection, adjudications, [stands, {**row, "id": "j-2", "record_id": two, "withdrawn_at": 3.0}])
-    return dataset
-
-
-def vote(services, set_id, who, verdicts):
-    """Vote on all pairs in turn; return the shown pairs."""
-    shown = []
-    for outcome, reason, correction in verdicts:
-        shown.append(services.comparisons.next_pair(set_id, who))
-        services.comparisons.vote(shown[-1].comparison_id, who, outcome, reason, correction, 3.5)
-    return shown
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("published")
-    services = open_workspace(folder / "home")
-    add_manual(services, folder, MANUAL + "\n## 北码头\n\n柴油只在北码头出售。\n\n## مرحبا\n\nمرحبا بكم في الميناء.\n")
-    gone = add_manual(services, folder, "# Secret\n\nA document that was taken out again.", "gone.md")
-    services.library.delete(gone)
-    model = services.registry.all()[0]
-    run_id = services.generation.start_run(model.id, add_queries(services, train=(*TRAIN, f"What? {ODD}")))
-    finished(services, run_id)
-    services.store.queries.add_set("File", [("Plain?", Split.TRAIN, {"topic": ODD, "week": "3"})])
-    dataset = services.datasets.create_of_run(run_id, "customer-assistant")
-    ada, bo = (person(services, name) for name in PEOPLE)
-    records = review(services, dataset, ada, bo)
-    other = annotate(services, ada, bo)
-    models = add_model(services, "base"), add_model(services, "tuned", model.id)
-    texts = [(f"First {n}. {ODD}", f"Second {n}.") for n in range(4)] + [("Same.", "Same.")]
-    set_id = add_comparison(services, models, texts)
-    better = (Outcome.MODEL_A, ODD, "A better answer.")
-    verdicts = [better, (Outcome.BOTH_BAD, "", "Right."), (Outcome.TIE, "", ""), (Outcome.MODEL_B, "", "")]
-    shown = vote(services, set_id, ada, verdicts)
-    vote(services, set_id, bo, [(Outcome.MODEL_A, "Taken back.", "Taken back too.")])
-    services.comparisons.undo(set_id, bo)
-    yield SimpleNamespace(
-        services=services, dataset=dataset, other=other, records=records, people=(ada, bo), shown=shown, folder=folder
-    )
-    services.close()
-
-
-@pytest.fixture(scope="module")
-def files(workspace):
-    return published_files(workspace.services.store, REPO, salt=SALT)
 
 
 def write(folder, files):
@@ -450,73 +345,3 @@ def test_a_table_without_rows_is_streamed_with_its_features(loaded, table):
     assert "corresponds to no data" in found.get("error", "") or found["rows"] == []
     assert parquet(table, []) == parquet(table, [])
     assert pyarrow.parquet.read_table(io.BytesIO(parquet(table, []))).schema.names == [c.name for c in table.columns]
-
-
-def test_the_same_workspace_gives_the_same_bytes_whatever_the_order_of_its_rows(workspace, files):
-    assert published_files(workspace.services.store, REPO, salt=SALT) == files
-    rows = published_rows(workspace.services.store, SALT)
-    assert all(parquet(table, rows[table.name][::-1]) == files[table.path] for table in TABLES)
-
-
-def test_a_row_that_lacks_a_column_is_refused():
-    with pytest.raises(KeyError, match="text"):
-        parquet(BY_NAME["documents"], [{"id": "d", "name": "n", "media_type": "m", "sha256": "s"}])
-
-
-def test_big_rows_are_in_small_groups():
-    rows = [
-        {
-            "id": f"{n:05}",
-            "query": "x" * 100,
-            "split": "train",
-            "query_set_id": "s",
-            "query_set": "s",
-            "asked_in": "list",
-        }
-        | {"position": n, "metadata": []}
-        for n in range(2500)
-    ]
-    read = pyarrow.parquet.ParquetFile(io.BytesIO(parquet(BY_NAME["queries"], rows))).metadata
-    assert (read.num_rows, read.num_row_groups) == (2500, 3)
-    large = [{**row, "query": "x" * 1_000_000} for row in rows[:100]]
-    read = pyarrow.parquet.ParquetFile(io.BytesIO(parquet(BY_NAME["queries"], large))).metadata
-    assert max(read.row_group(n).num_rows for n in range(read.num_row_groups)) < 40
-
-
-def everything(files):
-    """Return what stands in the files, as bytes and as read."""
-    tables = [pyarrow.parquet.read_table(io.BytesIO(files[table.path])) for table in TABLES]
-    return b"".join(files.values()) + repr([table.to_pylist() for table in tables]).encode()
-
-
-def test_nobody_is_named_and_nothing_leads_to_a_person(workspace, files):
-    text = everything(files)
-    assert ODD.encode()[:20] in text
-    for name, member_id in zip(PEOPLE, workspace.people, strict=True):
-        for told in (name, name.split()[0], repr(name), member_id, hashlib.sha256(name.encode()).hexdigest()):
-            assert told.encode() not in text
-    assert SALT.encode() not in text and b"A draft." not in text and b"Another draft." not in text
-
-
-def test_pseudonyms_stay_for_a_salt_and_change_with_it(workspace):
-    store, (ada, bo) = workspace.services.store, workspace.people
-    names = annotators(store, SALT)
-    assert re.fullmatch(r"annotator-[0-9a-f]{10}", names[ada]) and names[ada] != names[bo]
-    assert names == annotators(store, SALT) and names[ada] != annotators(store, "another")[ada]
-    assert names[AUTOMATIC] == "automatic"
-
-
-def test_names_are_published_where_the_workspace_says_so(workspace):
-    shown = published_files(workspace.services.store, REPO, salt=SALT, show_names=True)
-    text = everything(shown)
-    assert PEOPLE[0].encode() in text and workspace.people[0].encode() not in text
-    assert b"under the names that they gave themselves" in shown["README.md"]
-
-
-def test_two_people_of_one_name_stay_two_and_nobody_is_taken_for_automatic(services):
-    people = [services.store.members.by_token(token) for token in "abc"]
-    for member_id, name in zip(people, ("Ada", "Ada", AUTOMATIC), strict=True):
-        services.store.members.rename(member_id, name)
-    names = annotators(services.store, SALT, show_names=True)
-    assert len(set(names.values())) == 4
-    assert names[people[0]].startswith("Ada (annotator-") and names[AUTOMATIC] == AUTOMATIC

@@ -18,7 +18,7 @@ from tests.api import served
 from tests.material import MANUAL
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "api_examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "api_examples"
 SETTINGS = DatasetSettings(
     (Field("text"),),
     (

@@ -1,0 +1,1 @@
+from tests.pipeline.people.conftest import *  # noqa: F403

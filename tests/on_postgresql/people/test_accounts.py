@@ -1,0 +1,1 @@
+from tests.pipeline.people.test_accounts import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.pipeline.people.test_members import *  # noqa: F403

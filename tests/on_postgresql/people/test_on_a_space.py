@@ -1,0 +1,1 @@
+from tests.pipeline.people.test_on_a_space import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.pipeline.people.test_throttle import *  # noqa: F403

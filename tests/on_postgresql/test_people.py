@@ -1,1 +1,0 @@
-from tests.pipeline.test_people import *  # noqa: F403
