@@ -38,15 +38,19 @@ async def run_batch(
     if concurrency < 1:
         raise ValueError(f"concurrency is {concurrency}, it must be at least 1")
     supply = iter(items)
+    stopped = cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled
     reports = _Reports(on_results)
 
     async def work() -> None:
         for item in supply:
+            # Nothing more is asked for from then on; whoever watches ends this in a moment.
+            while stopped():
+                await asyncio.sleep(_CANCEL_POLL_SECONDS)
             await reports.add(item, await _outcome(answer_one, item))
 
     workers = [asyncio.create_task(work()) for _ in range(concurrency)]
     finished = asyncio.gather(*workers)
-    watch = asyncio.create_task(_wait_until(cancelled.is_set if isinstance(cancelled, threading.Event) else cancelled))
+    watch = asyncio.create_task(_wait_until(stopped))
     try:
         await asyncio.wait((finished, watch), return_when=asyncio.FIRST_COMPLETED)
         if finished.done():
