@@ -62,6 +62,16 @@ def holding(services: Services, request: gr.Request | Request, role: Role) -> st
     return member_id
 
 
+def is_covered(services: Services, request: gr.Request | Request, role: Role) -> bool:
+    """Say whether the person who is asking has a role, for words that lead only to what they may do.
+
+    Raises:
+        PipelineError: as for :func:`person`.
+    """
+    found = services.people.role_of(person(services, request))
+    return found is not None and found.covers(role)
+
+
 class PersonCookie:
     """ASGI middleware that gives every new browser a random cookie with a page."""
 

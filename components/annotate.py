@@ -9,6 +9,7 @@ import gradio as gr
 
 from components import _html
 from components._guard import allowed
+from components._noting import noted
 from pipeline.records import Role
 from pipeline.services import Services
 
@@ -41,7 +42,11 @@ class AnnotateHandlers:
 
     def prepare_example(self) -> str:
         """Answer the example's queries with the embedded model; return the id of their dataset."""
-        return self._services.example.review().id
+        known = {dataset.id for dataset in self._services.datasets.all()}
+        made = self._services.example.review()
+        if made.id not in known:
+            noted(self._services, "dataset.created", made.name, {"records": made.size})
+        return made.id
 
 
 def build() -> AnnotatePanel:
@@ -66,5 +71,5 @@ def wire(
     shown = {"api_visibility": "private", "show_progress": "hidden"}
     for event in opened:
         event(None, dataset, None, js=_OPEN_JS, **shown)
-    prepared = panel.sources.prepare(allowed(Role.ANNOTATOR, prepare), None, dataset, **shown)
+    prepared = panel.sources.prepare(allowed(Role.ADMIN, prepare), None, dataset, **shown)
     prepared.success(None, dataset, None, js=_OPEN_JS, **shown)

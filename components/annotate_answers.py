@@ -14,7 +14,7 @@ from components._html import esc, note
 from components.record_html import record_html
 from pipeline.errors import PipelineError
 from pipeline.filters import ALL, RecordFilter
-from pipeline.records import Response, ResponseStatus
+from pipeline.records import Response, ResponseStatus, Role
 from pipeline.services import Services
 from pipeline.store.datasets import Dataset
 from pipeline.tasks import PENDING, Card, Queue
@@ -69,7 +69,7 @@ class AnnotateAnswers:
         dataset = self._dataset(dataset_id, record_id)
         self._release(me, view, keep=record_id)
         if dataset is None:
-            return {"dataset": "", "bare": True, "empty": queue_html.no_dataset()}
+            return {"dataset": "", "bare": True, "empty": queue_html.no_dataset(self._may_make(me))}
         answer: dict[str, object] = {"dataset": dataset.id, "queue": view.queue}
         if not dataset.published:
             return answer | {"bare": True, "empty": queue_html.not_published()}
@@ -80,6 +80,10 @@ class AnnotateAnswers:
             # Whoever opens a record means to work on it.
             answer["place"] = self._has_place(me, record_id)
         return answer | self._screen(me, dataset, record_id or self._first(me, dataset, view), view)
+
+    def _may_make(self, me: str) -> bool:
+        role = self._services.people.role_of(me)
+        return role is not None and role.covers(Role.ADMIN)
 
     def step(self, me: str, dataset_id: str, record_id: str, step: int, view: View) -> dict[str, object]:
         """Show the record before or after one in this person's order, or in a queue; without one, the last."""

@@ -18,7 +18,7 @@ from components import results as results_screen
 from components._choices import build_dropdown, dropdown, remember
 from components._guard import allowed
 from components._noting import noted
-from components._session import person
+from components._session import is_covered, person
 from components.compare_screens import Given, Screen, finished, not_open, nothing, pair_screen, read_ballot
 from components.voting_html import told_html
 from pipeline.comparison_settings import Kind
@@ -127,8 +127,9 @@ class CompareHandlers:
     def show_next(self, set_id: str | None, request: gr.Request) -> Screen:
         """Show what waits for this person."""
         if not set_id:
-            text = "A comparison shows the answers of two or more models to the same queries. Make one below."
-            return nothing("No comparison yet", text)
+            text = "A comparison shows the answers of two or more models to the same queries."
+            more = "Make one below." if is_covered(self._services, request, Role.ADMIN) else "An admin makes one."
+            return nothing("No comparison yet", f"{text} {more}")
         item = next((item for item in self._desk.sets() if item.id == set_id), None)
         if item is None or item.state != "open":
             return not_open(item, self._desk.blind_error(item) if item else "")

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Match
 from components._guard import ASKER, SIGNED_OUT, Asker
 from components._session import COOKIE, of_workspace, path_of, sign_in_token, value_of
 from components._uploads import folder_of, is_within
+from components.gradio_files import FILES, Lately, Wanted, wanted_in
 from components.protection import protecting
 from pipeline.errors import AccessError, LimitError, SignedOutError, StoreError
 from pipeline.records import Role
@@ -41,6 +42,8 @@ GRADIO: tuple[tuple[str, Role], ...] = (
 )
 _GRADIO = tuple((re.compile(pattern), role) for pattern, role in GRADIO)
 _UPLOAD = re.compile(rf"{_API}/upload/?")
+# It says nothing of anybody, and browsers ask for it by themselves: for the pages of sign-in, and for those of every workspace.
+_ICON = "/favicon.ico"
 _BODY_WITH_SESSION = re.compile(rf"{_API}/(queue/join|run/.+|api/.+|call/.+|cancel/?|reset/?)")
 # Addresses whose last part Gradio takes for a page: of a call so where it does not know, or no longer, the event of that name.
 _ENDS_IN_PAGE = re.compile(rf"{_API}/(heartbeat|(call|call/v2)/[\w-]+)/[\w-]+")
@@ -83,6 +86,7 @@ class Door:
         self._services = services
         self._routes = routes
         self._pages = _Pages()
+        self._lately = Lately()
         self._most = services.settings.max_upload_mb * 1_000_000
         self._names = names_of(services.settings)
         self._folder = folder_of(services.settings)
@@ -116,10 +120,11 @@ class Door:
                 value_of(headers.get("cookie", ""), of_workspace(COOKIE, entry.workspace))[:_LONGEST_SESSION],
             ),
         }
-        if any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
+        wanted = wanted_in(scope, path, headers)
+        if wanted is None and any(route.matches(scope)[0] is not Match.NONE for route in self._routes):
             await self._app(scope, receive, send)
             return
-        await self._to_gradio(scope, receive, send)
+        await self._to_gradio(scope, receive, send, wanted)
 
     def _is_strange(self, scope, headers: dict[str, str]) -> bool:
         """Say whether a request in open mode is for a host that this app is not.
@@ -131,29 +136,23 @@ class Door:
             return False
         return not is_own_host(headers.get("host", ""), self._names, self._services.settings)
 
-    async def _to_gradio(self, scope, receive, send) -> None:
+    async def _to_gradio(self, scope, receive, send, wanted: Wanted | None) -> None:
         role = role_for(path_of(scope))
         if role is None:
             await _refuse(send, 404, "There is nothing at this address.")
             return
-        member_id = None
-        if not self._services.people.open:
-            try:
-                member_id, held = await anyio.to_thread.run_sync(scope[ASKER].let_in)
-                if not held.covers(role):
-                    raise AccessError(self._services.people.refusal(role))
-            except SignedOutError:
-                await _send_to_sign_in(scope, send)
+        asker, member_id = scope[ASKER], None
+        lately = wanted is not None and not asker.program and self._lately.has(asker.token)
+        if not self._services.people.open and not lately and (path_of(scope) != _ICON or scope["method"] != "GET"):
+            member_id = await self._let_in(scope, send, role)
+            if member_id is None:
                 return
-            except AccessError as error:
-                await _refuse(send, 403, str(error))
-                return
-            except StoreError as error:
-                await _refuse(send, 503, str(error))
-                return
+        if wanted is not None:
+            await FILES.answer(wanted, self._app, scope, receive, send)
+            return
         if scope["method"] == "POST" and _UPLOAD.fullmatch(path_of(scope)):
             try:
-                whose = scope[ASKER].browser if member_id is None else member_id
+                whose = asker.browser if member_id is None else member_id
                 self._services.limits.take(whose, browser=member_id is None)
             except LimitError as error:
                 await _refuse(send, 429, str(error))
@@ -161,6 +160,26 @@ class Door:
         receive = await self._checked(scope, receive, send, member_id)
         if receive is not None:
             await self._app(scope, receive, send)
+
+    async def _let_in(self, scope, send, role: Role) -> str | None:
+        """Return who asks, where they may come in; else answer, and return None."""
+        asker = scope[ASKER]
+        try:
+            member_id, held = await anyio.to_thread.run_sync(asker.let_in)
+            if not held.covers(role):
+                raise AccessError(self._services.people.refusal(role))
+        except SignedOutError:
+            self._lately.drop(asker.token)
+            await _send_to_sign_in(scope, send)
+        except AccessError as error:
+            await _refuse(send, 403, str(error))
+        except StoreError as error:
+            await _refuse(send, 503, str(error))
+        else:
+            if not asker.program:
+                self._lately.add(asker.token)
+            return member_id
+        return None
 
     async def _checked(self, scope, receive, send, member_id: str | None):
         """Return what the request is read by, when Gradio may have it; else answer, and return None.

@@ -11,18 +11,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
 
 from components._session import sign_in_of
-from components.server import tell_owner_link
+from components.server import let_go, tell_owner_link
 from pipeline.errors import PipelineError, RecordError, StoreError
 from pipeline.services import CLOSE_SECONDS, Services, open_services
+from pipeline.store.engine import UNREADABLE_STORE
 from pipeline.store.workspaces import Workspace
 from pipeline.workspaces import PREFIX, UNNAMED, Place, Standing
 
 log = logging.getLogger(__name__)
+UNREADABLE = "Its store cannot be read; the log of the server says why."
 # How often it is looked what other replicas have made or closed; what is done here is seen at once.
 LOOK_SECONDS = 1.0
 # One that could not be opened is tried again.
@@ -65,6 +68,10 @@ class Hosting:
         self._looked_at = float("-inf")
         self._woken = threading.Event()
         self._stopping = False
+        # Rooms that are being closed are known here no more, and the end of the process waits for them all the same.
+        self._closing: set[threading.Thread] = set()
+        # The settings may leave the choice of it to the system; whoever listens on it says which one it is.
+        self.port = main.settings.port
         self._loop: asyncio.AbstractEventLoop | None = None
         main.store.database.when_changed(self._look_soon)
 
@@ -118,10 +125,13 @@ class Hosting:
 
     def close(self) -> None:
         """Close the main workspace and the others, all at the same time."""
-        self._stopping = True
-        closing = [threading.Thread(target=services.close, daemon=True) for services in self._open()]
+        with self._lock:
+            self._stopping = True
+            closing = [threading.Thread(target=services.close, daemon=True) for services in self._open()]
+            begun = list(self._closing)
         for thread in closing:
             thread.start()
+        closing += begun
         deadline = time.monotonic() + CLOSE_SECONDS + 1.0
         for thread in closing:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -135,7 +145,11 @@ class Hosting:
         room = self._rooms.get(workspace.slug)
         if room is None or room.app is None:
             return Standing("failed", room.problem) if room and room.problem else Standing("opening")
-        return Standing("open", "", sum(member.removed_at is None for member in room.services.people.members()))
+        try:
+            return Standing("open", "", sum(member.removed_at is None for member in room.services.people.members()))
+        except UNREADABLE_STORE:
+            log.exception("The workspace %s cannot be read", workspace.slug)
+            return Standing("failed", UNREADABLE)
 
     def owner_code(self, workspace: Workspace) -> str:
         """Return the code for the first owner of a workspace, once it is open; "" where it needs none, or has an owner.
@@ -156,10 +170,14 @@ class Hosting:
         base = self._main.settings.entry.base
         found = []
         for slug, services in (("", self._main), *((slug, room.services) for slug, room in self._rooms_open())):
-            token = sign_in_of(cookies, secure, slug)
-            if services.people.open or slug == here or (token and services.store.sign_ins.find(token) is not None):
-                name = services.store.values.workspace_name() or (slug or UNNAMED)
-                found.append(Place(name, f"{base}{PREFIX}{slug}/" if slug else f"{base}/", slug == here))
+            try:
+                token = sign_in_of(cookies, secure, slug)
+                if services.people.open or slug == here or (token and services.store.sign_ins.find(token) is not None):
+                    name = services.store.values.workspace_name() or (slug or UNNAMED)
+                    found.append(Place(name, f"{base}{PREFIX}{slug}/" if slug else f"{base}/", slug == here))
+            except UNREADABLE_STORE as error:
+                # These are headers of others. They say nothing of it, as Team does.
+                log.warning("The workspace %s cannot be read: %s", slug or UNNAMED, type(error).__name__)
         return found
 
     # Rooms
@@ -195,8 +213,7 @@ class Hosting:
         for slug, room in list(self._rooms.items()):
             served = known.get(slug) is not None and known[slug].closed_at is None
             if not served and room.settled.is_set() and not room.closing:
-                room.closing = True
-                threading.Thread(target=self._close_room, args=(room,), name="closing", daemon=True).start()
+                self._begin_to_close(room)
             elif room.problem and time.monotonic() - room.failed_at > AGAIN_SECONDS:
                 self.again(room.workspace)
         for slug, workspace in known.items():
@@ -230,35 +247,58 @@ class Hosting:
         room.living.add_done_callback(lambda ended: begun.done() or begun.set_exception(ended.exception() or OSError()))
         begun.result(PATIENCE_SECONDS)
         services.start_backup()
-        if self._stopping:
-            raise RecordError("The server is stopping.")
-        tell_owner_link(services, self._main.settings.port)
-        room.services, room.app = services, app
+        tell_owner_link(services, self.port)
+        with self._lock:
+            # Whoever stops it closes what is open by then.
+            if self._stopping:
+                raise RecordError("The server is stopping.")
+            room.services, room.app = services, app
 
     async def _live(self, room: Room, app: FastAPI, begun: Future) -> None:
         room.over = asyncio.Event()
-        async with app.router.lifespan_context(app):
-            begun.set_result(None)
-            await room.over.wait()
+        try:
+            async with app.router.lifespan_context(app):
+                begun.set_result(None)
+                await room.over.wait()
+        finally:
+            let_go(app)
 
     def _give_up(self, room: Room, services: Services | None, problem: str) -> None:
-        if room.over is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(room.over.set)
-        if services is not None:
-            services.close()
-        room.problem, room.failed_at = problem, time.monotonic()
-        room.settled.set()
+        self._end_life(room)
+        try:
+            if services is not None:
+                services.close()
+        finally:
+            room.problem, room.failed_at = problem, time.monotonic()
+            room.settled.set()
+
+    def _begin_to_close(self, room: Room) -> None:
+        with self._lock:
+            if room.closing or self._stopping:
+                return
+            room.closing, room.app = True, None
+            thread = threading.Thread(target=self._close_room, args=(room,), name="closing", daemon=True)
+            self._closing.add(thread)
+        thread.start()
 
     def _close_room(self, room: Room) -> None:
         """Close a workspace that is served no more; it may be opened again once it is closed."""
-        services, room.app = room.services, None
+        self._end_life(room)
+        try:
+            if room.services is not None:
+                room.services.close()
+        finally:
+            with self._lock:
+                self._rooms.pop(room.workspace.slug, None)
+                self._closing.discard(threading.current_thread())
+            self._woken.set()
+
+    def _end_life(self, room: Room) -> None:
+        """End what belongs to the loop: the life of the app, and the streams that somebody listens to."""
         if room.over is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(room.over.set)
-        if services is not None:
-            services.close()
-        with self._lock:
-            self._rooms.pop(room.workspace.slug, None)
-        self._woken.set()
+            with suppress(RuntimeError):
+                # A loop that has ended has ended them.
+                self._loop.call_soon_threadsafe(room.over.set)
 
     def _rooms_open(self) -> list[tuple[str, Room]]:
         return [(slug, room) for slug, room in list(self._rooms.items()) if room.app is not None]

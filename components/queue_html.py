@@ -170,8 +170,12 @@ def empty_html(title: str, text: str, *buttons: tuple[str, str]) -> str:
     return f'<div class="pl-nothing">{_html.empty(title, text)}<div class="pl-ways">{made}</div></div>'
 
 
-def no_dataset() -> str:
-    """Return what a workspace without a dataset says."""
+def no_dataset(may_make: bool) -> str:
+    """Return what a workspace without a dataset says, to those who may make one and to those who wait for it."""
+    if not may_make:
+        return empty_html(
+            "Nothing to annotate yet", "An admin publishes a dataset; then its records wait for you here."
+        )
     text = "Run a list of queries on Ask and send the answers here, press New dataset, or begin with the example."
     return empty_html("Nothing to annotate yet", text, ("edit-example", "Review the example"))
 
@@ -195,7 +199,7 @@ def no_match() -> str:
 def all_done(counts: Progress) -> str:
     """Return what somebody reads who has no pending record left."""
     by_others = f" Others have done {counts.others:,} of them." if counts.others else ""
-    text = f"No record of this dataset waits for you.{by_others} Look at your answers again, or go on to Tune."
+    text = f"No record of this dataset waits for you.{by_others} You can look at your answers again."
     return empty_html("All done here", text, ("edit-again", "Look at the last record again"))
 
 

@@ -22,7 +22,7 @@ from components import (
 )
 from components._choices import build_dropdown, dropdown, remember
 from components._guard import allowed
-from components._session import person
+from components._session import is_covered, person
 from components.results_numbers import about, criteria, headline, numbers, prepared
 from components.results_share import chosen, colours, number_of, revealed_pair
 from pipeline import ranking
@@ -156,10 +156,9 @@ class ResultsHandlers:
     def show_pair(self, set_id: str | None, pair: str | None, request: gr.Request) -> Screen:
         """Show the results of a pair, or what opening them would mean."""
         if not set_id:
-            return _closed(
-                _html.empty("No comparison yet", "Make one on Compare, judge its pairs, and read the result here."),
-                False,
-            )
+            makes = is_covered(self._services, request, Role.ADMIN)
+            text = f"{'Make one' if makes else 'An admin makes one'} on Compare; once its pairs are judged, its result is here."
+            return _closed(_html.empty("No comparison yet", text), False)
         me = person(self._services, request)
         if not self._desk.is_revealed(set_id, me):
             return self._gate(set_id, me)
@@ -295,7 +294,8 @@ class ResultsHandlers:
 
     def _gate(self, set_id: str, me: str) -> Screen:
         settings = self._services.store.comparisons.set(set_id).settings
-        return _closed(_html.empty(*_gate_words(settings, *self._desk.progress(set_id, me))), True)
+        works = (self._services.people.role_of(me) or Role.VIEWER).covers(Role.ANNOTATOR)
+        return _closed(_html.empty(*_gate_words(settings, works, *self._desk.progress(set_id, me))), True)
 
 
 _UNCHANGED = Live(*[gr.skip()] * 8, models=tuple([gr.skip()] * 4))
@@ -382,11 +382,13 @@ def _flat(refresh):
     return tick
 
 
-def _gate_words(settings: ComparisonSettings, done: int, total: int) -> tuple[str, str]:
+def _gate_words(settings: ComparisonSettings, works: bool, done: int, total: int) -> tuple[str, str]:
     """Return how far somebody is with their votes, and what opening the results means for them."""
     told = "The results tell which model wrote which answer. "
     if settings.reveal is RevealPolicy.NEVER:
         told = "The models are numbered in the results; which is which is never shown. "
+    if not works:
+        return "The results are closed", f"{told}Whoever opens them judges no pair of this comparison afterwards."
     ends = f"{told}Opening them ends your voting on this comparison."
     if settings.kind is Kind.LIVE:
         return f"You have judged {plural(done, 'pair')} so far", ends

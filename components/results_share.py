@@ -26,7 +26,7 @@ WARNING = (
     "Whoever has the link sees the results with the models' names, without signing in. Send it only to people who do not vote "
     "here any more. It shows the votes of the moment at which it is opened, and leads nowhere once you withdraw it."
 )
-COPY = "Copy it now: it is shown this once, and only its hash is kept."
+COPY = "Copy it now: it is shown this once and cannot be looked up later."
 _PRESSES_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-link]');

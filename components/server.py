@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.dependencies import models as dependencies
 from fastapi.responses import JSONResponse
 
 from components import (
@@ -62,6 +64,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     watching.watch(screens, metrics.handler)
     # Gradio limits the queue to one event on ZeroGPU where nobody says how many; without a limit it would grow for ever.
     screens.queue(max_size=QUEUE)
+    without_statistics(screens)
     # Gradio checks only in apps which it launched itself that a file in a request was uploaded; in a mounted one any
     # visitor could have any file of the server taken in by its path.
     screens.has_launched = True
@@ -101,8 +104,24 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
         max_file_size=services.settings.max_upload_mb * 1_000_000,
     )
     keep_apart(screens, mounted.routes[-1].app, folder_of(services.settings))
-    mounted.state.services = services
+    mounted.state.services, mounted.state.screens = services, screens
     return mounted
+
+
+def without_statistics(screens: gr.Blocks) -> None:
+    """Keep Gradio from counting up, after each event, all the last ones for a page that is not there: 9 ms, soon 16."""
+    screens._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    screens._queue.ANALYTICS_MAX_EVENTS = 1
+
+
+def let_go(mounted: FastAPI) -> None:
+    """End what would hold an app in memory, and go on working for it, after its life has ended and before the process does."""
+    # Gradio's queue looks for events again and again, until it is told that none will come.
+    mounted.state.screens._queue.close()
+    # FastAPI remembers of functions what kind they are, and with the routes of an app all of it.
+    for kept in vars(dependencies).values():
+        if isinstance(kept, functools._lru_cache_wrapper):
+            kept.cache_clear()
 
 
 def listen(chosen: Settings) -> socket.socket:
@@ -146,6 +165,7 @@ def serve(site: Site, listening: socket.socket, services: Services) -> None:
 
     ``services`` are the main workspace's.
     """
+    site.hosting.port = listening.getsockname()[1]
     # Without a limit an open tab's heartbeat would keep the server from ever stopping; and a Space is killed after 10 s, of
     # which the back-up gets the most.
     server = _Server(

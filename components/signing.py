@@ -298,7 +298,9 @@ class _Pages:
             "Content-Security-Policy": rules + frame_rule(self._entry),
             "Referrer-Policy": "same-origin",
         }
-        return HTMLResponse(_based(page, self._entry.base), status, headers=headers)
+        # Who signs in to several workspaces of one server sees which one this is. The main one stands at its own address.
+        name = self._services.store.values.workspace_name() if self._entry.workspace else ""
+        return HTMLResponse(signing_html.of(_based(page, self._entry.base), name), status, headers=headers)
 
     def _go(self, address: str) -> Response:
         """Lead to an address within the app."""

@@ -11,6 +11,7 @@ from pipeline.auth.passwords import LONGEST, SHORTEST
 from pipeline.records import Role
 
 STYLE, SCRIPT = "/sign-in/style.css", "/sign-in/script.js"
+_BRAND = '<p class="pl-brand">Pairloop</p>'
 _ROLES = {Role.VIEWER: "a viewer", Role.ANNOTATOR: "an annotator", Role.ADMIN: "an admin", Role.OWNER: "an owner"}
 
 
@@ -31,14 +32,23 @@ def page(title: str, body: str, framed: bool = False) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
         f'<title>{escape(title)} · Pairloop</title><link rel="stylesheet" href="{STYLE}">{script}</head>'
-        f'<body><main><p class="pl-brand">Pairloop</p><section><h1>{escape(title)}</h1>{body}</section></main></body></html>'
+        f"<body><main>{_BRAND}<section><h1>{escape(title)}</h1>{body}</section></main></body></html>"
     )
+
+
+def of(page: str, workspace: str) -> str:
+    """Return a page with the name of the workspace that it leads to; as it is where that has none."""
+    if not workspace:
+        return page
+    named = page.replace(" · Pairloop</title>", f" · {escape(workspace)} · Pairloop</title>", 1)
+    return named.replace(_BRAND, f'<p class="pl-brand">Pairloop · {escape(workspace)}</p>', 1)
 
 
 def account(typed: Typed) -> str:
     """Return the page on which people with a local account sign in."""
-    fields = _name("User name", typed.name, "username") + _password("Password", "password", "current-password")
-    more = '<p class="pl-note"><a href="/new-password">Choose a new password</a></p>'
+    fields = _name("User name", typed.name, "username")
+    fields += _password("Password", "password", "current-password", first=bool(typed.name))
+    more = '<p class="pl-note"><a href="/new-password">Change your password</a></p>'
     more += '<p class="pl-note">No account, or the password is lost? Ask an owner of this workspace.</p>'
     return page("Sign in", _form("/sign-in", typed, fields, "Sign in") + more)
 
@@ -60,7 +70,9 @@ def by_name(typed: Typed, mine: str, role: Role | None = None) -> str:
 
 def join(typed: Typed, role: Role) -> str:
     """Return the page on which somebody who was invited makes a local account."""
-    fields = _name("User name", typed.name, "username", "Others see it beside what you do.") + _new_password()
+    fields = _name("User name", typed.name, "username", "Others see it beside what you do.") + _new_password(
+        bool(typed.name)
+    )
     said = f"<p>You are invited as {_ROLES[role]}. Choose a name and a password.</p>"
     return page("Join", said + _form("/join", typed, fields, "Join"))
 
@@ -68,9 +80,10 @@ def join(typed: Typed, role: Role) -> str:
 def new_password(typed: Typed, said: str) -> str:
     """Return the page on which somebody chooses another password."""
     fields = _name("User name", typed.name, "username")
-    fields += _password("Present password, or the one that an owner gave you", "password", "current-password")
+    label = "Current password, or the one that an owner gave you"
+    fields += _password(label, "password", "current-password", first=bool(typed.name))
     note = f'<p role="status">{escape(said)}</p>' if said else ""
-    after = '<p class="pl-note">You are signed out everywhere else.</p>'
+    after = '<p class="pl-note">This signs you out everywhere else.</p>'
     return page("Choose a new password", note + _form("/new-password", typed, fields + _new_password(), "Save") + after)
 
 
@@ -130,7 +143,7 @@ def _name(label: str, value: str, kind: str, hint: str = "") -> str:
     described = ' aria-describedby="name-hint"' if hint else ""
     return (
         f'<label for="name">{label}</label><input id="name" name="name" required maxlength="{MAX_NAME}" value="{escape(value)}" '
-        f'autocomplete="{kind}" autocapitalize="none" spellcheck="false" autofocus{described}>{said}'
+        f'autocomplete="{kind}" autocapitalize="none" spellcheck="false"{described}{"" if value else " autofocus"}>{said}'
     )
 
 
@@ -142,15 +155,17 @@ def _text(label: str, name: str, value: str, hint: str) -> str:
     )
 
 
-def _password(label: str, name: str, kind: str, hint: str = "") -> str:
+def _password(label: str, name: str, kind: str, hint: str = "", first: bool = False) -> str:
     said = f'<p class="pl-hint" id="{name}-hint">{escape(hint)}</p>' if hint else ""
     described = f' aria-describedby="{name}-hint"' if hint else ""
     return (
         f'<label for="{name}">{label}</label><input id="{name}" name="{name}" type="password" required maxlength="{LONGEST}" '
-        f'autocomplete="{kind}"{described}>{said}'
+        f'autocomplete="{kind}"{described}{" autofocus" if first else ""}>{said}'
     )
 
 
-def _new_password() -> str:
-    hint = f"At least {SHORTEST} characters; a few words are easily remembered."
-    return _password("New password", "new", "new-password", hint) + _password("The same again", "again", "new-password")
+def _new_password(first: bool = False) -> str:
+    hint = f"At least {SHORTEST} characters; a few words are easy to remember."
+    return _password("New password", "new", "new-password", hint, first) + _password(
+        "New password again", "again", "new-password"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from components._noting import noted
 from components._session import person
 from pipeline.records import Role
 from pipeline.services import Services
+from pipeline.tasks import Progress
 
 STEPS = (
     ("Ask", "Documents go in. A model answers queries from them, with citations."),
@@ -68,7 +70,8 @@ class StartHandlers:
         runs = services.store.runs.latest(1000)
         datasets = [dataset for dataset in services.datasets.all() if dataset.published]
         progress = [services.annotation.progress(dataset.id, me) for dataset in datasets[:20]]
-        waiting = sum(p.pending + p.drafts for p in progress)
+        role = services.people.role_of(me)
+        works = role is not None and role.covers(Role.ANNOTATOR)
         sets = [item for item in services.comparisons.sets() if item.state == "open"]
         # Opening the results ended this person's voting: pairs that they left there wait for nobody.
         judged = [item for item in sets if not services.comparisons.is_revealed(item.id, me)]
@@ -76,11 +79,9 @@ class StartHandlers:
         tuned = len([model for model in services.registry.all() if model.job_id])
         return (
             f"{documents} · {_many(sum(run.done for run in runs), 'answer')} from runs",
-            f"{_many(waiting, 'record')} for you · {sum(p.submitted for p in progress)} submitted"
-            if datasets
-            else "no dataset yet",
+            _answers(progress, works) if datasets else "no dataset yet",
             _many(tuned, "tuned model"),
-            f"{_many(sum(total - done for done, total in pairs), 'pair')} for you" if sets else "no comparison yet",
+            _pairs(pairs, works) if sets else "no comparison yet",
             f"{_many(len(sets), 'comparison')}",
         )
 
@@ -130,6 +131,19 @@ def loop(counts: tuple[str, ...]) -> str:
         '<p class="pl-note">Corrections become training data, and a blind comparison shows whether the tuned model is better.</p>'
         f'<ol class="pl-loop">{items}</ol>'
     )
+
+
+def _answers(progress: Sequence[Progress], works: bool) -> str:
+    """Say what waits for a person; to one who only reads, how much there is."""
+    if not works:
+        return f"{_many(sum(p.total for p in progress), 'record')} · {sum(p.others for p in progress):,} done"
+    waiting = sum(p.pending + p.drafts for p in progress)
+    return f"{_many(waiting, 'record')} for you · {sum(p.submitted for p in progress)} submitted"
+
+
+def _pairs(pairs: Sequence[tuple[int, int]], works: bool) -> str:
+    left = sum(total - done for done, total in pairs)
+    return f"{_many(left, 'pair')} for you" if works else _many(sum(total for _, total in pairs), "pair")
 
 
 def _many(count: int, noun: str) -> str:

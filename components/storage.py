@@ -279,6 +279,8 @@ def places_html(settings: Settings) -> str:
             "To have one, set PAIRLOOP_DATASET_REPO to owner/name and HF_TOKEN to a token that may write there, and start "
             "again: everything that is here is sent there then."
         )
+        if settings.entry.workspace:
+            how = "This workspace was made without one: what is in it is on this server alone. Workspace files keep it elsewhere."
         rows.append(("Dataset repo", "not configured", how))
     if settings.data_dir:
         rows.append(("Data folder", str(settings.data_dir), "Every change is appended to a journal here too."))

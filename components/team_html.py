@@ -10,6 +10,7 @@ from components import _html
 from components.backup_words import words
 from pipeline.activity import Line, Page
 from pipeline.hub.state import BackupState
+from pipeline.people import SEEN_SECONDS
 from pipeline.ranking.verdict import plural
 from pipeline.sprints import SprintView
 from pipeline.team import ComparisonNumbers, DatasetNumbers, Numbers, PersonNumbers, Wanted, pace, together
@@ -119,7 +120,7 @@ def _people(people: Sequence[PersonNumbers], span: str) -> str:
                 ("Discarded", f"{one.given.discarded:,}"),
                 ("Votes", f"{one.votes:,}"),
                 (pace_head, _pace(one)),
-                ("Last seen", _html.ago(one.person.last_seen) if one.person.last_seen else "not yet"),
+                ("Last seen", "removed" if one.person.role is None else last_seen(one.person.last_seen)),
             ],
         )
         for one in people
@@ -133,13 +134,21 @@ def _people(people: Sequence[PersonNumbers], span: str) -> str:
     )
 
 
+def last_seen(moment: float | None) -> str:
+    """Say when somebody was last here: it is kept every few minutes only, so whoever works now was here in the last ones."""
+    if not moment:
+        return "not yet"
+    lately = time.time() - moment < SEEN_SECONDS
+    return f"in the last {SEEN_SECONDS / 60:.0f} min" if lately else _html.ago(moment)
+
+
 def _many(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
 
 
 def _role(one: PersonNumbers) -> str:
     if one.person.role is None:
-        return ' <span class="pl-quiet">no member</span>'
+        return ' <span class="pl-quiet">no member any more</span>'
     return f' <span class="pl-quiet">{_html.esc(one.person.role)}</span>'
 
 
@@ -254,10 +263,10 @@ def _buttons(view: SprintView) -> str:
     turn = "off" if view.sprint.leaderboard else "on"
     board = (
         f'<button type="button" class="pl-plain-button" data-board="{known}" data-shown="{turn}" '
-        f'aria-label="Turn the leaderboard of {name} {turn}">Leaderboard {turn}</button>'
+        f'aria-label="Leaderboard {turn}, sprint {name}">Leaderboard {turn}</button>'
     )
     end = (
-        f'<button type="button" class="pl-plain-button" data-end="{known}" aria-label="End {name} now">End it now</button>'
+        f'<button type="button" class="pl-plain-button" data-end="{known}" aria-label="End it now, sprint {name}">End it now</button>'
         if view.state != "ended"
         else ""
     )

@@ -102,18 +102,20 @@ class InvitationHandlers:
             # A name is one person; 0 sets no limit.
             most=1 if kind == HUB_NAME else _whole(most, -1) or None,
         )
-        return Made(self._new(invited, str(whom or "").strip(), request), self._listed())
+        count = _whole(most, 0)
+        lets_in = f"It lets in {plural(count, 'person', 'people') if count else 'any number of people'}, as {role}."
+        return Made(self._new(invited, str(whom or "").strip(), lets_in, request), self._listed())
 
     def withdraw(self, request: gr.Request, event: gr.EventData) -> Made:
         """Withdraw an invitation."""
         self._desk.withdraw(person(self._services, request), str(event._data.get("invitation", "")))
         return Made("", self._listed())
 
-    def _new(self, invited: Invited, whom: str, request: gr.Request) -> str:
+    def _new(self, invited: Invited, whom: str, lets_in: str, request: gr.Request) -> str:
         if not invited.code:
             return _html.note(f"{whom} is invited: signing in with the Hub is all it takes.", "good")
         link = f"{_once.address(request, self._services.settings.entry)}/join?code={quote(invited.code, safe='')}"
-        note = "Copy it now: it is shown this once, and only its hash is kept."
+        note = f"{lets_in} Copy it now: it is shown this once and cannot be looked up later."
         shown = _once.shown(link, "The link of the new invitation", note)
         if self._desk.mode is SignIn.NAME:
             shown += f'<p class="pl-note">Or tell people this address and the join code <b>{_html.esc(invited.code)}</b>.</p>'
@@ -149,7 +151,7 @@ def _row(one: Invitation, button: bool = False) -> str:
         expires = f"withdrawn {_html.ago(one.withdrawn_at)}"
     cells = [
         ("As", _html.esc(one.role)),
-        ("Used", f"{plural(one.used, 'time')}{of}"),
+        ("Used", f"{one.used:,}{of}" if of else plural(one.used, "time")),
         ("Expires", expires),
         ("By", _html.esc(one.by or "somebody")),
     ]
@@ -174,8 +176,10 @@ def build() -> InvitationPart:
             role = gr.Dropdown([], label="As", filterable=False, elem_id="team-invite-role", scale=1)
             # What a person may invite to is not the same for everybody, and the desk checks it.
             role.preprocess = lambda value: value
-            days = gr.Number(7, label="For days", precision=0, elem_id="team-invite-days", scale=1)
-            most = gr.Number(1, label="For people (0: any number)", precision=0, elem_id="team-invite-most", scale=1)
+            days = gr.Number(7, label="Good for (days)", precision=0, elem_id="team-invite-days", scale=1)
+            most = gr.Number(
+                1, label="How many people (0: any number)", precision=0, elem_id="team-invite-most", scale=1
+            )
         make = gr.Button("Invite", variant="primary", elem_id="team-invite-make")
         new = gr.HTML("", js_on_load=_once.COPIES_JS, elem_id="team-invite-new")
         listed = gr.HTML("", js_on_load=_PRESSES_JS, elem_id="team-invitations")

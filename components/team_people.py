@@ -19,10 +19,10 @@ from pipeline.services import Services
 from pipeline.settings import SignIn
 
 ROLE_WORDS = {
-    Role.OWNER: "everything, also people, keys and storage",
-    Role.ADMIN: "documents, datasets, runs, models, comparisons and this tab",
-    Role.ANNOTATOR: "answers records and judges comparisons",
-    Role.VIEWER: "asks, and reads results",
+    Role.OWNER: "does everything, also models, keys, training, storage, roles and the removal of people",
+    Role.ADMIN: "also handles documents, datasets, runs, comparisons and sprints, and invites annotators and viewers",
+    Role.ANNOTATOR: "also asks, answers records and judges comparisons",
+    Role.VIEWER: "reads Start and Results",
 }
 ROLES = [(role.capitalize(), role.value) for role in reversed(Role)]
 OPEN = (
@@ -35,6 +35,14 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-manage]');
   if (button) trigger('manage', {member: button.dataset.manage});
 });
+"""
+# The form may be below a long list: whoever opened it is taken there.
+_TO_FORM_JS = """() => requestAnimationFrame(() => {
+  const heading = document.querySelector('#team-member h3');
+  heading?.focus({preventScroll: true});
+  heading?.scrollIntoView({block: 'nearest'});
+  document.getElementById('team-member')?.scrollIntoView({block: 'nearest'});
+})
 """
 
 
@@ -173,7 +181,7 @@ def members_html(found: Sequence[Member], removed: int, me: str, manage: bool) -
             ("Role", _html.esc(member.role)),
             ("Signs in as", _html.esc(member.login) or "a name"),
             ("Member since", _html.ago(member.created_at)),
-            ("Last seen", _html.ago(member.last_seen) if member.last_seen else "not yet"),
+            ("Last seen", team_html.last_seen(member.last_seen)),
         ]
         if manage:
             button = (
@@ -202,7 +210,7 @@ def visitors_html(found: Sequence[Member], me: str) -> str:
             f"{_html.esc(member.name)}{' <span class=pl-quiet>this browser</span>' if member.member_id == me else ''}",
             [
                 ("Since", _html.ago(member.created_at)),
-                ("Last seen", _html.ago(member.last_seen) if member.last_seen else "not yet"),
+                ("Last seen", team_html.last_seen(member.last_seen)),
             ],
         )
         for member in found
@@ -224,7 +232,7 @@ def build() -> PeoplePanel:
             said = gr.HTML("", js_on_load=_once.COPIES_JS, elem_id="team-member-said")
             with gr.Row(elem_classes=["pl-beside"]):
                 reset = gr.Button("Reset the password", elem_id="team-member-reset")
-                end = gr.Button("End the sign-ins", elem_id="team-member-end")
+                end = gr.Button("Sign out everywhere", elem_id="team-member-end")
                 remove = gr.Button("Remove …", variant="stop", elem_id="team-member-remove")
                 close = gr.Button("Close", elem_id="team-member-close")
             with gr.Column(visible=False, elem_id="team-member-confirm") as confirm:
@@ -244,7 +252,8 @@ def wire(panel: PeoplePanel, handlers: PeopleHandlers, opened: list[Callable]) -
     for event in opened:
         event(allowed(Role.ADMIN, handlers.show_people), None, panel.listed, **quiet)
     form = [panel.form, panel.heading, panel.member, panel.role, panel.reset, panel.said, panel.confirm]
-    panel.listed.manage(allowed(Role.OWNER, handlers.manage), None, form, **quiet)
+    managed = panel.listed.manage(allowed(Role.OWNER, handlers.manage), None, form, **quiet)
+    managed.success(None, None, None, js=_TO_FORM_JS, **quiet)
     done = [panel.listed, panel.said, panel.confirm]
     panel.change.click(allowed(Role.OWNER, handlers.change_role), [panel.member, panel.role], done, **quiet)
     panel.reset.click(allowed(Role.OWNER, handlers.reset_password, cost=1), panel.member, done, **quiet)

@@ -109,7 +109,11 @@ class SprintHandlers:
         if not wanted.dataset_id:
             return ""
         left = self._desk.left(wanted.dataset_id)
-        return note(f"{plural(left, 'answer')} still needed there." if left else "Nothing is needed there any more.")
+        return note(
+            f"{plural(left, 'answer')} still needed there; a goal above that cannot be reached."
+            if left
+            else "Nothing is needed there any more."
+        )
 
     def start_sprint(
         self,

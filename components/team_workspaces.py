@@ -22,7 +22,7 @@ USUAL, OTHER, NOWHERE = "usual", "other", "nowhere"
 ABOUT = (
     "Each workspace of this server has documents, models, results, people, sign-ins and a backup of its own: whoever is in one "
     "is nobody in the others, and nothing of one can be seen from another. Its models may use the keys that this server was "
-    "started with. The first owner of a new one comes in by a link that you get here."
+    "started with. Where people sign in, the first owner of a new one comes in by a link that you get here."
 )
 CLOSING = (
     "Nobody gets to {name} any more, at once: its address answers as if it had never been. What is in it is kept, here and in "

@@ -22,7 +22,7 @@ _ABOUT = (
     "With a token a program works here as you: it may do what your role may, under your name. Give each program one of its own, "
     "so that you can revoke one alone."
 )
-_COPY = "Copy it now: it is shown this once, and only its hash is kept."
+_COPY = "Copy it now: it is shown this once and cannot be looked up later."
 _PRESSES_JS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-revoke]');

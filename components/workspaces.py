@@ -26,6 +26,7 @@ _BELOW = re.compile(rf"{PREFIX}([^/]*)(/.*)?", re.DOTALL)
 # Where the Hub sends people back to, whichever workspace they wanted to sign in to.
 CALLBACK = "/sign-in/callback"
 LEAVE_SECONDS = 2.0
+_GONE = {"type": "http.disconnect"}
 
 
 class Site:
@@ -71,10 +72,11 @@ class Site:
             return
         room = self.hosting.room(workspace)
         scope = {**scope, "root_path": root, "path": f"{root}{rest}"}
-        if room.app is None:
+        app = room.app
+        if app is None:
             await self._tell(scope, send, room)
             return
-        await room.app(scope, receive, send)
+        await _while_open(app, room.over, scope, receive, send)
 
     async def _tell(self, scope, send, room: Room) -> None:
         if room.problem:
@@ -105,6 +107,41 @@ class Site:
             return message
 
         await self._main(scope, ending, send)
+
+
+async def _while_open(app: FastAPI, over: asyncio.Event, scope, receive, send) -> None:
+    """Answer a request; when the workspace is closed meanwhile, what would go on for ever ends as if the browser had gone."""
+    asked = False
+    # A stream that was begun and has no end yet.
+    open_ended = False
+
+    async def receiving():
+        nonlocal asked
+        if not asked:
+            message = await receive()
+            asked = not message.get("more_body", False)
+            return message
+        if over.is_set():
+            return _GONE
+        waits = [asyncio.ensure_future(receive()), asyncio.ensure_future(over.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return waits[0].result() if waits[0].done() else _GONE
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def sending(message):
+        nonlocal open_ended
+        if message["type"] == "http.response.start":
+            open_ended = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+        elif not message.get("more_body", False):
+            open_ended = False
+        await send(message)
+
+    await app(scope, receiving, sending)
+    if open_ended and over.is_set():
+        await send({"type": "http.response.body", "body": b""})
 
 
 def placed(scope, base: str):

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 OWNER_LINK_DAYS = 1
 ONE_TIME_DAYS = 7
 WRONG = "The name or the password is not right."
-NO_INVITATION = "This invitation is used up, was withdrawn, or is not complete. Ask whoever sent it for a new one."
+NO_INVITATION = (
+    "This link or code is not right, or is used up, withdrawn or expired. Ask whoever gave it to you for a new one."
+)
 
 
 class MustChangeError(AccessError):

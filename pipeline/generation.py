@@ -268,8 +268,10 @@ class Generation:
             self._under_way -= 1
             if not self._under_way:
                 self._given.clear()
-            self._store.runs.finish(run_id, state, error)
-            self._watches.pop(run_id, None)
+            try:
+                self._store.runs.finish(run_id, state, error)
+            finally:  # Where that could not be stored, to cancel it ends it.
+                self._watches.pop(run_id, None)
         return state
 
     async def _answering(self, planned: PlannedRun, watch: RunWatch, turn: Turn) -> Callable[[Task], Awaitable[Answer]]:
@@ -305,8 +307,7 @@ class Generation:
 
     def status(self, run_id: str) -> RunStatus | None:
         """Return what a run does at this moment, or None where it is not under way in this process."""
-        watch = self._watches.get(run_id)
-        return watch.status() if watch else None
+        return watch.status() if (watch := self._watches.get(run_id)) else None
 
     def failures(self, run: Run) -> list[Failures]:
         """Return the queries of a run that failed, by cause."""

@@ -179,14 +179,19 @@ class JudgeDesk:
             if run.id in self._cancels:
                 continue
             questions = self._left_of(run)
-            # Only now: what cannot be read at this moment stays the other's, and is taken over at the next look.
-            if not self._store.judgements.take_over(run.id, replica):
-                continue
-            if questions is None:
-                self._store.judgements.finish(run.id, JobState.INTERRUPTED)
-                continue
+            # Only now: what cannot be read at this moment stays the other's, and is taken over at the next look. The event is
+            # there before the row is this copy's, as in _begin.
             self._cancels[run.id] = threading.Event()
-            self._generation.background(self._execute(run.id, run.model_id, questions))
+            taken = False
+            try:
+                taken = self._store.judgements.take_over(run.id, replica) and questions is not None
+                if questions is None:
+                    self._store.judgements.finish(run.id, JobState.INTERRUPTED)
+            finally:
+                if not taken:
+                    self._cancels.pop(run.id, None)
+            if taken:
+                self._generation.background(self._execute(run.id, run.model_id, questions))
 
     def progress(self, set_id: str, model_id: str, member_id: str) -> Progress:
         """Return how far a judge is.
@@ -366,9 +371,11 @@ class JudgeDesk:
             state, error = JobState.INTERRUPTED, ""
             raise
         finally:
-            # In this order: a run that is not under way any more has stored how it ended.
-            self._store.judgements.finish(run_id, state, error)
-            self._cancels.pop(run_id, None)
+            # In this order: a run that is not under way any more has stored how it ended, or could not.
+            try:
+                self._store.judgements.finish(run_id, state, error)
+            finally:
+                self._cancels.pop(run_id, None)
 
 
 def _judgement(run_id: str, question: Question, result: Answer | ModelError) -> Judgement:

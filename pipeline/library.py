@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.cleaning import clean
+from pipeline.contained import Worker
 from pipeline.documents import read_apart, split_document
 from pipeline.errors import DocumentError
 from pipeline.records import Chunk, Document, new_id
@@ -113,10 +114,11 @@ class Library:
 
     def add_files(self, files: Sequence[tuple[Path, str]]) -> list[Added]:
         """Take in files given as (path, name). A file that cannot be read is reported; the others still go in."""
-        return [self._add_or_report(path, name) for path, name in files]
+        with Worker() as worker:
+            return [self._add_or_report(path, name, worker) for path, name in files]
 
-    def add_file(self, path: Path, name: str) -> Added:
-        """Take in one file.
+    def add_file(self, path: Path, name: str, worker: Worker | None = None) -> Added:
+        """Take in one file, read in the process of ``worker`` where one is given.
 
         Raises:
             DocumentError: it is too large, there already, or has no readable text.
@@ -127,7 +129,7 @@ class Library:
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         self._refuse_twin(sha256, name)
-        read = read_apart(path, name)
+        read = read_apart(path, name, worker=worker)
         document = Document(new_id(), clean(name), read.media_type, sha256, read.text, read.sections)
         sizes = self._store.values.retrieval().chunking
         pieces = split_document(document, sizes.size, sizes.overlap)
@@ -185,8 +187,8 @@ class Library:
         if twin := self._store.documents.by_hash(sha256):
             raise DocumentError(f"{name} is in the workspace already, as {twin}.")
 
-    def _add_or_report(self, path: Path, name: str) -> Added:
+    def _add_or_report(self, path: Path, name: str, worker: Worker) -> Added:
         try:
-            return self.add_file(path, name)
+            return self.add_file(path, name, worker)
         except DocumentError as error:
             return Added(name, problem=str(error))

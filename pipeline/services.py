@@ -192,10 +192,19 @@ def _opened(settings: Settings, report: Report, held: FileLock) -> Services:
     url = settings.database_url
     server = Server(url, replica_of(settings.home), settings.schema) if url else None
     store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report), server)
+    background = Background()
+    try:
+        return _over(store, settings, held, background)
+    except BaseException:
+        background.close(1.0)
+        store.close()
+        raise
+
+
+def _over(store: Store, settings: Settings, held: FileLock, background: Background) -> Services:
     replicas = Replicas(store)
     replicas.enter()
     index = LexicalIndex(settings.home / "index")
-    background = Background()
     library = Library(store, index, settings.max_upload_mb * 1_000_000)
     vectors = VectorStore(settings.home / "vectors", store.documents.chunks_by_id)
     embeddings = EmbeddingIndex(store, library, vectors, Embedders(settings, background))

@@ -26,6 +26,8 @@ MAX_REPO = 96
 # Below which addresses of a server its other workspaces are.
 PREFIX = "/w/"
 UNNAMED = "Main workspace"
+# Each takes memory and threads of the process, whether anybody is in it or not.
+MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,10 @@ class WorkspaceDesk:
 
         Raises:
             AccessError: the actor is no owner of the main workspace.
-            RecordError: the name, the address or the repo cannot be used.
+            RecordError: the name, the address or the repo cannot be used, or there are as many as a server may have.
         """
         self._check(actor)
+        self._check_room()
         name = " ".join(clean(str(name or "")).split())
         if not 1 <= len(name) <= MAX_NAME:
             raise RecordError(f"A name has 1 to {MAX_NAME} characters.")
@@ -130,10 +133,11 @@ class WorkspaceDesk:
 
         Raises:
             AccessError: the actor is no owner of the main workspace.
-            RecordError: there is no such workspace.
+            RecordError: there is no such workspace, or as many are open as a server may have.
         """
         found = self.get(actor, workspace_id)
         if found.closed_at is not None:
+            self._check_room()
             self._store.workspaces.set_closed(found.id, False)
             self._activity.note(actor, "workspace.reopened", found.name)
 
@@ -180,6 +184,12 @@ class WorkspaceDesk:
         if not self.main:
             raise AccessError("Only owners of the main workspace of this server can do this.")
         self._people.needs(actor, Role.OWNER)
+
+    def _check_room(self) -> None:
+        if sum(one.closed_at is None for one in self.all()) >= MOST:
+            raise RecordError(
+                f"A server has at most {MOST} open workspaces beside its main one: close one of them first."
+            )
 
     def _repo(self, repo: str) -> str:
         if not repo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -129,12 +130,28 @@ def claiming(name: str, size: int) -> bytes:
     return content.replace(true, said)
 
 
+_KEPT: list[bytearray] = []
+
+
+def process() -> int:
+    """Return which process this is."""
+    return os.getpid()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of this process."""
+    return dict(os.environ)
+
+
 def spend(how: str, much: str) -> object:
     """Take memory or time, answer too much, or break down: what contained work may do. It is called in a process of its own."""
     import resource
 
     if how == "memory":
         return len(bytearray(int(much)))
+    if how == "keep":
+        _KEPT.append(bytearray(int(much)))
+        return len(_KEPT)
     if how == "time":
         while True:
             hash(how)

@@ -10,13 +10,31 @@ from tests.workspace import open_workspace
 
 TESTS = Path(__file__).resolve().parent
 SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+# What takes long comes first: a worker that is given it last would work on while the others have nothing to do.
+FOLDERS = ("browser", "space", "components", "on_postgresql", "training")
+# Those of the other folders that take 8 seconds or more.
+LONG = frozenset(
+    f"pipeline/{name}.py"
+    for name in (
+        "hub/test_sync", "hub/test_tables", "hub/test_tables_and_journal", "models/test_embeddings", "test_merging",
+        "test_move_store", "test_ranking_ratings", "test_rankings", "test_replicas", "test_retriever", "test_runs_under_way",
+    )
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that start real apps and browsers: the quick ones then fill what is left, on every worker alike."""
     items[:] = [item for item in items if not (item.get_closest_marker("sqlite") and _is_on_postgresql(item))]
-    places = [TESTS, TESTS / "browser"]
-    items.sort(key=lambda item: places.index(item.path.parent) if item.path.parent in places else len(places))
+    items.sort(key=lambda item: _turn(item.path))
+
+
+def _turn(path: Path) -> int:
+    if path.parent == TESTS:
+        return 0
+    if path.relative_to(TESTS).as_posix() in LONG:
+        return 2
+    folder = path.relative_to(TESTS).parts[0]
+    return FOLDERS.index(folder) + 1 if folder in FOLDERS else len(FOLDERS) + 1
 
 
 def _is_on_postgresql(item: pytest.Item) -> bool:

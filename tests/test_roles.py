@@ -42,7 +42,7 @@ VIEWERS = """
     vote_list.search_votes vote_list.show vote_list.turn_page
 """
 ANNOTATORS = """
-    annotate.prepare ask.ask ask.load_models compare.ask_live compare.come_back compare.load_comparisons compare.open_results
+    ask.ask ask.load_models compare.ask_live compare.come_back compare.load_comparisons compare.open_results
     compare.show_next compare.undo_vote compare.vote_a compare.vote_b compare.vote_both_bad compare.vote_rank compare.vote_tie
     documents.list_documents edit.load_datasets start._open_edit
 """

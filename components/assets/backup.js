@@ -7,6 +7,7 @@
   // The routes of the Annotate panel that write what somebody did.
   const CHANGES = /\/annotate\/(draft|end|undo)$/;
   const LOST = {kind: 'lost', text: '! No connection to Pairloop: what you change now is not saved', title: 'Pairloop does not answer.', notes: 0};
+  const OUT = {kind: 'lost', text: '! You are signed out: what you change now is not saved', title: 'Sign in again to go on.', notes: 0};
   const UNSURE = {kind: 'checking', text: '… Checking what is backed up', title: '', notes: 0};
   const plain = window.fetch;
   let known = UNSURE;
@@ -51,6 +52,8 @@
       address.searchParams.set('zone', -new Date().getTimezoneOffset());
       const answer = await plain(address, {cache: 'no-store', signal: AbortSignal.timeout(GIVE_UP_MS)});
       if (answer.ok) state = await answer.json();
+      else if (answer.status === 401) state = OUT;
+      window.pairloopSignedOut?.(answer.status === 401);
     } catch { /* No answer: that is what is shown. */ }
     waiting -= 1;
     if (leaving) return;

@@ -97,7 +97,7 @@
     if (event.target.closest('[data-reset-keys]')) { changed = {}; keep(); say('All keys are as they were at first.'); }
   });
   document.addEventListener('close', (event) => { if (event.target === dialog()) edit(false); }, true);
-  window.addEventListener('storage', (event) => { if (event.key === STORED) { changed = read(); show(); } });
+  window.addEventListener('storage', (event) => { if (event.key?.endsWith(STORED)) { changed = read(); show(); } });
   new MutationObserver(() => { if (Object.keys(changed).length) show(); }).observe(document.documentElement, {childList: true, subtree: true});
 
   window.pairloopKeys = {

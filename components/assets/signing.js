@@ -18,6 +18,7 @@
     note.hidden = false;
   };
   const over = () => { const note = document.getElementById('pl-signed-out'); if (note) note.hidden = true; };
+  window.pairloopSignedOut = (out) => { if (out) told(); else over(); };
   const ask = window.fetch;
   window.fetch = async (...given) => {
     const answer = await ask(...given);

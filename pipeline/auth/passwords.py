@@ -25,10 +25,12 @@ def check_new(password: str, login: str) -> None:
         RecordError: it is too short, too long, or easily guessed.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise RecordError(f"A password has {SHORTEST} to {LONGEST} characters; a few words are easily remembered.")
+        raise RecordError(f"A password has {SHORTEST} to {LONGEST} characters; a few words are easy to remember.")
     plain, name = folded(password), folded(login)
     # A short name may be part of a word by chance.
-    if len(set(plain)) < 4 or (len(name) > 3 and name in plain) or plain in _COMMON:
+    if len(name) > 3 and name in plain:
+        raise RecordError("A password with the user name in it is easily guessed. Take one without it.")
+    if len(set(plain)) < 4 or plain in _COMMON:
         raise RecordError("This password is easily guessed. Take a few words that nobody would expect together.")
 
 

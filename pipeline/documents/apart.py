@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-from pipeline.contained import BOUNDS, Bounds, OutOfBoundsError, contained
+from pipeline.contained import BOUNDS, Bounds, OutOfBoundsError, Worker, contained
 from pipeline.documents import refusals
 from pipeline.documents.reading import ReadText, read_file
 
@@ -12,10 +12,11 @@ from pipeline.documents.reading import ReadText, read_file
 _TEXT = (".md", ".markdown", ".txt", ".csv", ".tsv")
 _NO_TEXT = (b"%PDF-", b"PK", b"{\\rtf", b"<", b"\xd0\xcf")
 _LOOKED_AT = 1024
+_WORK = "pipeline.documents.apart:_read"
 
 
-def read_apart(path: Path, name: str, bounds: Bounds = BOUNDS) -> ReadText:
-    """Return the text of a file as :func:`~pipeline.documents.reading.read_file` does.
+def read_apart(path: Path, name: str, bounds: Bounds = BOUNDS, worker: Worker | None = None) -> ReadText:
+    """Return the text of a file as :func:`~pipeline.documents.reading.read_file` does, in the process of ``worker`` if given.
 
     Raises:
         DocumentError: as there; or the file takes too much time or memory to read.
@@ -23,7 +24,9 @@ def read_apart(path: Path, name: str, bounds: Bounds = BOUNDS) -> ReadText:
     if _is_text(path, name):
         return read_file(path, name)
     try:
-        return contained("pipeline.documents.apart:_read", str(path), name, bounds=bounds)
+        if worker is not None:
+            return worker.do(_WORK, str(path), name)
+        return contained(_WORK, str(path), name, bounds=bounds)
     except OutOfBoundsError as error:
         raise refusals.out_of_bounds(name, error.why) from error
 

@@ -35,6 +35,10 @@ _READ = (datasets, records, suggestions, responses, queries, runs, models, membe
 _SHARE = 0.1
 _FEWEST_FOR_VALIDATION = 10
 _LONGEST_REASON = 500
+_HELD_OUT = (
+    "Queries of this job ({}) have become test queries since, in another list, and must not be trained on. Begin a new job "
+    "above: it leaves them out."
+)
 # More rows than any job has.
 _ALL = 10**9
 
@@ -209,7 +213,7 @@ class Tuner:
         """Begin another job with the rows, the base and the settings of one that ended without a model; return its id.
 
         Raises:
-            TrainingError: it goes on or has given its model, or its trainer cannot begin now.
+            TrainingError: it goes on or has given its model, its trainer cannot begin now, or a query of it is a test query now.
         """
         job = self.runner.job(job_id)
         if not can_start_again(job):
@@ -220,6 +224,10 @@ class Tuner:
         check_options(able.options(base), kept, method)
         # Those that were held back came last: the same queries are held back again.
         rows = [self._kept_row(row) for row in self._store.lineage.rows_of(job_id, "", 0, _ALL)[1]]
+        tests = self._tests()
+        held_out = {normal(row.query) for row in rows if row.response_id and not row.overridden} & tests
+        if held_out:
+            raise TrainingError(_HELD_OUT.format(len(held_out)))
         data = _divided(rows, method, override, kept)
         return self.runner.start(job.trainer, data, base, kept, job.dataset_id)
 

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 # Where machines in a cloud ask for their own keys; no model is there, and nobody may have the app ask in their name.
 _KEPT_OFF = tuple(
-    map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "100.100.100.200/32", "168.63.129.16/32"))
+    map(
+        ip_network,
+        (
+            "169.254.0.0/16",
+            "fe80::/10",
+            "fd00:ec2::/32",
+            "100.100.100.200/32",
+            "168.63.129.16/32",
+            "192.0.0.192/32",
+            "64:ff9b::a9fe:0/112",
+        ),
+    )
 )
 _NAMES_KEPT_OFF = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 KEPT_OFF = "{} is of the cloud that the app runs in, and no model is asked there: give the address of an endpoint."

@@ -15,6 +15,8 @@ from pipeline.errors import StoreError
 from pipeline.store.engine import Database
 from pipeline.store.shared import lock_of
 
+_TAKE = "SELECT pg_try_advisory_lock({})"
+
 
 class Claims:
     """Names that this replica holds, on a connection of their own. Its methods may be called from any thread.
@@ -42,7 +44,7 @@ class Claims:
         if not self.needed:
             return True
         with self._lock:
-            if self._held[name] or self._ask(f"SELECT pg_try_advisory_lock({_place(name)})"):
+            if self._held[name] or self._taken(name):
                 self._held[name] += 1
             return self._held[name] > 0
 
@@ -64,6 +66,19 @@ class Claims:
             if not +self._held:
                 self._held.clear()
                 self._close()
+
+    def _taken(self, name: str) -> bool:
+        held, used = +self._held, self._connection is not None
+        try:
+            return self._ask(_TAKE.format(_place(name)))
+        except StoreError:
+            if not used:
+                raise
+        # One that rests for minutes may be cut off on the way. What it held is held anew, unless somebody was quicker.
+        for other, count in held.items():
+            if self._ask(_TAKE.format(_place(other))):
+                self._held[other] = count
+        return self._ask(_TAKE.format(_place(name)))
 
     def _ask(self, statement: str) -> bool:
         try:

@@ -32,6 +32,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # What a database or its network does to us, which may be better in a moment: a connection that broke, a server that is stopped
 # or takes no writes, no connection that is free. What we do wrong (a constraint, a statement) stays what it is.
 UNAVAILABLE = (OperationalError, InterfaceError, InternalError, PoolTimeout)
+# Whatever a store raises that cannot be read, also where its file is broken: for who goes on without it.
+UNREADABLE_STORE = (StoreError, DatabaseError, PoolTimeout)
 
 
 @dataclass(slots=True)

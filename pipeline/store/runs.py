@@ -70,11 +70,15 @@ class RunStore:
         happened("run ended", run=run_id, state=state.value)
 
     def end_elsewhere(self, run_id: str) -> None:
-        """Store that a run which another replica is at work on was cancelled: it sees so when it stores its next answer."""
+        """Store that a run which another replica is at work on was cancelled: it sees so when it stores its next answer.
+
+        Where no others are, it is one whose end could not be stored; what came from another machine is that one's.
+        """
         running = (runs.c.id == run_id) & (runs.c.state == JobState.RUNNING.value)
-        if self._db.shared:
-            with self._db.write() as connection:
-                change_all(connection, runs, running, state=JobState.CANCELLED.value, finished_at=now())
+        if not self._db.shared:
+            running &= written_by(runs, self._db.writer.replica)
+        with self._db.write() as connection:
+            change_all(connection, runs, running, state=JobState.CANCELLED.value, finished_at=now())
 
     def reopen(self, run_id: str, limit: float | None = None, partial: bool = False) -> bool:
         """Store that a run which had ended goes on within a limit, whole or in part; False where it goes on already."""

@@ -82,7 +82,7 @@ def test_an_owner_invites_and_removes_somebody(running, open_person):
     olga.press("team-invite-make")
     link = olga.find("#team-invite-new input")
     expect(link).to_have_value(re.compile(rf"^{re.escape(running[0].url)}/join\?code=\S{{43}}$"))
-    olga.sees("#team-invitations", "0 times of 1")
+    olga.sees("#team-invitations", "0 of 1")
     olga.click("#team-people-list [aria-label='Manage Vera']")
     olga.sees("#team-member", "Signs in as Vera")
     olga.press("team-member-remove")

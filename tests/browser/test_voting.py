@@ -176,29 +176,28 @@ def test_long_answers_scroll_together_and_all_are_drawn_alike(voter):
     assert boxes[0]["width"] == boxes[1]["width"] and boxes[0]["y"] == boxes[1]["y"]
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_every_form_fits_and_is_accessible(comparisons, open_person, width):
-    person = open_person(
-        comparisons.url, path="/?tab=compare", viewport={"width": width, "height": 900}, color_scheme="light"
-    )
+def test_every_form_fits_and_is_accessible(comparisons, open_person):
+    person = open_person(comparisons.url, path="/?tab=compare", color_scheme="light")
     for number in (3, 1):
         choose(person, number)
         person.sees("#compare-progress", "of 3")
-        bar = "#rank-bar" if number == 3 else "#vote-bar"
-        expect(person.find(bar)).to_be_in_viewport()
-        check(person, width)
+        check(person, "#rank-bar" if number == 3 else "#vote-bar")
     person.unfold("compare-new")
     person.sees("#compare-preview", "test queries")
     person.unfold("compare-how")
     person.sees("#compare-how", "Seconds to read")
-    check(person, width)
+    check(person)
 
 
-def check(person, width):
-    """Look at a screen in both colours."""
-    for look in ("light", "dark"):
-        in_colours(person.page, look)
-        assert too_wide(person.page, width) + violations(person) == []
+def check(person, bar=None):
+    """Look at a screen in a wide window and on a phone, in both colours; a bar is in the window."""
+    for width in (1440, 390):
+        person.page.set_viewport_size({"width": width, "height": 900})
+        if bar:
+            expect(person.find(bar)).to_be_in_viewport()
+        for look in ("light", "dark"):
+            in_colours(person.page, look)
+            assert too_wide(person.page, width) + violations(person) == []
 
 
 def test_more_models_are_chosen_with_a_preview_and_ranked(comparisons, open_person):

@@ -171,6 +171,15 @@ def test_what_was_wrong_is_said_alike_and_nothing_typed_comes_back_as_markup(bro
     assert said == ["The name or the password is not right."] * 2 and {wrong.status_code, unknown.status_code} == {403}
     assert "<script>" not in unknown.text and "not this one" not in wrong.text + unknown.text
     assert "set-cookie" not in wrong.headers
+    # Whoever has typed the name goes on with the password.
+    assert re.search(r'name="password"[^>]* autofocus', wrong.text) and not re.search(
+        r'name="name"[^>]* autofocus', wrong.text
+    )
+
+
+def test_the_icon_that_every_page_asks_for_is_no_error_to_whoever_is_not_signed_in(browser):
+    assert browser.get("/favicon.ico").status_code == 200
+    assert browser.post("/favicon.ico", headers={"origin": HOST}).status_code == 401
 
 
 def test_the_pages_need_no_script_and_nothing_from_elsewhere_and_are_kept_nowhere(browser):

@@ -1,6 +1,7 @@
 """The Team tab: what it shows, to whom, and that names of people and things stay text."""
 
 import math
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +11,11 @@ from starlette.testclient import TestClient
 import app
 from components import team_html
 from components._guard import ASKER, Asker
+from components.annotate_answers import AnnotateAnswers, View
+from components.compare import CompareHandlers
 from components.header import HeaderHandlers
+from components.results import ResultsHandlers
+from components.start import StartHandlers
 from components.team_activity import ActivityHandlers
 from components.team_invitations import HUB_NAME, LINK, InvitationHandlers, invitations_html
 from components.team_people import PeopleHandlers, members_html
@@ -216,13 +221,40 @@ def test_an_admin_sees_members_but_manages_none_and_invites_no_admin(team):
     ]
 
 
+def test_words_lead_nobody_to_what_they_may_not_do(team):
+    services, _ = team
+    edit, compare, results = AnnotateAnswers(services), CompareHandlers(services), ResultsHandlers(services)
+    for name, makes in (("Olga", True), ("Adam", True), ("Anna", False), ("Vera", False)):
+        who = asks(team, name)
+        assert ("edit-example" in edit.open(member_id(team, name), "", "", View(), False)["empty"]) is makes
+        assert ("Make one below" in value(compare.show_next(None, who).nothing)) is makes
+        assert ("Make one on Compare" in results.show_results(None, who).gate_text) is makes
+
+
+def test_whoever_only_reads_is_told_of_no_pairs_to_judge(team):
+    services, _ = team
+    models = add_model(services, "Gated-one"), add_model(services, "Gated-two")
+    set_id = add_comparison(services, models, [("One.", "Two.")] * 3)
+    results, counts = ResultsHandlers(services), StartHandlers(services)
+    for name, works in (("Anna", True), ("Vera", False)):
+        assert ("left to judge" in results.show_results(set_id, asks(team, name)).gate_text) is works
+        assert ("pairs for you" in counts.show_loop(asks(team, name)).loop) is works
+
+
+def test_when_somebody_was_here_is_told_no_closer_than_it_is_kept(team):
+    services, _ = team
+    assert "in the last 5 min" in PeopleHandlers(services).show_people(asks(team, "Olga"))
+    assert team_html.last_seen(None) == "not yet" and "11 min ago" in team_html.last_seen(time.time() - 700)
+
+
 def test_an_invitation_is_shown_once_listed_and_withdrawn(team):
     services, _ = team
     handlers, olga = InvitationHandlers(services), asks(team, "Olga")
     made = handlers.invite(LINK, "", "annotator", 3, 2, olga)
     code = made.new.partition("https://team.example/join?code=")[2].partition('"')[0]
     assert services.entrance.invitation(code, Guest("127.0.0.1")).role is Role.ANNOTATOR
-    assert code not in made.listed and "0 times of 2" in made.listed and "By" in made.listed
+    assert "It lets in 2 people, as annotator." in made.new
+    assert code not in made.listed and "0 of 2" in made.listed and "By" in made.listed
     invitation = made.listed.partition('data-withdraw="')[2].partition('"')[0]
     assert "withdrawn" in handlers.withdraw(olga, event(invitation=invitation)).listed
     with pytest.raises(AccessError):

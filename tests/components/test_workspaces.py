@@ -1,7 +1,10 @@
 """Several workspaces in one server over HTTP: nothing that is worth something in one is worth anything in another."""
 
+import gc
 import http.client
 import threading
+import time
+import weakref
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +22,7 @@ from components.team_workspaces import NOWHERE, WorkspacesHandlers
 from components.workspace_pages import FAILED, NOTHING
 from pipeline.auth import passwords
 from pipeline.records import Role, id_of
+from pipeline.services import open_services
 from pipeline.settings import Entry, SignIn
 from pipeline.store.schema import metadata
 from tests.annotating import add_every_kind
@@ -192,6 +196,9 @@ def test_pages_lead_within_their_own_workspace(three):
     page = three.clients["red"].get("/sign-in").text
     assert 'action="/w/red/sign-in"' in page and 'href="/w/red/sign-in/style.css"' in page
     assert 'href="/w/red/new-password"' in page and '"/sign-in' not in page
+    assert "Pairloop · Red</p>" in page and "<title>Sign in · Red · Pairloop</title>" in page
+    code = three.services["red"].people.invite(three.people["red"][Role.OWNER].id, Role.VIEWER).code
+    assert "Pairloop · Red</p>" in three.clients["red"].get(f"/join?code={code}").text
     assert three.clients["red"].get("/sign-in/style.css").status_code == 200
     assert three.clients[""].get("/w/red?tab=edit").headers["location"] == "/w/red/?tab=edit"
     config = three.owners["red"].get("/config").json()
@@ -255,7 +262,13 @@ def test_a_closed_workspace_serves_nothing_and_comes_back_as_it_was(three):
     made = site.at("green")
     gil = site.client("green", member.cookie)
     assert gil.get("/backup").status_code == 200
-    site.services.workspaces.close(three.olga, made.id)
+    screens = weakref.ref(site.hosting.room(made).app.state.screens)
+    with gil.stream("GET", "/gradio_api/heartbeat/page-of-gil") as stream:
+        beats = stream.iter_bytes()
+        assert b"ALIVE" in next(beats)
+        site.services.workspaces.close(three.olga, made.id)
+        # Whoever listens to it hears its end, and not a cut.
+        assert all(b"ALIVE" in beat for beat in beats)
     for path in ("/", "/sign-in", "/backup", "/healthz", "/api/v1", "/gradio_api/info", "/config"):
         answer = gil.get(path)
         assert (answer.status_code, answer.json()["error"] if "/api/" in path else answer.text) == (404, NOTHING), path
@@ -263,6 +276,12 @@ def test_a_closed_workspace_serves_nothing_and_comes_back_as_it_was(three):
     site.until("green")
     site.services.workspaces.reopen(three.olga, made.id)
     site.opened(site.at("green"))
+    # Nothing of what was closed stays in memory, or goes on working there.
+    deadline = time.monotonic() + 60
+    while screens() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.05)
+    assert screens() is None
     assert gil.get("/backup").status_code == 200
     site.services.workspaces.close(three.olga, made.id)
     site.until("green")
@@ -281,6 +300,21 @@ def test_one_that_cannot_be_opened_says_so_and_harms_no_other(three):
     site.hosting.again(made)
     site.opened(made)
     assert site.client("broken").get("/healthz").text == "ok"
+
+
+def test_one_whose_store_breaks_while_it_is_open_harms_no_other(three):
+    site = three.site
+    grey = site.make(three.olga, "Grey")
+    grey.store.database.engine.dispose()
+    for file in grey.settings.home.glob("pairloop.db*"):
+        file.write_bytes(b"no store " * 10_000)
+    cookies = f"{SIGN_IN}={three.people[''][Role.OWNER].cookie}; {SIGN_IN}.grey={'a' * 64}"
+    assert [place.name for place in site.hosting.places(cookies, False, "")] == ["Main workspace"]
+    made = site.at("grey")
+    assert site.hosting.standing(made).word == "failed"
+    assert "cannot be opened: Its store cannot be read" in WorkspacesHandlers(site.services).show_workspaces()[0]
+    site.services.workspaces.close(three.olga, made.id)
+    site.until("grey")
 
 
 class Request:
@@ -314,11 +348,18 @@ def test_whoever_makes_one_gets_the_link_of_its_first_owner(three):
     assert "is closed" in closed.said and "Open again" in closed.listed
 
 
+def unserved(main, actor: str, name: str):
+    """Make a workspace and return its services, without the seconds that its screens take."""
+    return open_services(main.workspaces.settings_of(main.workspaces.create(actor, name)))
+
+
 def test_a_restart_keeps_workspaces_people_and_sign_ins(tmp_path):
-    first = ServedSite(open_team(tmp_path / "home", SignIn.ACCOUNTS))
-    olga = team(first.services)[Role.OWNER]
-    cookie = add(first.make(olga.id, "Red"), "Rita", Role.OWNER).cookie
-    first.close()
+    first = open_team(tmp_path / "home", SignIn.ACCOUNTS)
+    olga = team(first)[Role.OWNER]
+    red = unserved(first, olga.id, "Red")
+    cookie = add(red, "Rita", Role.OWNER).cookie
+    for services in (red, first):
+        services.close()
     second = ServedSite(open_team(tmp_path / "home", SignIn.ACCOUNTS))
     try:
         second.opened(second.at("red"))
@@ -331,13 +372,12 @@ def test_a_restart_keeps_workspaces_people_and_sign_ins(tmp_path):
 def test_a_lost_disk_comes_back_from_the_dataset_repo_of_each(tmp_path):
     with HubServer() as hub:
         settings = {"dataset_repo": "team/main", "hf_token": TOKEN, "hf_endpoint": hub.url, "sync_seconds": 1.0}
-        first = ServedSite(open_workspace(tmp_path / "one", **settings))
-        first.services.start_backup()
-        me = first.services.store.members.by_token("a" * 64)
-        red = first.make(me, "Red")
-        red.store.queries.add_set("Only of red", [])
-        first.services.store.queries.add_set("Only of main", [])
-        first.close()
+        first = open_workspace(tmp_path / "one", **settings)
+        red = unserved(first, first.store.members.by_token("a" * 64), "Red")
+        for services, name in ((red, "red"), (first, "main")):
+            services.start_backup()
+            services.store.queries.add_set(f"Only of {name}", [])
+            services.close()
         assert {"datasets/team/main", "datasets/team/main-red"} <= hub.repos.keys()
         second = ServedSite(open_workspace(tmp_path / "two", **settings))
         try:
@@ -378,25 +418,26 @@ def test_the_hub_leads_back_to_the_workspace_that_was_wanted(tmp_path):
 
 def test_one_replica_serves_what_another_has_made_and_closed(tmp_path):
     url = POSTGRES.bare()
-    sites = []
+    opened = [
+        open_workspace(tmp_path / name, database_url=url, entry=Entry(SignIn.ACCOUNTS)) for name in ("one", "two")
+    ]
+    one, two = opened[0], ServedSite(opened[1])
     try:
-        for name in ("one", "two"):
-            sites.append(ServedSite(open_workspace(tmp_path / name, database_url=url, entry=Entry(SignIn.ACCOUNTS))))
-        one, two = sites
-        olga = team(one.services)[Role.OWNER]
-        cookie = add(one.make(olga.id, "Red"), "Rita", Role.OWNER).cookie
+        olga = team(one)[Role.OWNER]
+        opened.append(unserved(one, olga.id, "Red"))
+        cookie = add(opened[-1], "Rita", Role.OWNER).cookie
         # Its first request there finds it, and it is opened.
         assert two.client("red", Accept="text/html").get("/").status_code in (303, 503)
         two.opened(two.at("red"))
         assert two.client("red", cookie).get("/backup").status_code == 200
         assert two.client("", cookie).get("/backup").status_code == 401
-        one.services.workspaces.close(olga.id, one.at("red").id)
-        for site in sites:
-            site.until("red")
-            assert site.client("red", cookie).get("/backup").text == NOTHING
+        one.workspaces.close(olga.id, two.at("red").id)
+        two.until("red")
+        assert two.client("red", cookie).get("/backup").text == NOTHING
     finally:
-        for site in sites:
-            site.close()
+        two.close()
+        for services in (opened[-1], one):
+            services.close()
 
 
 @pytest.mark.parametrize("kept_apart", [True, False])

@@ -1,9 +1,15 @@
 """Files that would fill the memory or never end are refused in a sentence, in time, and what came with them still goes in."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from pipeline.archive import MAX_BYTES
-from pipeline.contained import Bounds, OutOfBoundsError, contained
+from pipeline.contained import _AT_MOST, Bounds, OutOfBoundsError, Worker, contained
 from pipeline.documents import read_apart
 from pipeline.errors import BackupError, ComparisonError, DocumentError, QueryFileError, RecordError
 from pipeline.query_files import read_queries
@@ -12,6 +18,7 @@ from pipeline.record_files.reading import read_settings
 from tests import bombs
 
 # Small, so that the tests are quick; what is allowed is more.
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = Bounds(seconds=60.0, memory=400_000_000, answer=20_000_000)
 SHORT = Bounds(seconds=2.0, memory=1_000_000_000)
 WORDS = b"BT /F1 12 Tf 10 100 Td (The quay is long.) Tj ET "
@@ -57,6 +64,54 @@ def test_what_the_work_refuses_is_refused_in_its_words():
 def test_work_that_goes_out_of_bounds_is_ended(how, much, bounds, why):
     with pytest.raises(OutOfBoundsError, match=why):
         spent(how, much, bounds)
+
+
+def test_several_pieces_of_work_share_a_process_and_none_ends_the_others():
+    with Worker(SMALL) as worker:
+        first = worker.do("tests.bombs:process")
+        assert worker.do("tests.bombs:process") == first
+        with pytest.raises(RecordError):
+            worker.do("tests.bombs:spend", "refuse", "a")
+        assert worker.do("tests.bombs:process") == first
+        with pytest.raises(OutOfBoundsError, match="400 MB"):
+            worker.do("tests.bombs:spend", "memory", str(2 * SMALL.memory))
+        second = worker.do("tests.bombs:process")
+        assert second != first
+        # Others have a turn between.
+        used = {worker.do("tests.bombs:process") for _ in range(_AT_MOST)}
+        assert second in used and len(used) == 2
+    for process in (first, *used):
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_what_earlier_work_has_kept_is_no_reason_to_refuse_the_next():
+    with Worker(SMALL) as worker:
+        assert worker.do("tests.bombs:spend", "keep", str(SMALL.memory * 6 // 10)) == 1
+        assert worker.do("tests.bombs:spend", "keep", str(SMALL.memory * 6 // 10)) == 1
+
+
+def test_it_ends_with_whoever_asked(tmp_path):
+    program = (
+        "import os, threading, time; from pipeline.contained import Worker; worker = Worker()\n"
+        "print(worker.do('tests.bombs:process'), flush=True)\n"
+        "threading.Thread(target=worker.do, args=('tests.bombs:spend', 'time', ''), daemon=True).start()\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE) as app:
+        reader = int(app.stdout.readline())
+        app.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{reader}/cmdline").exists() and Path(f"/proc/{reader}/cmdline").read_bytes():
+        assert time.monotonic() < deadline, "it reads on for nobody"
+        time.sleep(0.02)
+
+
+def test_a_reader_is_given_no_keys(monkeypatch):
+    for name in ("OPENAI_API_KEY", "HF_TOKEN", "DATABASE_URL", "PAIRLOOP_METRICS_TOKEN", "PAIRLOOP_OWNER_PASSWORD"):
+        monkeypatch.setenv(name, "secret-of-the-app")
+    given = contained("tests.bombs:environment")
+    assert "secret-of-the-app" not in given.values() and given["PATH"] == os.environ["PATH"]
 
 
 # Documents

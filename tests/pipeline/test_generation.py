@@ -215,6 +215,25 @@ def test_cancel_after_the_end_changes_nothing(home):
     assert home.services.store.runs.get(result.id) == result
 
 
+def test_a_run_whose_end_could_not_be_stored_ends_when_it_is_cancelled(home, server):
+    generation, store = home.services.generation, home.services.store
+    server.fail(times=None, stall=60)
+    run_id = generation.start_run(chat(home.services), add_queries(home.services, FIVE, ()))
+    until(lambda: len(server.chats) == 2)
+    with store.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE runs RENAME COLUMN finished_at TO gone")
+    generation.cancel(run_id)
+    until(lambda: generation.status(run_id) is None)
+    with store.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE runs RENAME COLUMN gone TO finished_at")
+    assert store.runs.get(run_id).state is JobState.RUNNING
+    generation.cancel(run_id)
+    assert store.runs.get(run_id).state is JobState.CANCELLED
+    server.recover()
+    assert generation.resume(run_id)
+    assert finished(home.services, run_id).done == 5
+
+
 def errors(services, result):
     return [row.completion.error for row in services.generation.rows(result)]
 

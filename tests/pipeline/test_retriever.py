@@ -16,6 +16,7 @@ from pipeline.retrieval import Hit
 from pipeline.retrieval_settings import Chunking, Embedding, Method, RetrievalSettings, check, from_text, to_text
 from pipeline.retriever import fused
 from pipeline.vectors import Similar
+from tests import stores
 from tests.material import Home, add_manual, add_queries, finished
 from tests.minilm import minilm
 from tests.openai_server import OpenAIServer
@@ -263,7 +264,7 @@ def test_a_change_goes_on_after_a_kill_and_embeds_nothing_twice(tmp_path, server
         from pathlib import Path
         from pipeline.retrieval_settings import Embedding, Method, RetrievalSettings
         from tests.workspace import open_workspace
-        services = open_workspace(Path({str(tmp_path / "home")!r}))
+        services = open_workspace(Path({str(tmp_path / "home")!r}), database_url={stores.url_of(tmp_path / "home")!r})
         embedding = Embedding("endpoint", "test-model", base_url={server.base_url!r})
         services.retrieval.apply(RetrievalSettings(Method.DENSE, embedding=embedding))
         while services.retrieval.state().work.done < 128:

@@ -17,6 +17,7 @@ from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.trainers import Progress, Tuned
 from pipeline.records import JobState, Model, new_id
 from pipeline.store import Server, open_store
+from pipeline.store.claims import Claims
 from pipeline.store.training import INTERRUPTED, LEFT
 from tests.judges import POOR, blocks, opened, prefers_good, texts
 from tests.material import add_manual, add_queries, finished
@@ -236,6 +237,27 @@ def test_a_judge_can_be_cancelled_from_any_replica(open_replica, server, asked):
     other.judge.start(set_id, model, ada)
     wait_until(lambda: not other.judge.progress(set_id, model, ada).running)
     assert len(said_well(one, set_id)) == 8 and len(server.chats) <= 8 + 2 * CONCURRENCY
+
+
+def test_what_is_held_outlives_a_connection_that_was_cut(tmp_path):
+    stores = [open_store(None, server=Server(POSTGRES.url_of(tmp_path / "pairloop.db"), new_id())) for _ in range(2)]
+    mine, theirs = (Claims(store.database) for store in stores)
+    assert mine.take("one") and mine.take("one") and not theirs.take("one")
+    cut = mine._connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    with stores[1].database.at_once.connect() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({cut}, 5000)")
+    # The next one is held all the same, and what was held is held again as often.
+    assert mine.take("two") and not theirs.take("one") and not theirs.take("two")
+    mine.give_back(["one", "two"])
+    assert not theirs.take("one") and theirs.take("two")
+    mine.give_back(["one"])
+    assert theirs.take("one")
+    mine.rest()
+    assert mine._connection is None
+    theirs.give_back(["one", "two"])
+    theirs.rest()
+    for store in stores:
+        store.close()
 
 
 def test_runs_of_one_model_and_list_on_two_replicas_ask_once(open_replica, server, tmp_path):

@@ -85,6 +85,19 @@ def test_what_is_done_is_noted_and_an_address_is_never_given_twice(opened):
         desk.close(me, "nothing")
 
 
+def test_a_server_has_so_many_and_no_more(opened, monkeypatch):
+    services, people = opened
+    me, desk = people[Role.OWNER], services.workspaces
+    last = desk.create(me, "The last one")
+    desk.close(me, last.id)
+    monkeypatch.setattr("pipeline.workspaces.MOST", sum(one.closed_at is None for one in desk.all()))
+    for act in (lambda: desk.create(me, "One too many"), lambda: desk.reopen(me, last.id)):
+        with pytest.raises(
+            RecordError, match="at most .* open workspaces beside its main one: close one of them first"
+        ):
+            act()
+
+
 def test_each_is_backed_up_to_a_repo_of_its_own(opened):
     services, people = opened
     me = people[Role.OWNER]

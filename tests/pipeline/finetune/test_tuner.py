@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -222,6 +223,24 @@ def test_a_job_that_ended_without_a_model_is_begun_again_with_its_rows(services,
     again = trained(services, services.tuner.jobs()[0].id)
     assert (again.state, again.settings, again.dataset_id) == (JobState.DONE, done.settings, dataset.id)
     assert training.rows(again.id) == training.rows(done.id) and again.metrics == done.metrics
+
+
+def test_a_job_is_not_begun_again_with_what_has_become_a_test_query(services, dataset, records, ada):
+    submit_all(services, records, ada)
+    base, training = services.registry.all()[0].id, services.store.training
+    done = trained(services, services.tuner.start(dataset.id, base))
+    rows = training.rows(done.id)
+    left = training.start("embedded", dataset.id, base, rows, done.settings)
+    let_in = training.start(
+        "embedded", dataset.id, base, [replace(row, overridden=True) for row in rows], done.settings
+    )
+    for job_id in (left, let_in):
+        training.finish(job_id, JobState.INTERRUPTED)
+    services.store.queries.add_set("held out since", [(f" {records[0].query.upper()} ", Split.TEST, {})])
+    with pytest.raises(TrainingError, match=r"^Queries of this job \(1\) have become test queries since"):
+        services.tuner.start_again(left)
+    # What an owner has let in stays let in.
+    assert trained(services, services.tuner.start_again(let_in)).state is JobState.DONE
 
 
 def test_a_second_round_starts_from_the_tuned_model(services, dataset, records, ada):

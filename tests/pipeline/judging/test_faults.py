@@ -91,6 +91,25 @@ class TestFaults:
         assert judged(services, set_id, ada).done == 6
         assert len(server.chats) == 2
 
+    def test_a_run_whose_end_could_not_be_stored_is_interrupted_and_begun_anew(self, home, server, models, caplog):
+        set_id = add_comparison(home.services, models, texts(1))
+        ada, model = opened(home.services, set_id), chat(home.services)
+        server.fail(times=None, stall=60)
+        home.services.judge.start(set_id, model, ada)
+        until(lambda: len(server.chats) == 2)
+        database = home.services.store.database
+        with database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE judge_runs RENAME COLUMN finished_at TO gone")
+        for event in home.services.judge._cancels.values():
+            event.set()
+        until(lambda: "A task in the background failed" in caplog.text)
+        with database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE judge_runs RENAME COLUMN gone TO finished_at")
+        state = home.services.judge.progress(set_id, model, ada)
+        assert (state.run.state, state.running) == (JobState.INTERRUPTED, False)
+        server.recover()
+        assert judged(home.services, set_id, ada).done == 2
+
     def test_a_process_that_died_leaves_the_run_interrupted(self, home, server, models):
         set_id = add_comparison(home.services, models, texts(3))
         ada, model = opened(home.services, set_id), chat(home.services)

@@ -104,7 +104,7 @@ def test_embeddings_follow_no_redirect_either(tmp_path):
 
 KEPT_OFF = [
     "169.254.169.254", "169.254.170.2", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "100.100.100.200", "168.63.129.16",
-    "::ffff:169.254.169.254",
+    "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "192.0.0.192",
 ]  # fmt: skip
 ASKED = [
     "127.0.0.1",
