@@ -18,7 +18,7 @@ from pipeline.people import PeopleDesk
 from pipeline.records import Role
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.workspaces import FOLDER, LONGEST_SLUG, Workspace, is_slug, schema_of
+from pipeline.store.workspaces import FOLDER, LONGEST_SLUG, TAKEN, Workspace, is_slug, schema_of
 
 MAX_NAME = 60
 # A repo of the Hub is called so at most, without its owner.
@@ -200,10 +200,8 @@ class WorkspaceDesk:
             raise RecordError(
                 "A dataset repo needs HF_TOKEN, set where the app is started: leave it empty, or set that."
             )
-        # Two stores in one repo would become one.
-        taken = {self._settings.dataset_repo.casefold(), *(one.dataset_repo.casefold() for one in self.all())}
-        if repo.casefold() in taken:
-            raise RecordError(f"Another workspace of this server is kept in {repo}: each needs a repo of its own.")
+        if repo.casefold() == self._settings.dataset_repo.casefold():
+            raise RecordError(TAKEN.format(repo))
         return repo
 
 

@@ -14,6 +14,7 @@ from pipeline.store.rows import change, now, put
 from pipeline.store.schema import workspaces
 
 LONGEST_SLUG = 32
+TAKEN = "Another workspace of this server is kept in {}: each needs a repo of its own."
 # Below which folder of the main workspace the others have theirs.
 FOLDER = "workspaces"
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])")
@@ -55,12 +56,16 @@ class WorkspaceStore:
         """Store a new workspace.
 
         Raises:
-            RecordError: its word was given away before.
+            RecordError: its word was given away before, or another workspace is kept in its dataset repo.
         """
         made = Workspace(_id(slug), slug, name, dataset_repo, example, member_id, now(), None)
         with self._db.write() as connection:
             if connection.scalar(select(workspaces.c.id).where(workspaces.c.id == made.id)) is not None:
                 raise RecordError(f"There is, or was, a workspace at {slug}: choose another address.")
+            # Two stores in one repo would become one.
+            repos = connection.scalars(select(workspaces.c.dataset_repo)).all() if dataset_repo else ()
+            if dataset_repo.casefold() in (repo.casefold() for repo in repos):
+                raise RecordError(TAKEN.format(dataset_repo))
             put(connection, workspaces, [{field: getattr(made, field) for field in Workspace.__slots__}])
         return made
 
