@@ -266,7 +266,8 @@ def _buttons(view: SprintView) -> str:
         f'aria-label="Leaderboard {turn}, sprint {name}">Leaderboard {turn}</button>'
     )
     end = (
-        f'<button type="button" class="pl-plain-button" data-end="{known}" aria-label="End it now, sprint {name}">End it now</button>'
+        f'<button type="button" class="pl-plain-button" data-end="{known}" '
+        f'aria-label="End it now, sprint {name}">End it now</button>'
         if view.state != "ended"
         else ""
     )

@@ -232,7 +232,7 @@ def test_none_of_gradios_own_addresses_answers_nobody(server):
     for method, path in asked:
         told[method, path] = server.clients[NOBODY].request(method, path)
     open_ = {pair: answer.status_code for pair, answer in told.items() if answer.status_code not in (401, 404)}
-    assert open_ == {("GET", "/"): 303, ("HEAD", "/"): 303}
+    assert open_ == {("GET", "/"): 303, ("HEAD", "/"): 303, ("GET", "/favicon.ico"): 200}
     assert told["GET", "/"].headers["location"] == "/sign-in"
     assert told["GET", "/config"].json()["error"].startswith("You are not signed in")
 
