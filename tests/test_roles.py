@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import gradio as gr
 import httpx2
@@ -19,6 +20,7 @@ from starlette.routing import Mount
 from components._guard import allowed, check_listeners, check_routes, needs_of, own_routes, role_of_listener
 from components._session import SIGN_IN
 from components.door import role_for
+from pipeline.limits import RateLimit
 from pipeline.records import Role
 from pipeline.settings import SignIn
 from pipeline.store.schema import metadata
@@ -65,7 +67,8 @@ class Server(Served):
     """The app over a socket, and one connection for each who asks."""
 
     def __init__(self, home) -> None:
-        super().__init__(open_team(home, SignIn.ACCOUNTS))
+        # Every costly thing is asked for here as each role, on a quick machine more of them than one person may within a minute.
+        super().__init__(replace(open_team(home, SignIn.ACCOUNTS), limits=RateLimit(0)))
         self.people = team(self.services)
         self.clients = {NOBODY: self.client()}
         self.clients |= {role: self.client(person.cookie) for role, person in self.people.items()}
