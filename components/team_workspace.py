@@ -88,7 +88,7 @@ def facts(services: Services) -> str:
 
 def build() -> WorkspacePanel:
     """Lay out the panel."""
-    with gr.Tab("Workspace", id="workspace", elem_id="team-workspace") as root:
+    with gr.Tab("This workspace", id="workspace", elem_id="team-workspace") as root:
         with gr.Row(equal_height=False):
             name = gr.Textbox(
                 label="Name of the workspace",

@@ -191,7 +191,7 @@ def _row(one: Workspace, standing: Standing, linked: bool) -> str:
 
 def build(shown: bool) -> WorkspacesPanel:
     """Lay out the panel; it is not ``shown`` in another workspace than the main one, where it can do nothing."""
-    with gr.Tab("Workspaces", id="workspaces", elem_id="team-workspaces", visible=shown) as root:
+    with gr.Tab("All workspaces", id="workspaces", elem_id="team-workspaces", visible=shown) as root:
         gr.HTML(_html.note(ABOUT))
         listed = gr.HTML("", js_on_load=_PRESSES_JS, elem_id="team-workspaces-list")
         with gr.Column(visible=False, elem_id="team-workspaces-confirm") as confirm:

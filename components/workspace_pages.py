@@ -9,7 +9,7 @@ from components.theme import ASSETS
 
 NOTHING = "There is no workspace at this address, or not any more. Ask whoever gave it to you."
 FAILED = (
-    "This workspace cannot be opened at the moment. Whoever runs the server finds the reason on Team, Workspaces, "
+    "This workspace cannot be opened at the moment. Whoever runs the server finds the reason on Team, All workspaces, "
     "and in its log."
 )
 _STYLE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"

@@ -97,7 +97,7 @@ def test_an_owner_invites_and_removes_somebody(running, open_person):
 def test_it_fits_a_phone_and_is_accessible(running, open_person):
     adam = come(running, open_person, Role.ADMIN, "/?tab=team", viewport={"width": 390, "height": 900})
     found = []
-    for panel in ("Progress", "Sprints", "People", "Activity", "Workspace"):
+    for panel in ("Progress", "Sprints", "People", "Activity", "This workspace", "All workspaces"):
         adam.open_panel(panel)
         found += too_wide(adam.page, 390) + [f"{panel}: {line}" for line in violations(adam)]
     assert found == []

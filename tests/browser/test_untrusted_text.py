@@ -236,7 +236,7 @@ def come(hostile, open_person, path="/", role=Role.OWNER):
 
 PANELS = {
     "Start": (), "Ask": (), "Edit": ("Annotate", "Review", "Records", "Setup"), "Tune": ("Train", "Models"), "Compare": (),
-    "Results": (), "Team": ("Progress", "Sprints", "People", "Activity", "Workspace"),
+    "Results": (), "Team": ("Progress", "Sprints", "People", "Activity", "This workspace", "All workspaces"),
     "Settings": ("Models", "Prompts", "Retrieval", "Storage", "API tokens", "Environment"),
 }  # fmt: skip
 

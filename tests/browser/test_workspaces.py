@@ -22,7 +22,7 @@ def site(tmp_path_factory):
 
 def test_a_workspace_is_made_and_worked_in_apart_from_the_main_one(site, open_person):
     owner = open_person(site.url, path="/?tab=team", color_scheme="light")
-    owner.open_panel("Workspaces")
+    owner.open_panel("All workspaces")
     owner.sees("#team-workspaces-list", "Only the main workspace")
     owner.type_into("team-workspaces-name", "Support bot")
     owner.press("team-workspaces-make")
@@ -46,7 +46,7 @@ def test_a_workspace_is_made_and_worked_in_apart_from_the_main_one(site, open_pe
     owner.sees("#compare-progress", "1 of 2")
     owner.go("Edit")
     owner.go("Team")
-    expect(page.get_by_role("tab", name="Workspaces", exact=True)).to_have_count(0)
+    expect(page.get_by_role("tab", name="All workspaces", exact=True)).to_have_count(0)
     # What is typed in one is kept in the browser apart from the other.
     page.evaluate("localStorage.setItem('pairloop-x', 'of support')")
     assert page.evaluate("[localStorage.getItem('pairloop-x'), Object.keys(localStorage)]") == [
