@@ -222,17 +222,19 @@ class Hosting:
                 self.room(workspace).settled.wait(LOOK_SECONDS)
 
     def _open_room(self, room: Room) -> None:
-        services = None
+        # What nobody foresaw rises and is logged as what ended this thread; the other workspaces go on, and this one says it.
+        services, problem = None, UNFORESEEN
         try:
             services = open_services(self._desk.settings_of(room.workspace), lambda text: setattr(room, "told", text))
             self._furnish(room, services)
+            problem = ""
         except PipelineError as error:
-            self._give_up(room, services, str(error))
+            problem = str(error)
             log.warning("The workspace %s cannot be opened: %s", room.workspace.slug, error)
-        except Exception:  # noqa: BLE001 - the top of a thread: the other workspaces go on, and this one says that it failed
-            self._give_up(room, services, UNFORESEEN)
-            log.exception("The workspace %s cannot be opened", room.workspace.slug)
-        else:
+        finally:
+            if problem:
+                self._give_up(room, services, problem)
+        if not problem:
             room.settled.set()
             services.add_example_to_empty_workspace()
 

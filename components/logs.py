@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 import time
 import traceback
 from collections.abc import Mapping
 
 from pipeline.events import NAME as EVENTS
 
+log = logging.getLogger(__name__)
 # What is logged: warnings of ours and of the web server, and events. Not the root logger: some libraries show their own
 # warnings already, and would show them twice.
 LOGGERS = ("pipeline", "components", "uvicorn")
@@ -27,6 +29,15 @@ def log_to_stderr(secrets: tuple[str, ...], form: str = "text") -> None:
     handler.setFormatter(JsonLines(secrets) if form == "json" else TextLines(secrets))
     for name in LOGGERS:
         logging.getLogger(name).addHandler(handler)
+    # Python itself would print it as it is, secrets included.
+    threading.excepthook = _log_end_of_thread
+
+
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Log what nobody foresaw, and what ended a thread."""
+    if not issubclass(ended.exc_type, SystemExit):
+        name = ended.thread.name if ended.thread else "?"
+        log.error("The thread %s ended", name, exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback))
 
 
 def one_line(text: str) -> str:

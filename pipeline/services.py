@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from filelock import FileLock
@@ -179,26 +180,19 @@ def open_services(settings: Settings, report: Report = lambda progress: None) ->
 
     ``report`` is told in words how far a restore is. The back-up begins with :meth:`Services.start_backup`.
     """
-    held = claim(settings.home)
-    try:
-        return _opened(settings, report, held)
-    except BaseException:
-        # The server goes on where it is one of several workspaces that cannot be opened; it is tried again.
-        held.release()
-        raise
-
-
-def _opened(settings: Settings, report: Report, held: FileLock) -> Services:
     url = settings.database_url
-    server = Server(url, replica_of(settings.home), settings.schema) if url else None
-    store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report), server)
-    background = Background()
-    try:
-        return _over(store, settings, held, background)
-    except BaseException:
-        background.close(1.0)
-        store.close()
-        raise
+    # The server goes on where one of several workspaces cannot be opened; it is tried again.
+    with ExitStack() as undone:
+        held = claim(settings.home)
+        undone.callback(held.release)
+        server = Server(url, replica_of(settings.home), settings.schema) if url else None
+        store = open_store(settings.home / "pairloop.db", lambda new: Backup(new, settings).restore(report), server)
+        undone.callback(store.close)
+        background = Background()
+        undone.callback(background.close, 1.0)
+        services = _over(store, settings, held, background)
+        undone.pop_all()
+    return services
 
 
 def _over(store: Store, settings: Settings, held: FileLock, background: Background) -> Services:

@@ -8,6 +8,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import gradio_client
@@ -103,20 +105,13 @@ class Browser:
                 assert time.monotonic() < deadline, "nobody answers any more"
 
 
-class Worker(threading.Thread):
+@dataclass
+class Worker:
     """Somebody who works in a browser until it is enough, and remembers what they were told was done."""
 
-    def __init__(self, browser: Browser, work: Callable[["Worker"], None], enough: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self.browser, self._work, self.enough = browser, work, enough
-        self.done: list[tuple[str, str]] = []
-        self.failure: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._work(self)
-        except BaseException as error:  # noqa: BLE001 - a thread cannot raise into the test: the test looks at it
-            self.failure = error
+    browser: Browser
+    enough: threading.Event
+    done: list[tuple[str, str]] = field(default_factory=list)
 
 
 def annotates(worker: Worker, dataset: str) -> None:
@@ -240,22 +235,25 @@ def test_people_stay_with_one_replica_and_a_kill_loses_and_doubles_nothing(behin
 
     first, enough = homes(), threading.Event()
     assert homes() == first
-    work = [lambda worker: annotates(worker, behind.dataset)] * ANNOTATORS
-    work += [lambda worker: votes(worker, behind.set_id)] * VOTERS
-    workers = [Worker(one, act, enough) for one, act in zip(everybody, work, strict=True)]
-    [worker.start() for worker in workers]
+    workers = [Worker(one, enough) for one in everybody]
+    works: list[Future] = []
 
     def has_each_done(more: list[int]) -> bool:
-        assert [worker.failure for worker in workers] == [None] * len(workers)
+        # It raises what went wrong.
+        assert [work.result() for work in works if work.done()] == []
         return all(len(worker.done) >= count for worker, count in zip(workers, more, strict=True))
 
-    wait_for(lambda: has_each_done([2] * len(workers)))
-    first[0].kill()
-    at_the_kill = [len(worker.done) for worker in workers]
-    wait_for(lambda: has_each_done([count + 3 for count in at_the_kill]))
-    enough.set()
-    [worker.join(30) for worker in workers]
-    assert [worker.failure for worker in workers] == [None] * len(workers)
+    with ThreadPoolExecutor(len(workers)) as pool:
+        works += [pool.submit(annotates, worker, behind.dataset) for worker in workers[:ANNOTATORS]]
+        works += [pool.submit(votes, worker, behind.set_id) for worker in workers[ANNOTATORS:]]
+        try:
+            wait_for(lambda: has_each_done([2] * len(workers)))
+            first[0].kill()
+            at_the_kill = [len(worker.done) for worker in workers]
+            wait_for(lambda: has_each_done([count + 3 for count in at_the_kill]))
+        finally:
+            enough.set()
+        assert [work.result(30) for work in works] == [None] * len(works)
     # Who was elsewhere stayed there; who was here is now somewhere else, and stays.
     second = homes(first[0])
     assert homes(first[0]) == second

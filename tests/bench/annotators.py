@@ -8,6 +8,7 @@ import json
 import random
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -125,20 +126,20 @@ class Tab:
                 pass
 
 
-class Person:
+class Person(ABC):
     """Somebody who works: ``done`` are what they were told was taken in, each once."""
 
     def __init__(self, name: str, tab: Tab, place: str, dice: random.Random) -> None:
         self.name, self.tab, self._place, self._dice = name, tab, place, dice
         self.done: list[tuple[str, str]] = []
 
+    @abstractmethod
     async def begin(self) -> None:
         """Open what is worked on."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def act(self, tally: Tally, think: float) -> None:
         """Do one piece of work, after thinking so many seconds in the mean."""
-        raise NotImplementedError
 
     async def work(self, until: float, tally: Tally, think: float) -> None:
         """Work until a time; with pauses the tab also asks what a tab asks by itself."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 
 import pytest
 
@@ -58,10 +59,29 @@ def test_a_fact_is_cut_and_is_one_word():
     assert 'name=start_run seconds=2.0 why="two words" long=xx' in line and len(line) < 400
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_events_warnings_and_the_web_server_are_logged_and_nothing_else(form, capsys, monkeypatch):
+def alone(monkeypatch):
+    """Let nothing that is logged from here on outlast the test."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     for name in LOGGERS:
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_ends_a_thread_is_logged_without_secrets(form, capsys, monkeypatch):
+    alone(monkeypatch)
+    log_to_stderr((SECRET,), form)
+    for error in (ValueError(f"with {SECRET}\nand more"), SystemExit(1)):
+        thread = threading.Thread(target=lambda error=error: (_ for _ in ()).throw(error), name="opening")
+        thread.start()
+        thread.join()
+    said = capsys.readouterr().err
+    assert said.count("The thread opening ended") == 1 and "ValueError" in said and SECRET not in said
+    assert "\nand more" not in said
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_events_warnings_and_the_web_server_are_logged_and_nothing_else(form, capsys, monkeypatch):
+    alone(monkeypatch)
     # Servers of other tests, in this process, may have been told to say nothing.
     before = logging.getLogger("uvicorn.error").level
     logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)

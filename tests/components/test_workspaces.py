@@ -18,6 +18,7 @@ from sqlalchemy import select
 from components import _building as building
 from components._guard import ASKER, Asker
 from components._session import SIGN_IN, of_workspace
+from components.hosting import UNFORESEEN
 from components.team_workspaces import NOWHERE, WorkspacesHandlers
 from components.workspace_pages import FAILED, NOTHING
 from pipeline.auth import passwords
@@ -300,6 +301,21 @@ def test_one_that_cannot_be_opened_says_so_and_harms_no_other(three):
     site.hosting.again(made)
     site.opened(made)
     assert site.client("broken").get("/healthz").text == "ok"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_one_that_fails_as_nobody_foresaw_says_so_and_is_opened_later(three, monkeypatch):
+    site = three.site
+    monkeypatch.setattr(site.hosting, "_build", lambda services: {}["nobody foresaw this"])
+    made = site.services.workspaces.create(three.olga, "Odd")
+    assert site.hosting.room(made).settled.wait(60)
+    assert (site.hosting.standing(made).word, site.hosting.standing(made).problem) == ("failed", UNFORESEEN)
+    assert site.client("odd").get("/").text == FAILED and three.owners["red"].get("/backup").status_code == 200
+    monkeypatch.undo()
+    site.hosting.again(made)
+    site.opened(made)
+    site.services.workspaces.close(three.olga, made.id)
+    site.until("odd")
 
 
 def test_one_whose_store_breaks_while_it_is_open_harms_no_other(three):
