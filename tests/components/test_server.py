@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import threading
 
 import pytest
 from starlette.testclient import TestClient
@@ -58,6 +59,7 @@ def stderr(monkeypatch):
     for name in LOGGERS:
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     log_to_stderr(("hf_secret_token",))
     return said
 
