@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _turn(item.path))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why something had to be tried once more (tests/browser/conftest.py): it may be more than chance."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"tried once more: {report.nodeid}", sep="_")
+        terminalreporter.write_line(report.longreprtext)
+
+
 def _turn(path: Path) -> int:
     if path.parent == TESTS:
         return 0

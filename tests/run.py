@@ -34,10 +34,7 @@ def everything() -> list[str]:
     """Return pytest's arguments for all tests: files side by side, since many of them wait for a browser or a clock."""
     workers = max(2, min(4, os.cpu_count() or 2))
     # In the order of tests/conftest.py; xdist would end with the files of few tests, which are the slow ones.
-    side_by_side = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
-    # A machine that others use may be slower than any patience: what waited for a page in vain is tried once more, and named.
-    waited = ["--only-rerun", "TimeoutError: (Locator|Page)", "--only-rerun", "AssertionError: (Locator|Page) expected"]
-    return [*side_by_side, "--reruns", "1", *waited, "-rR"]
+    return ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def install() -> Path:

@@ -22,6 +22,16 @@ NOT_WANTED = (
 )  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try what fails in a browser once more; the summary names it.
+
+    Between a browser, an app and two processors that others use as well, more happens than a test can foresee.
+    """
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="package")
 def chromium():
     """One browser for all tests of the folder; not longer, since no event loop of anybody else runs beside Playwright's."""
@@ -58,6 +68,49 @@ def open_person(chromium):
     yield open_
     failures = [failure for person in people for failure in person.close()]
     assert failures == []
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+def pytest_runtest_makereport(item, call):
+    """Note that a test went wrong, for what would be handed on to the next one."""
+    if call.excinfo:
+        item.stash[FAILED] = True
+
+
+@pytest.fixture(scope="module")
+def _staying(chromium):
+    people: dict[tuple[str, str], Person] = {}
+    yield people
+    assert _closed(people) == []
+
+
+@pytest.fixture
+def stays(chromium, _staying, request):
+    """Open the app as a person whose page stays open for the tests of the module that come after: a page is 2 s of work.
+
+    Each test begins with the tab and with things of its own, whatever was looked at before. Where one went wrong, the next one,
+    or its second try, gets a new page.
+    """
+
+    def open_(url: str, who: str = "", **options) -> Person:
+        if (url, who) not in _staying:
+            _staying[url, who] = Person(chromium, url, **options)
+        return _staying[url, who]
+
+    yield open_
+    failures = [failure for person in _staying.values() for failure in person.failures]
+    if failures or request.node.stash.get(FAILED, False):
+        _closed(_staying)
+    assert failures == []
+
+
+def _closed(people: dict[tuple[str, str], Person]) -> list[str]:
+    """Close all pages; return what went wrong on them."""
+    failures = [failure for person in people.values() for failure in person.close()]
+    people.clear()
+    return failures
 
 
 @pytest.fixture
