@@ -315,28 +315,13 @@ def rows(found: RowPage, model_id: str) -> str:
     return (
         "<div class='pl-scroll' tabindex='0' role='region' aria-label='Training rows'><table class='pl-table'><thead><tr>"
         "<th class='pl-num'>#</th><th>Query</th><th>From</th><th>Answer to learn</th><th>Split</th></tr></thead>"
-        f"<tbody>{body}</tbody></table></div>{pager(found.page, found.pages, found.total, 'row')}"
+        f"<tbody>{body}</tbody></table></div>{places.pager(found.page, found.pages, found.total, 'row')}"
     )
 
 
 def _learned(answer: str, blind: bool) -> str:
     text = "kept back" if blind else _html.esc(answer)
     return f"<span class='pl-clip' title='{_html.esc(KEPT_BACK) if blind else text}'>{text}</span>"
-
-
-def pager(page: int, pages: int, total: int, noun: str) -> str:
-    """Return which page of a list is shown, with the buttons to the others."""
-    words = f"{plural(total, noun)}, page {page + 1} of {pages}" if pages > 1 else plural(total, noun)
-    if pages <= 1:
-        return _html.note(words)
-
-    def button(label: str, target: int, off: bool) -> str:
-        return f'<button type="button" class="pl-plain-button" data-page="{target}" {"disabled" if off else ""}>{label}</button>'
-
-    return (
-        f'<div class="pl-pager">{button("Newer" if noun == "vote" else "Before", page - 1, page == 0)}<span>{words}</span>'
-        f"{button('Older' if noun == 'vote' else 'After', page + 1, page + 1 >= pages)}</div>"
-    )
 
 
 def row(found: WholeRow, model_id: str) -> str:

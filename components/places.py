@@ -1,10 +1,14 @@
-"""Links between screens: to a model, a training row, a vote and a record. The page's script opens them in place (lineage.js)."""
+"""Links between screens, to a model, a training row, a vote and a record, and between the pages of a list.
+
+The page's script opens them in place (lineage.js).
+"""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
-from components._html import esc
+from components._html import esc, note
+from pipeline.ranking.verdict import plural
 
 
 def link(address: str, words: str, kind: str = "") -> str:
@@ -32,3 +36,18 @@ def record(record_id: str, words: str) -> str:
     # Edit reads its address when the page is loaded, so this loads it.
     address = f"?tab=edit&record={quote(record_id, safe='')}"
     return f'<a class="pl-way" href="{esc(address)}">{esc(words)}</a>'
+
+
+def pager(page: int, pages: int, total: int, noun: str) -> str:
+    """Return which page of a list is shown, with the buttons to the others."""
+    words = f"{plural(total, noun)}, page {page + 1} of {pages}" if pages > 1 else plural(total, noun)
+    if pages <= 1:
+        return note(words)
+
+    def button(label: str, target: int, off: bool) -> str:
+        return f'<button type="button" class="pl-plain-button" data-page="{target}" {"disabled" if off else ""}>{label}</button>'
+
+    return (
+        f'<div class="pl-pager">{button("Newer" if noun == "vote" else "Before", page - 1, page == 0)}<span>{words}</span>'
+        f"{button('Older' if noun == 'vote' else 'After', page + 1, page + 1 >= pages)}</div>"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from components import _html, places
-from components.model_html import pager
 from pipeline.ranking.verdict import plural
 from pipeline.vote_list import JudgedAnswer, VoteLine, VotePage, WholeVote
 
@@ -22,7 +21,7 @@ def page(found: VotePage) -> str:
     return (
         "<div class='pl-scroll' tabindex='0' role='region' aria-label='Votes'><table class='pl-table'><thead><tr>"
         "<th class='pl-num'>Pair</th><th>Query</th><th>Preferred</th><th>Why, and better answers</th><th>By</th></tr></thead>"
-        f"<tbody>{body}</tbody></table></div>{pager(found.page, found.pages, found.total, 'vote')}{left}"
+        f"<tbody>{body}</tbody></table></div>{places.pager(found.page, found.pages, found.total, 'vote')}{left}"
     )
 
 
