@@ -32,6 +32,7 @@ from components import (
     workspaces,
 )
 from components._guard import allowed, check_listeners
+from pipeline import terminal
 from pipeline.errors import PipelineError
 from pipeline.move_store import move_store
 from pipeline.records import Role
@@ -93,9 +94,10 @@ def build_site(services: Services) -> workspaces.Site:
 
 def main() -> None:
     """Start the app with the settings of the environment; after ``move-store`` move its workspace to PostgreSQL instead."""
+    command = terminal.command(sys.argv[1:])
     try:
         chosen = from_environment(os.environ)
-        if sys.argv[1:] == ["move-store"]:
+        if command == terminal.MOVE_STORE:
             move_store(chosen, print)
             return
         logs.log_to_stderr(chosen.secrets, chosen.log)

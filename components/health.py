@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from components._guard import PUBLIC
+from pipeline.errors import OutdatedError, StoreError
 from pipeline.services import Services
 from pipeline.version import VERSION
 
@@ -26,9 +27,18 @@ def router(services: Services) -> APIRouter:
 
 
 def readiness(services: Services, now: float) -> dict[str, object]:
-    """Return whether the app can work: the store answers. A back-up that fails is told, and keeps nobody from working."""
+    """Return whether the app can work: the store answers. A back-up that fails is told, and keeps nobody from working.
+
+    Nor can it where a newer version has changed the store: a proxy that asks this leads everybody to the newer ones.
+    """
     said: dict[str, object] = {"ready": False, "version": VERSION, "store": "failing", "backup": None}
     if not services.store.figures.answers():
+        return said
+    try:
+        services.store.database.check_schema()
+    except OutdatedError:
+        return said | {"store": "outdated"}
+    except StoreError:
         return said
     state = services.backup.state()
     places = [place for place in (state.repo, state.folder) if place]

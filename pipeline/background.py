@@ -12,6 +12,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
 
+from pipeline.events import carried
+
 T = TypeVar("T")
 
 
@@ -54,7 +56,9 @@ class Background:
 
     def _start(self) -> None:
         ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), name="background", daemon=True)
+        self._thread = threading.Thread(
+            target=carried(lambda: asyncio.run(self._serve(ready))), name="background", daemon=True
+        )
         self._thread.start()
         ready.wait()
 

@@ -57,6 +57,10 @@ class StoreError(PipelineError):
     """The store could not be written, for instance because the disk is full."""
 
 
+class OutdatedError(StoreError):
+    """A newer version of Pairloop has changed the store that this one works on."""
+
+
 class HubError(PipelineError):
     """The dataset repo did not do what was asked of it.
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import PipelineError, SettingsError, StoreError
+from pipeline.errors import OutdatedError, PipelineError, SettingsError, StoreError
+from pipeline.events import carried
 from pipeline.store import Store
 from pipeline.store.presence import Presence
 
@@ -78,7 +79,7 @@ class Replicas:
             duties.lead()
             return
         duties.take_over(self._store.replica)
-        self._thread = threading.Thread(target=self._run, args=(duties,), name="replicas", daemon=True)
+        self._thread = threading.Thread(target=carried(self._run), args=(duties,), name="replicas", daemon=True)
         self._thread.start()
 
     @property
@@ -108,6 +109,13 @@ class Replicas:
         """Take a step of a look; whatever it raises, the next one is taken: nobody but this thread could."""
         try:
             step(duties)
+        except OutdatedError as error:
+            # Those of the newer version take over what it was at work on; it comes back as soon as it knows the tables again.
+            self._presence.leave()
+            self._entered = False
+            if self._trouble != "outdated":
+                log.error("Replicas: %s", error)
+            self._trouble = "outdated"
         except StoreError as error:
             self._entered = self._entered and self._presence.is_open
             if self._trouble != "store":
@@ -122,6 +130,7 @@ class Replicas:
             self._entered = False
 
     def _look(self, duties: Duties) -> None:
+        self._store.database.check_schema()
         if not self._entered:
             self._entered = self._presence.enter()
             if not self._entered:

@@ -55,8 +55,12 @@ def lay_out(folder: Path, sdk: str) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in OF_SDK or Path(sys.argv[2]).exists():
-        sys.exit(
-            f"python -m space.files {'|'.join(OF_SDK)} FOLDER: writes the files of such a Space into a new folder."
-        )
+    usage = f"python -m space.files {'|'.join(OF_SDK)} FOLDER: writes the files of such a Space into a new folder."
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print(usage)
+        sys.exit()
+    if len(sys.argv) != 3 or sys.argv[1] not in OF_SDK:
+        sys.exit(usage)
+    if Path(sys.argv[2]).exists():
+        sys.exit(f"{sys.argv[2]} is there already: name a new folder, or delete it first.")
     print(f"{lay_out(Path(sys.argv[2]), sys.argv[1])} files in {sys.argv[2]}")

@@ -132,7 +132,8 @@ def _wanted(given: argparse.Namespace) -> Wanted:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m space.publish", description=__doc__, epilog=EPILOG)
+    said = "Publishes Pairloop as a Hugging Face Space, or updates it."
+    parser = argparse.ArgumentParser("python -m space.publish", description=said, epilog=EPILOG)
     parser.add_argument("name", help="the Space, as owner/name")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done and change nothing; needs no token"
@@ -172,4 +173,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    try:
+        status = main(sys.argv[1:], os.environ)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads only the first lines, with "head", has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

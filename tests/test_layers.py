@@ -15,11 +15,13 @@ RANKS = {
     "pipeline.errors": 0,
     "pipeline.ulid": 0,
     "pipeline.version": 0,
+    "pipeline.terminal": 1,
     "pipeline.events": 0,
     "pipeline.space": 0.5,
     "pipeline.cleaning": 1,
     "pipeline.home": 1,
     "pipeline.contained": 1,
+    "pipeline.environment": 0.5,
     "pipeline.database_url": 0.5,
     "pipeline.addresses": 0.5,
     "pipeline.naming": 1,
@@ -188,8 +190,8 @@ def reads_environment(file: Path) -> bool:
 def test_the_environment_is_read_in_one_place():
     assert [module_of(file) for file in FILES if reads_environment(file)] == [
         "app",
-        # It reads none of it, and hands a process of its own what is no secret.
-        "pipeline.contained",
+        # It reads none of it, and hands processes of our own what is no secret.
+        "pipeline.environment",
     ]
 
 

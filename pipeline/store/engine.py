@@ -65,6 +65,8 @@ class Database:
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._versions: Counter[str] = Counter()
+        # What the transactions that write are begun with.
+        self._writing: dict[str, object] = {"pairloop_write": True}
         self.id, stamps = _identity(engine)
         self.writer = Writer(replica or self.id, stamps)
 
@@ -75,7 +77,7 @@ class Database:
         Raises:
             StoreError: it cannot be written; nothing of the block was.
         """
-        options = {"pairloop_write": True, "pairloop_writer": self.writer}
+        options = {**self._writing, "pairloop_writer": self.writer}
         with self._lock:
             self.writer.noted, self.writer.behind = set(), self.shared
             try:
@@ -88,6 +90,9 @@ class Database:
             self._versions.update(noted)
         if noted:
             self.tell()
+
+    def check_schema(self) -> None:
+        """Nothing: no other process can make the schema another one, as long as this one has the file."""
 
     def _before_commit(self, connection: Connection) -> None:
         """Nothing: this process is the only one that writes to its store."""
@@ -235,6 +240,11 @@ def upgrade(connection: Connection, revision: str = "head") -> bool:
     elif current != known:
         command.upgrade(config, revision)
     return current != known
+
+
+def newest_schema() -> str:
+    """Return the schema that this version knows, and brings every store to."""
+    return str(_scripts().get_current_head())
 
 
 def _config() -> Config:

@@ -72,7 +72,8 @@ class RunStore:
     def end_elsewhere(self, run_id: str) -> None:
         """Store that a run which another replica is at work on was cancelled: it sees so when it stores its next answer.
 
-        Where no others are, it is one whose end could not be stored; what came from another machine is that one's.
+        Where no others are, it is one whose end could not be stored; what came from another machine is that one's. Replicas that
+        share a store may also end a run of another store that has the same dataset repo: that one sees so once it has read it.
         """
         running = (runs.c.id == run_id) & (runs.c.state == JobState.RUNNING.value)
         if not self._db.shared:
@@ -159,12 +160,13 @@ class RunStore:
         return own
 
     def _is_own(self, connection: Connection, run_id: str) -> bool:
-        """Say whether this replica is at work on a run; where no others are, it is the only one that can be."""
-        if not self._db.shared:
-            return True
-        mine = (
-            (runs.c.id == run_id) & (runs.c.state == JobState.RUNNING.value) & written_by(runs, self._db.writer.replica)
-        )
+        """Say whether this replica is at work on a run. Where no others share the store it is the only one that can be.
+
+        A new store of the same dataset repo may take it for interrupted; only what somebody has cancelled there ends here too.
+        """
+        mine = (runs.c.id == run_id) & (runs.c.state != JobState.CANCELLED.value)
+        if self._db.shared:
+            mine &= (runs.c.state == JobState.RUNNING.value) & written_by(runs, self._db.writer.replica)
         return connection.scalar(select(runs.c.id).where(mine)) is not None
 
     def of_run(self, run_id: str) -> list[Completion]:

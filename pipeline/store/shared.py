@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DisconnectionError, NotSupportedError, ProgrammingError
 
 from pipeline.database_url import place_of
-from pipeline.errors import SettingsError, StoreError
+from pipeline.errors import OutdatedError, SettingsError, StoreError
 from pipeline.store.dialects import upsert
-from pipeline.store.engine import UNAVAILABLE, Database, NewerSchema, reason_of, upgrade
+from pipeline.store.engine import UNAVAILABLE, Database, NewerSchema, newest_schema, reason_of, upgrade
 from pipeline.store.local_schema import metadata, table_versions
 
 # Advisory locks are numbers of one database: the first says that they are Pairloop's, the second what for, in which schema.
@@ -46,6 +46,9 @@ _NETWORK = {
     "tcp_user_timeout": 20_000,
 }
 RESTED_SECONDS = 5.0
+# What a statement comes to whose tables or columns are not there any more, or are others.
+_OTHER_TABLES = (ProgrammingError, NotSupportedError)
+_SCHEMA = "SELECT version_num FROM alembic_version"
 # PostgreSQL cuts longer names off, and says nothing.
 LONGEST_SCHEMA = 63
 _VERSIONS = select(table_versions.c.name, table_versions.c.version)
@@ -74,17 +77,36 @@ class SharedDatabase(Database):
         self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._inside = threading.local()
+        # What this version knows: one that is newer may change it while this one is at work.
+        self._schema = newest_schema()
+        self._writing = {**self._writing, "pairloop_schema": self._schema}
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection that sees one consistent state.
 
         Raises:
-            StoreError: the database cannot be reached.
+            StoreError: the database cannot be reached, or a newer version has changed it.
         """
         try:
             with super().read() as connection:
                 yield connection
+        except UNAVAILABLE as error:
+            raise StoreError(f"The database cannot be reached ({reason_of(error)}). Try again in a moment.") from error
+        except _OTHER_TABLES:
+            self.check_schema()
+            raise
+
+    def check_schema(self) -> None:
+        """Look whether the tables are still those that this version knows: a newer one may have changed them since.
+
+        Raises:
+            OutdatedError: they are not. Another version that starts brings the schema up, and stops nobody who is at work.
+            StoreError: the database cannot be reached.
+        """
+        try:
+            with self.at_once.connect() as connection:
+                _compare(connection.scalar(text(_SCHEMA)), self._schema)
         except UNAVAILABLE as error:
             raise StoreError(f"The database cannot be reached ({reason_of(error)}). Try again in a moment.") from error
 
@@ -154,6 +176,8 @@ def open_shared(server: Server) -> SharedDatabase:
         with engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_of('migrating')})")
+            # Who is at work on the older schema writes before the migrations, or sees afterwards that it must not.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_of('writing')})")
             if upgrade(connection):
                 _finish_schema(connection)
         return SharedDatabase(engine, server.replica)
@@ -276,8 +300,28 @@ def _see_that_it_lives(dbapi_connection, record, _proxy) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("pairloop_write", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_of('writing')})")
+    options = connection.get_execution_options()
+    if not options.get("pairloop_write", False):
+        return
+    lock = f"SELECT pg_advisory_xact_lock({lock_of('writing')})"
+    if (known := options.get("pairloop_schema")) is None:
+        connection.exec_driver_sql(lock)
+        return
+    # On one way to the server and back. The second statement sees what was committed while the first one waited.
+    result = connection.exec_driver_sql(f"{lock}; {_SCHEMA}")
+    result.cursor.nextset()
+    (found,) = result.cursor.fetchone()
+    result.close()
+    _compare(found, known)
+
+
+def _compare(found: str | None, known: str) -> None:
+    """Raise an OutdatedError where a schema is not the one that this version knows."""
+    if found != known:
+        raise OutdatedError(
+            f"A newer version of Pairloop has changed the database (its schema is {found}, this one knows {known}), so this copy "
+            "of the app can save nothing any more. Whoever runs it stops it and starts the newer version."
+        )
 
 
 def _to_json(value: object) -> str:

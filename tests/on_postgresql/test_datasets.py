@@ -1,0 +1,1 @@
+from tests.pipeline.test_datasets import *  # noqa: F403
