@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
 import gradio as gr
 
@@ -28,6 +29,16 @@ def shown(text: str, label: str, note: str) -> str:
         f'<div class="pl-new-link"><input class="pl-input" readonly aria-label="{_html.esc(label)}" value="{_html.esc(text)}">'
         f'<button type="button" class="pl-plain-button" data-copy>Copy</button></div>{_html.note(note, "good")}'
     )
+
+
+def gone(field: gr.HTML, opened: Sequence[Callable]) -> None:
+    """Let a field of what is shown once be empty for whoever comes back; ``opened`` are the events of its panel and its tab.
+
+    To be called before these events are given what shows the panel: the page does one after another.
+    """
+    for event in opened:
+        # By the page itself: it is gone before the server has answered.
+        event(None, None, field, js="() => ''", api_visibility="private", show_progress="hidden")
 
 
 def address(request: gr.Request, entry: Entry) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import anyio
 from starlette.routing import BaseRoute, Match
 
+from components import workspace_pages
 from components._guard import ASKER, SIGNED_OUT, Asker
 from components._session import COOKIE, of_workspace, path_of, sign_in_token, value_of
 from components._uploads import folder_of, is_within
@@ -105,10 +106,10 @@ class Door:
         path = path_of(scope)
         send = protecting(send, entry, path, path.startswith(_FILES))
         if is_foreign(scope, headers, entry):
-            await _refuse(send, 403, FOREIGN)
+            await _refuse(scope, send, 403, FOREIGN)
             return
         if self._is_strange(scope, headers):
-            await _refuse(send, 421, STRANGE_HOST)
+            await _refuse(scope, send, 421, STRANGE_HOST)
             return
         program = headers.get("authorization", "")
         scope = {
@@ -139,7 +140,7 @@ class Door:
     async def _to_gradio(self, scope, receive, send, wanted: Wanted | None) -> None:
         role = role_for(path_of(scope))
         if role is None:
-            await _refuse(send, 404, "There is nothing at this address.")
+            await _refuse(scope, send, 404, "There is nothing at this address.")
             return
         asker, member_id = scope[ASKER], None
         lately = wanted is not None and not asker.program and self._lately.has(asker.token)
@@ -155,7 +156,7 @@ class Door:
                 whose = asker.browser if member_id is None else member_id
                 self._services.limits.take(whose, browser=member_id is None)
             except LimitError as error:
-                await _refuse(send, 429, str(error))
+                await _refuse(scope, send, 429, str(error))
                 return
         receive = await self._checked(scope, receive, send, member_id)
         if receive is not None:
@@ -172,9 +173,9 @@ class Door:
             self._lately.drop(asker.token)
             await _send_to_sign_in(scope, send)
         except AccessError as error:
-            await _refuse(send, 403, str(error))
+            await _refuse(scope, send, 403, str(error))
         except StoreError as error:
-            await _refuse(send, 503, str(error))
+            await _refuse(scope, send, 503, str(error))
         else:
             if not asker.program:
                 self._lately.add(asker.token)
@@ -191,26 +192,26 @@ class Door:
         if scope["method"] == "POST" and _BODY_WITH_SESSION.fullmatch(path_of(scope)):
             body = await _read(receive, self._most)
             if body is None:
-                await _refuse(send, 413, "That is too much at once.")
+                await _refuse(scope, send, 413, "That is too much at once.")
                 return None
             try:
                 sent = json.loads(body)
             except RecursionError:
-                await _refuse(send, 422, "That is nested too deeply.")
+                await _refuse(scope, send, 422, "That is nested too deeply.")
                 return None
             except ValueError:
                 # Gradio reads it alike, and says so.
                 sent = None
             if _has_file_of_elsewhere(sent) or not all(is_within(path, self._folder) for path in _paths_in(sent)):
-                await _refuse(send, 422, NOT_UPLOADED)
+                await _refuse(scope, send, 422, NOT_UPLOADED)
                 return None
             pages += _page_in(sent)
             receive = _again(body, receive)
         if any(len(page) > _LONGEST_SESSION for page in pages):
-            await _refuse(send, 400, "The name of a page is too long.")
+            await _refuse(scope, send, 400, "The name of a page is too long.")
             return None
         if member_id is not None and not all(self._pages.are_of(page, member_id) for page in pages):
-            await _refuse(send, 403, OTHERS_PAGE)
+            await _refuse(scope, send, 403, OTHERS_PAGE)
             return None
         return receive
 
@@ -289,7 +290,7 @@ def _headers(scope) -> dict[str, str]:
 async def _send_to_sign_in(scope, send) -> None:
     """Lead a page to the sign-in; tell everything else that nobody is signed in."""
     if path_of(scope) != "/" or scope["method"] not in ("GET", "HEAD"):
-        await _refuse(send, 401, SIGNED_OUT)
+        await _refuse(scope, send, 401, SIGNED_OUT)
         return
     query = scope["query_string"].decode("latin-1")
     wished = f"/?{query}" if query else "/"
@@ -301,7 +302,10 @@ async def _send_to_sign_in(scope, send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _refuse(send, status: int, message: str) -> None:
+async def _refuse(scope, send, status: int, message: str) -> None:
+    if workspace_pages.is_looked_at(scope, _headers(scope).get("accept", "")):
+        await workspace_pages.say(scope, send, status, message, workspace_pages.PLAIN)
+        return
     # Gradio's page shows "detail", ours "error".
     body = json.dumps({"error": message, "detail": message}).encode()
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]

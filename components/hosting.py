@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from components._session import sign_in_of
 from components.server import let_go, tell_owner_link
 from pipeline.errors import PipelineError, RecordError, StoreError
+from pipeline.events import work_for
 from pipeline.services import CLOSE_SECONDS, Services, open_services
 from pipeline.store.engine import UNREADABLE_STORE
 from pipeline.store.workspaces import Workspace
@@ -127,7 +128,7 @@ class Hosting:
         """Close the main workspace and the others, all at the same time."""
         with self._lock:
             self._stopping = True
-            closing = [threading.Thread(target=services.close, daemon=True) for services in self._open()]
+            closing = [threading.Thread(target=_close, args=(services,), daemon=True) for services in self._open()]
             begun = list(self._closing)
         for thread in closing:
             thread.start()
@@ -224,6 +225,7 @@ class Hosting:
     def _open_room(self, room: Room) -> None:
         # What nobody foresaw rises and is logged as what ended this thread; the other workspaces go on, and this one says it.
         services, problem = None, UNFORESEEN
+        work_for(room.workspace.slug)
         try:
             services = open_services(self._desk.settings_of(room.workspace), lambda text: setattr(room, "told", text))
             self._furnish(room, services)
@@ -285,6 +287,7 @@ class Hosting:
 
     def _close_room(self, room: Room) -> None:
         """Close a workspace that is served no more; it may be opened again once it is closed."""
+        work_for(room.workspace.slug)
         self._end_life(room)
         try:
             if room.services is not None:
@@ -307,3 +310,8 @@ class Hosting:
 
     def _open(self) -> list[Services]:
         return [self._main, *(room.services for _, room in self._rooms_open())]
+
+
+def _close(services: Services) -> None:
+    work_for(services.settings.entry.workspace)
+    services.close()

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping
 
 from pipeline.events import NAME as EVENTS
+from pipeline.events import worked_for
 
 log = logging.getLogger(__name__)
 # What is logged: warnings of ours and of the web server, and events. Not the root logger: some libraries show their own
@@ -59,7 +60,8 @@ class _Lines(logging.Formatter):
         return text
 
     def _facts(self, record: logging.LogRecord) -> Mapping[str, object]:
-        facts = getattr(record, "facts", {})
+        # A handler formats where the line is logged. The main workspace needs no name.
+        facts = {"workspace": worked_for() or None, **getattr(record, "facts", {})}
         return {name: self._fact(value) for name, value in facts.items() if value is not None}
 
     def _fact(self, value: object) -> object:

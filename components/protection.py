@@ -51,6 +51,7 @@ def _headers(said: list[tuple[bytes, bytes]], entry: Entry, path: str, file: boo
         said = [
             (name, value) for name, value in said if name.lower() not in (b"content-security-policy", b"cache-control")
         ]
+    said = [(name, _within(name, value, framing)) for name, value in said]
     names = {name.lower(): value for name, value in said}
     page = _PAGE if _RUNS.match(names.get(b"content-type", b"")) else _NO_PAGE
     rules = {
@@ -65,3 +66,9 @@ def _headers(said: list[tuple[bytes, bytes]], entry: Entry, path: str, file: boo
     if file or not _SHARED.search(path):
         rules[b"cache-control"] = "no-store"
     return said + [(name, value.encode()) for name, value in rules.items() if name not in names]
+
+
+def _within(name: bytes, value: bytes, framing: str) -> bytes:
+    """Return what a header says, with who may frame the page where it is the one for that and does not say so."""
+    silent = name.lower() == b"content-security-policy" and b"frame-ancestors" not in value
+    return value + f"; {framing}".encode() if silent else value

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -25,6 +24,7 @@ from components import (
     _download,
     annotate_routes,
     api_routes,
+    backup_route,
     health,
     report_routes,
     signing,
@@ -32,16 +32,14 @@ from components import (
     theme,
     watching,
 )
-from components._guard import PUBLIC, check_routes, needs, own_routes, refused
+from components._guard import PUBLIC, check_routes, own_routes, refused
 from components._session import PersonCookie
 from components._uploads import folder_of, keep_apart
-from components.backup_words import words
 from components.door import Door
 from components.metrics import Measured, Metrics
 from pipeline.database_url import place_of
 from pipeline.errors import AccessError, SettingsError, StoreError
 from pipeline.events import happened
-from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.version import VERSION
@@ -76,7 +74,7 @@ def mount(screens: gr.Blocks, services: Services) -> FastAPI:
     server.include_router(health.router(services))
     server.include_router(metrics.router())
     server.include_router(signing.router(services))
-    server.get("/backup", dependencies=[needs(Role.VIEWER)])(_backup_route(services))
+    server.include_router(backup_route.router(services))
     server.include_router(annotate_routes.router(services))
     server.include_router(report_routes.router(services))
     server.include_router(team_routes.router(services))
@@ -209,15 +207,6 @@ class _Server(uvicorn.Server):
 def _out_of_store(request: Request, error: StoreError) -> JSONResponse:
     # Its sentence says what to do about it; a bare 500 would not.
     return JSONResponse({"error": str(error)}, 503, headers={"Cache-Control": "no-store"})
-
-
-def _backup_route(services: Services) -> Callable[[int | None], JSONResponse]:
-    def backup(zone: int | None = None) -> JSONResponse:
-        known = zone if zone is not None and abs(zone) <= 24 * 60 else None
-        said = asdict(words(services.backup.state(), time.time(), known))
-        return JSONResponse(said, headers={"Cache-Control": "no-store"})
-
-    return backup
 
 
 def _after_start(server: uvicorn.Server, services: Services) -> None:

@@ -50,12 +50,12 @@ def build() -> SettingsTab:
 
 def wire(tab: SettingsTab, services: Services) -> None:
     """Attach the listeners of all panels."""
+    kept = storage.wire(tab.storage, storage.StorageHandlers(services), [tab.root.select, tab.storage_root.select])
     # A workspace file may bring models.
-    opened = [tab.root.select, tab.models.root.select, tab.storage.imported.change]
+    opened = [tab.root.select, tab.models.root.select, kept]
     model_panel.wire(tab.models, model_panel.ModelHandlers(services), opened)
     prompt_panel.wire(tab.prompts, prompt_panel.PromptHandlers(services), [tab.prompts.root.select])
     retrieval_panel.wire(tab.retrieval, retrieval_panel.RetrievalHandlers(services), [tab.retrieval.root.select])
-    storage.wire(tab.storage, storage.StorageHandlers(services), [tab.root.select, tab.storage_root.select])
     tokens = token_panel.TokenHandlers(services)
     token_panel.wire(tab.tokens, tokens, [tab.tokens.root.select, tab.root.select])
     # The first panel is an owner's: who sees none of those is led to the one there is.

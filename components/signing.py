@@ -167,13 +167,13 @@ class _Pages:
         try:
             role = self._entrance.invitation(code, self._guest(request)).role
         except AccessError as error:
-            return self._html(signing_html.failed("This invitation is over", str(error)), 403)
+            return self._html(signing_html.failed("This invitation lets nobody in", str(error)), 403)
         if self._entrance.mode is SignIn.ACCOUNTS:
             return self._html(signing_html.join(Typed(code=code), role))
         if self._entrance.mode is SignIn.NAME:
             mine = self._entrance.is_somebodys(self._guest(request).cookie)
             return self._html(signing_html.by_name(Typed(code=code), mine, role))
-        return self._html(signing_html.hub("/", code, _framed(request), role))
+        return self._html(signing_html.hub("/", code, _framed(request), self._entry.provider, role))
 
     def make_account(self, request: Request, form: Form) -> Response:
         """Make a local account for whoever has the code of an invitation."""
@@ -184,12 +184,12 @@ class _Pages:
                 raise AccessError(_NOT_FOUND)
             token = self._entrance.join_with_password(code, name, _twice(form), guest)
         except AccessError as error:
-            return self._html(signing_html.failed("This invitation is over", str(error)), 403)
+            return self._html(signing_html.failed("This invitation lets nobody in", str(error)), 403)
         except PipelineError as error:
             try:
                 role = self._entrance.invitation(code, guest).role
             except AccessError as over:
-                return self._html(signing_html.failed("This invitation is over", str(over)), 403)
+                return self._html(signing_html.failed("This invitation lets nobody in", str(over)), 403)
             return self._html(signing_html.join(Typed(name, code, error=str(error)), role), 422)
         return self._come_in(request, token, "/")
 
@@ -245,7 +245,7 @@ class _Pages:
             person = self._entrance.hub.finish(flight, code)
             token = self._entrance.by_hub(person, flight.code, self._guest(request))
         except NotMemberError:
-            answer = self._html(signing_html.no_member(person.login, self._entrance.whom_to_ask()), 403)
+            answer = self._html(self._no_member(person.login), 403)
         except PipelineError as refused:
             answer = self._html(signing_html.failed("Sign-in failed", str(refused)), 403)
         else:
@@ -268,7 +268,13 @@ class _Pages:
             return signing_html.account(typed)
         if self._entrance.mode is SignIn.NAME:
             return signing_html.by_name(typed, self._entrance.is_somebodys(self._guest(request).cookie))
-        return signing_html.hub(typed.next, "", _framed(request), error=typed.error)
+        return signing_html.hub(typed.next, "", _framed(request), self._entry.provider, error=typed.error)
+
+    def _no_member(self, login: str) -> str:
+        hub, space = self._entry.provider, self._entry.space_id
+        return signing_html.no_member(
+            login, self._entrance.whom_to_ask(), hub, f"{hub}/spaces/{space}" if space else ""
+        )
 
     def _come_in(self, request: Request, token: str, next_: str, person: str = "") -> Response:
         """Let a browser in, with a cookie that nobody had before."""

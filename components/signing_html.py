@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pipeline.auth.names import MAX_NAME
 from pipeline.auth.passwords import LONGEST, SHORTEST
+from pipeline.entrance import ONE_TIME_DAYS
 from pipeline.records import Role
 
 STYLE, SCRIPT = "/sign-in/style.css", "/sign-in/script.js"
@@ -83,12 +84,16 @@ def new_password(typed: Typed, said: str) -> str:
     label = "Current password, or the one that an owner gave you"
     fields += _password(label, "password", "current-password", first=bool(typed.name))
     note = f'<p role="status">{escape(said)}</p>' if said else ""
-    after = '<p class="pl-note">This signs you out everywhere else.</p>'
+    after = (
+        '<p class="pl-note">This signs you out everywhere else.</p>'
+        f'<p class="pl-note">A password that an owner gave you is good for one change, within {ONE_TIME_DAYS} days. Lost? Ask an '
+        'owner of this workspace.</p><p class="pl-note"><a href="/sign-in">Back to sign-in</a></p>'
+    )
     return page("Choose a new password", note + _form("/new-password", typed, fields + _new_password(), "Save") + after)
 
 
-def hub(next_: str, code: str, framed: bool, role: Role | None = None, error: str = "") -> str:
-    """Return the page that leads to the Hub, in a tab of its own where this page is within a frame."""
+def hub(next_: str, code: str, framed: bool, there: str, role: Role | None = None, error: str = "") -> str:
+    """Return the page that leads to the Hub, in a tab of its own where this page is within a frame; ``there`` is its address."""
     address = f"/sign-in/hub?next={quote(next_, safe='')}" + (f"&code={quote(code, safe='')}" if code else "")
     said = f"<p>You are invited as {_ROLES[role]}.</p>" if role else ""
     said += "<p>This workspace is for its members. Sign in with your account of the Hugging Face Hub.</p>"
@@ -101,17 +106,34 @@ def hub(next_: str, code: str, framed: bool, role: Role | None = None, error: st
             f'keeps cookies from pages within other pages: then <a href="{escape(next_)}" target="_blank" rel="noopener">use '
             "the app in its own tab</a>.</p>"
         )
+    more += (
+        '<p class="pl-note">You come in with the account that you are signed in with on the Hub. For another one, '
+        f"{_out(there, 'sign out there')} first.</p>"
+    )
     return page("Sign in", _error(error) + said + button + more, framed)
 
 
-def no_member(login: str, ask: str) -> str:
-    """Return the page for somebody whom the Hub knows and this workspace does not."""
+def no_member(login: str, ask: str, hub: str, space: str) -> str:
+    """Return the page for somebody whom the Hub knows and this workspace does not.
+
+    ``hub`` is the address of the Hub, where they sign out to come as somebody else; ``space`` that of the Space, where there is
+    one: whoever owns it can be asked there.
+    """
+    there = ""
+    if space:
+        there = f" You can ask on the {_out(f'{space}/discussions', 'Community page of this Space')}."
+    name = f"<b>{escape(login)}</b>"
     return page(
         "You are not a member",
-        f"<p>You are signed in on the Hub as <b>{escape(login)}</b>, who is no member of this workspace.</p>"
-        f"<p>Ask {escape(ask)} to invite you, then sign in again.</p>"
+        f"<p>You are signed in on the Hub as {name}, who is no member of this workspace.</p>"
+        f"<p>Ask {escape(ask)} to invite you, and say your name on the Hub: {name}.{there} Then sign in again.</p>"
+        f'<p class="pl-note">Invited under another account? {_out(hub, "Sign out on the Hub")}, then sign in here with it.</p>'
         '<a class="pl-button pl-second" href="/sign-in">Back to sign-in</a>',
     )
+
+
+def _out(address: str, text: str) -> str:
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
 
 
 def failed(title: str, message: str) -> str:

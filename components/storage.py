@@ -235,8 +235,8 @@ def build() -> StorageTab:
     )
 
 
-def wire(tab: StorageTab, handlers: StorageHandlers, opened: list[Callable]) -> None:
-    """Attach the listeners; ``opened`` are the events that show the section."""
+def wire(tab: StorageTab, handlers: StorageHandlers, opened: list[Callable]) -> Callable:
+    """Attach the listeners; ``opened`` are the events that show the section. Return the event of a file that was taken in."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     for event in (*opened, tab.state.refresh):
         event(
@@ -254,7 +254,9 @@ def wire(tab: StorageTab, handlers: StorageHandlers, opened: list[Callable]) -> 
         _download.hand_out(made, tab.download.file)
     tab.cancel.click(allowed(Role.OWNER, lambda: gr.Column(visible=False)), None, tab.confirm, **quiet)
     taken = [tab.state, tab.upload, tab.imported]
-    tab.upload.upload(allowed(Role.OWNER, handlers.import_file, cost=HEAVY), tab.upload, taken, **quiet)
+    took = tab.upload.upload(allowed(Role.OWNER, handlers.import_file, cost=HEAVY), tab.upload, taken, **quiet)
+    # Not a change of what it says: Gradio tells of one whenever it draws the panels anew, as what comes of it does, without end.
+    return took.success
 
 
 def state_html(state: BackupState, now: float) -> str:

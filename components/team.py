@@ -67,4 +67,4 @@ def wire(tab: TeamTab, services: Services, top: gr.HTML, show_header: Callable) 
     panel = team_workspace.WorkspaceHandlers(services)
     team_workspace.wire(tab.workspace, panel, [tab.root.select, tab.workspace.root.select], top, show_header)
     opened = [tab.workspaces.root.select]
-    team_workspaces.wire(tab.workspaces, team_workspaces.WorkspacesHandlers(services), opened)
+    team_workspaces.wire(tab.workspaces, team_workspaces.WorkspacesHandlers(services), opened, tab.root.select)

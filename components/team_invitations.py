@@ -189,6 +189,7 @@ def build() -> InvitationPart:
 def wire(part: InvitationPart, handlers: InvitationHandlers, opened: list[Callable]) -> None:
     """Attach the listeners; ``opened`` are the events that show the part."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    _once.gone(part.new, opened)
     for event in opened:
         shown = [part.root, part.kind, part.role, part.listed]
         event(allowed(Role.ADMIN, handlers.show_invitations), None, shown, **quiet)

@@ -249,6 +249,7 @@ def build() -> PeoplePanel:
 def wire(panel: PeoplePanel, handlers: PeopleHandlers, opened: list[Callable]) -> None:
     """Attach the listeners; ``opened`` are the events that show the panel."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    _once.gone(panel.said, opened)
     for event in opened:
         event(allowed(Role.ADMIN, handlers.show_people), None, panel.listed, **quiet)
     form = [panel.form, panel.heading, panel.member, panel.role, panel.reset, panel.said, panel.confirm]

@@ -224,9 +224,10 @@ def build(shown: bool) -> WorkspacesPanel:
     )
 
 
-def wire(panel: WorkspacesPanel, handlers: WorkspacesHandlers, opened: list[Callable]) -> None:
-    """Attach the listeners; ``opened`` are the events that show the panel."""
+def wire(panel: WorkspacesPanel, handlers: WorkspacesHandlers, opened: list[Callable], tab: Callable) -> None:
+    """Attach the listeners; ``opened`` are the events that show the panel, and ``tab`` is that of its tab."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    _once.gone(panel.said, [*opened, tab])
     for event in opened:
         shown = [panel.listed, panel.kept]
         event(allowed(Role.OWNER, handlers.show_workspaces, quiet=True), None, shown, **quiet)

@@ -174,6 +174,8 @@ def wire(panel: TokenPanel, handlers: TokenHandlers, opened: Sequence[Callable])
     """Attach the listeners; each of ``opened`` fires when the panel is to be shown anew."""
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [panel.new, panel.listed, panel.example]
+    for field in (panel.new, panel.example):
+        _once.gone(field, opened)
     for event in opened:
         event(allowed(Role.VIEWER, handlers.show_tokens), None, shown, **quiet)
     given = [panel.name, panel.days]

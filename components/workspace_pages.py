@@ -1,4 +1,4 @@
-"""What stands at the address of a workspace that is not open: that it is being opened, cannot be, or that there is none."""
+"""What stands at an address where no page of the app is: of a workspace that is not open, or of nothing at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ FAILED = (
     "This workspace cannot be opened at the moment. Whoever runs the server finds the reason on Team, All workspaces, "
     "and in its log."
 )
-_STYLE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+_LOOK = (
+    ":root{color-scheme:light dark;--back:#faf9f7;--card:#fff;--edge:#e4e0da;--text:#211f1c;--quiet:#615c55;--link:#0f766e}"
+    "@media(prefers-color-scheme:dark){:root{--back:#171614;--card:#201f1c;--edge:#3a3732;--text:#ece9e4;--quiet:#aaa49b;"
+    "--link:#2dd4bf}}*{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;padding:14px;"
+    "background:var(--back);color:var(--text);font:17px/1.55 ui-sans-serif,system-ui,sans-serif}main{width:100%;max-width:560px;"
+    "padding:clamp(20px,5vw,32px);background:var(--card);border:1px solid var(--edge);border-radius:12px}b{color:var(--quiet);"
+    "font-size:16px}p{margin:8px 0 0;overflow-wrap:anywhere}a{color:var(--link)}"
+)
+# Who may show it in a frame is added by the door, of what comes from within the app.
+PLAIN = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_STYLE = f"{PLAIN}; frame-ancestors 'self'"
 # The page of an opening asks again by a script of its own.
 _ASKS = f"{_STYLE}; script-src 'unsafe-inline'; connect-src 'self'"
 
@@ -33,15 +43,22 @@ async def nothing(scope, send) -> None:
     await say(scope, send, 404, NOTHING)
 
 
-async def say(scope, send, status: int, message: str) -> None:
-    """Answer with a sentence."""
+async def say(scope, send, status: int, message: str, rules: str = _STYLE) -> None:
+    """Answer with a sentence; where nothing is, a page also leads to where something is."""
+    more = ""
+    if status == 404:
+        more = f'<p><a href="{escape(scope.get("root_path", ""))}/">Go to the start page</a></p>'
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        'initial-scale=1"><meta name="robots" content="noindex"><title>Pairloop</title><style>:root{color-scheme:light dark}'
-        "body{margin:0;min-height:100vh;display:grid;place-items:center;font:16px/1.55 ui-sans-serif,system-ui,sans-serif}"
-        f"main{{max-width:34em;padding:24px}}</style></head><body><main><b>Pairloop</b><p>{escape(message)}</p></main></body></html>"
+        f'initial-scale=1"><meta name="robots" content="noindex"><title>Pairloop</title><style>{_LOOK}</style></head>'
+        f"<body><main><b>Pairloop</b><p>{escape(message)}</p>{more}</main></body></html>"
     )
-    await _answer(scope, send, status, message, page, _STYLE)
+    await _answer(scope, send, status, message, page, rules)
+
+
+def is_looked_at(scope, accepted: str) -> bool:
+    """Say whether a request is of somebody who looks at what comes, and not of a page's script or a program."""
+    return scope["method"] == "GET" and "text/html" in accepted
 
 
 async def lead(scope, send, address: str) -> None:

@@ -18,6 +18,7 @@ from components import workspace_pages
 from components._session import path_of
 from components.hosting import Hosting, Room
 from pipeline.errors import StoreError
+from pipeline.events import work_for
 from pipeline.services import Services
 from pipeline.store.workspaces import Workspace, is_slug
 from pipeline.workspaces import PREFIX
@@ -47,6 +48,8 @@ class Site:
             await self._main(scope, receive, send)
             return
         path = path_of(scope)
+        # Also where the task before has worked for another one.
+        work_for("")
         if scope["path"] == self._base != "":
             await workspace_pages.lead(scope, send, f"{self._base}/")
             return
@@ -72,6 +75,7 @@ class Site:
             return
         room = self.hosting.room(workspace)
         scope = {**scope, "root_path": root, "path": f"{root}{rest}"}
+        work_for(slug)
         app = room.app
         if app is None:
             await self._tell(scope, send, room)

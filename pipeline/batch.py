@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from pipeline.errors import ModelError
+from pipeline.events import work_for, worked_for
 from pipeline.records import Answer, JobState
 
 Item = TypeVar("Item")
@@ -86,7 +87,7 @@ class _Reports(Generic[Item]):
 
     def __init__(self, on_results: Callable[[Sequence[tuple[Item, Answer | ModelError]]], None]) -> None:
         self._on_results = on_results
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch-results")
+        self._thread = ThreadPoolExecutor(1, "batch-results", initializer=work_for, initargs=(worked_for(),))
         self._waiting: list[tuple[Item, Answer | ModelError]] = []
         self._added: list[asyncio.Future[None]] = []
         self._working: asyncio.Future[None] | None = None

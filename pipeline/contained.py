@@ -14,12 +14,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import errors
+from pipeline import environment, errors
 from pipeline.errors import PipelineError
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -32,11 +32,6 @@ _ROOM = threading.BoundedSemaphore(2)
 _AT_MOST = 20
 # Before each answer stands how many bytes it has.
 _SIZE = 8
-# What Python and a system need of the environment. The keys and tokens in it are nothing for a reader of files.
-_KNOWN = frozenset((
-    "APPDATA", "COMSPEC", "DYLD_LIBRARY_PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "LOCALAPPDATA", "PATH", "PATHEXT",
-    "SYSTEMDRIVE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE", "VIRTUAL_ENV", "WINDIR", "__PYVENV_LAUNCHER__",
-))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +148,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_environment(os.environ),
+                env=environment.for_files(),
             )
             self._done = 0
         finally:
@@ -172,12 +167,6 @@ class Worker:
             process.wait()
         finally:
             _ROOM.release()
-
-
-def _environment(whole: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value for name, value in whole.items() if name.upper() in _KNOWN or name.startswith(("LC_", "PYTHON"))
-    }
 
 
 def main(told: list[str]) -> None:

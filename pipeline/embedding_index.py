@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from pipeline.errors import PipelineError, RetrievalError
+from pipeline.events import carried
 from pipeline.library import Library
 from pipeline.models.embedders import Embedder, Embedders
 from pipeline.retrieval_settings import Embedding
@@ -125,7 +126,7 @@ class EmbeddingIndex:
         if self._stopped or self._progress.running:
             return
         self._progress = Progress(running=True)
-        self._thread = threading.Thread(target=self._bring_up, name="embeddings", daemon=True)
+        self._thread = threading.Thread(target=carried(self._bring_up), name="embeddings", daemon=True)
         self._thread.start()
 
     def _bring_up(self) -> None:

@@ -24,11 +24,21 @@ from pipeline.store.sign_ins import SignedIn
 log = logging.getLogger(__name__)
 # A link that the terminal shows, and a password that an owner set, are used soon or not at all.
 OWNER_LINK_DAYS = 1
+# Who was found is looked up again after so long, which is when it is noted that they are still here; so many are remembered.
+KNOWN_SECONDS = 60.0
+MOST_KNOWN = 10_000
 ONE_TIME_DAYS = 7
 WRONG = "The name or the password is not right."
 NO_INVITATION = (
     "This link or code is not right, or is used up, withdrawn or expired. Ask whoever gave it to you for a new one."
 )
+# Only who has the code is told which of these it is. Whoever has come in by it before has no need of it.
+OVER = {
+    "used up": "This invitation is used up: as many people came by it as it was for. If you are one of them, sign in; else ask "
+    "whoever gave it to you for a new one.",
+    "withdrawn": "This invitation was withdrawn, or is used up. Ask whoever gave it to you for a new one.",
+    "expired": "This invitation has expired. Ask whoever gave it to you for a new one.",
+}
 
 
 class MustChangeError(AccessError):
@@ -57,6 +67,8 @@ class Entrance:
         self._activity = activity
         self._throttle = Throttle(store.passwords)
         self.hub = HubSignIn(entry)
+        # By cookie: who was found, when, and at which version of the rows that say so.
+        self._found: dict[str, tuple[SignedIn, float, tuple[int, ...]]] = {}
 
     @property
     def mode(self) -> SignIn:
@@ -65,6 +77,8 @@ class Entrance:
 
     def signed_in(self, token: str) -> SignedIn | None:
         """Return who is signed in with a cookie, or None; a sign-in that is used goes on."""
+        # First: what changes after it makes what is found now known no more.
+        version = self._store.sign_ins.version()
         found = self._store.sign_ins.find(token) if token else None
         if found is not None:
             try:
@@ -73,7 +87,21 @@ class Entrance:
                 # It is good as it is: a full disk shuts out nobody who only reads.
                 log.warning("A sign-in could not be made to last longer: %s", error)
             self._people.seen(found.member_id)
+            if version is not None:
+                if len(self._found) >= MOST_KNOWN:
+                    self._found.clear()
+                self._found[token] = found, time.monotonic(), version
         return found
+
+    def known(self, token: str) -> SignedIn | None:
+        """Return who is signed in with a cookie, where that was looked up lately and is true still; else None.
+
+        It asks no store, so that what is asked most often may be answered at once.
+        """
+        found, at, version = self._found.get(token) or (None, 0.0, None)
+        if found is None or time.monotonic() - at > KNOWN_SECONDS or time.time() >= found.ends_at:
+            return None
+        return found if version == self._store.sign_ins.version() else None
 
     def sign_out(self, token: str) -> None:
         """End the sign-in of a cookie."""
@@ -97,8 +125,10 @@ class Entrance:
         found = self._store.invitations.by_code(names.code_as_made(code)) if code else None
         if found is not None:
             self._throttle.code_succeeded(guest.address)
-        if found is None or not found.good(time.time()):
+        if found is None:
             raise AccessError(NO_INVITATION)
+        if over := found.over(time.time()):
+            raise AccessError(OVER[over])
         return found
 
     def join_with_password(self, code: str, name: str, password: str, guest: Guest) -> str:

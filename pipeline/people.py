@@ -158,9 +158,10 @@ class PeopleDesk:
         """
         self._changes(actor, Role.OWNER)
         name, found = self._store.members.name(member_id), self._store.memberships.of(member_id)
-        self._store.memberships.remove(member_id, pseudonym(member_id, self._store.values.pseudonym_salt()), actor)
+        called = pseudonym(member_id, self._store.values.pseudonym_salt())
+        invited = self._store.memberships.remove(member_id, called, actor)
         # Who was invited by their name on the Hub stands under that in the log.
-        self._activity.forget(member_id, name, (found.login or "").partition(":")[2] if found else "")
+        self._activity.forget(member_id, name, (found.login or "").partition(":")[2] if found else "", *invited)
         self._activity.note_about(actor, "person.removed", member_id)
 
     def end_sign_ins(self, actor: str, member_id: str) -> None:

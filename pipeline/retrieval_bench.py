@@ -22,6 +22,7 @@ from scipy.special import stdtrit
 from pipeline.documents import split_document
 from pipeline.embedding_index import EmbeddingIndex, Progress
 from pipeline.errors import PipelineError, RetrievalError
+from pipeline.events import carried
 from pipeline.means import mean_interval
 from pipeline.records import Chunk, Document
 from pipeline.retrieval import LexicalIndex
@@ -127,7 +128,7 @@ class RetrievalBench:
                 raise RetrievalError("Another comparison is under way: wait until it is done, or cancel it.")
             self.progress, self.result, self._stopped = Progress(running=True), None, False
             self._thread = threading.Thread(
-                target=self._work, args=(other, list_id), name="retrieval-bench", daemon=True
+                target=carried(self._work), args=(other, list_id), name="retrieval-bench", daemon=True
             )
             self._thread.start()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.embedding_index import EmbeddingIndex, Progress
 from pipeline.errors import PipelineError, RetrievalError
+from pipeline.events import carried
 from pipeline.library import Library
 from pipeline.records import Context
 from pipeline.retrieval import LexicalIndex, Match
@@ -193,7 +194,7 @@ class RetrievalDesk:
             if self._progress.running or self._stopped:
                 return
             self._progress, self._cancelled = Progress(running=True), False
-            self._thread = threading.Thread(target=self._work, name="retrieval", daemon=True)
+            self._thread = threading.Thread(target=carried(self._work), name="retrieval", daemon=True)
             self._thread.start()
 
     def _work(self) -> None:

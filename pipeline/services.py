@@ -18,6 +18,7 @@ from pipeline.corrections import CorrectionDesk
 from pipeline.datasets import DatasetDesk
 from pipeline.embedding_index import EmbeddingIndex
 from pipeline.entrance import Entrance
+from pipeline.events import carried
 from pipeline.example import Example
 from pipeline.finetune.embedded_trainer import EmbeddedTrainer
 from pipeline.finetune.hf_jobs import HubJobsTrainer
@@ -159,7 +160,7 @@ class Services:
         try:
             self.retrieval_bench.close()
             # It waits for two threads in turn, which may take longer than there is.
-            closing = threading.Thread(target=self.retrieval.close, name="closing", daemon=True)
+            closing = threading.Thread(target=carried(self.retrieval.close), name="closing", daemon=True)
             closing.start()
             closing.join(wait(2.0))
             # Connections belong to the loop that opened them: they are closed there, before it ends.
@@ -288,7 +289,7 @@ def _tuner(
     """Return the tuner with all trainers, and follow the jobs that went on while the app was stopped."""
     trainers = (
         EmbeddedTrainer(index),
-        LocalTrainer(settings.home, local_models),
+        LocalTrainer(settings.home, local_models, token=settings.hf_token),
         OpenAITrainer(registered(registry), store.models.get),
         HubJobsTrainer(settings.hf_endpoint, settings.hf_token, store.models.get),
     )

@@ -55,6 +55,8 @@ CLAIMS = {
     "The addresses at which machines of a cloud": "test_the_services_of_a_cloud_are_asked_nothing "
     "test_a_name_that_leads_there_is_not_dialled",
     "An answer that is endless": "test_an_answer_without_an_end_is_given_up",
+    "The processes in which models run": "test_the_process_of_a_model_file_is_given_no_keys "
+    "test_a_training_is_given_no_keys_but_that_of_the_hub_where_it_loads_weights_there",
     "What a model writes is untrusted": "test_ask_shows_queries_answers_sources_and_names_as_text "
     "test_gradio_takes_messages_for_html_so_they_come_escaped",
     "Requests that another site's page makes": "test_what_a_browser_says_of_another_site_is_believed_for_every_address "

@@ -1,14 +1,18 @@
-// What the page says about the back-up stays true: the server is asked every two seconds, and after everything that a person does.
+// What the page says about the back-up stays true: the server is asked every two seconds while something waits, is unsure or lost,
+// and after everything that a person does; while all is well and nobody does anything here, less often.
 (() => {
   const EVERY_MS = 2000;
-  const SOON_MS = 300;
+  const CALM_MS = 10000;
+  const OUT_MS = 30000;
   const GIVE_UP_MS = 5000;
   const HOLD_MS = 500;
   // The routes of the Annotate panel that write what somebody did.
   const CHANGES = /\/annotate\/(draft|end|undo)$/;
+  const HEARTBEAT = /\/gradio_api\/heartbeat\//;
   const LOST = {kind: 'lost', text: '! No connection to Pairloop: what you change now is not saved', title: 'Pairloop does not answer.', notes: 0};
   const OUT = {kind: 'lost', text: '! You are signed out: what you change now is not saved', title: 'Sign in again to go on.', notes: 0};
   const UNSURE = {kind: 'checking', text: '… Checking what is backed up', title: '', notes: 0};
+  const SETTLED = ['backed_up', 'local'];
   const plain = window.fetch;
   let known = UNSURE;
   let told = '';
@@ -16,6 +20,9 @@
   let heard = 0;
   let waiting = 0;
   let leaving = false;
+  let last = -Infinity;
+  // Whether a person has done something in this page since the server was asked last.
+  let touched = false;
 
   const set = (element, name, value) => { if (element[name] !== value) element[name] = value; };
   const draw = () => {
@@ -46,6 +53,8 @@
   const ask = async () => {
     const number = asked += 1;
     waiting += 1;
+    last = performance.now();
+    touched = false;
     let state = LOST;
     try {
       const address = new URL('backup', document.baseURI);
@@ -61,12 +70,22 @@
     if (number > heard) { heard = number; show(state); }
   };
 
+  // Gradio keeps a stream open to say that the page is there. Where it ends, the server or the way to it has gone. It was begun before
+  // this script, so that the browser is asked about it.
+  new PerformanceObserver((list) => {
+    if (!leaving && list.getEntries().some(({name}) => HEARTBEAT.test(name))) ask();
+  }).observe({type: 'resource'});
+
   window.fetch = async (input, init) => {
     const {pathname} = new URL(input instanceof Request ? input.url : input, location.href);
+    const changes = pathname.endsWith('/queue/join') || CHANGES.test(pathname);
+    let answer;
     try {
-      return await plain(input, init);
+      answer = await plain(input, init);
+      return answer;
     } finally {
-      if (pathname.endsWith('/queue/join') || CHANGES.test(pathname)) { ask(); setTimeout(ask, SOON_MS); }
+      // What was answered well is told by "answered", once it is done.
+      if (changes && !answer?.ok) ask();
     }
   };
 
@@ -74,6 +93,8 @@
     // What the server has just answered may have changed something. Before the page shows that answer, it does not go on saying
     // that everything is backed up.
     answered: async () => {
+      // Where nothing is sent anywhere nothing else can be true: that there was an answer is all there is to know.
+      if (known.kind === 'local') { last = performance.now(); touched = false; return; }
       if (known.kind !== 'backed_up') { ask(); return; }
       let over = false;
       const asking = ask().then(() => { over = true; });
@@ -86,8 +107,17 @@
   addEventListener('pagehide', () => { leaving = true; });
   addEventListener('pageshow', () => { leaving = false; });
   const look = () => { if (document.visibilityState === 'visible' && !waiting) ask(); };
-  setInterval(look, EVERY_MS);
+  const pause = () => {
+    if (known === OUT) return OUT_MS;
+    if (touched) return 0;
+    return SETTLED.includes(known.kind) ? CALM_MS : EVERY_MS;
+  };
+  // At the tick that is nearest to the end of the pause.
+  setInterval(() => { if (performance.now() - last > pause() - EVERY_MS / 2) look(); }, EVERY_MS);
   document.addEventListener('visibilitychange', look);
+  // Of two windows side by side both are visible: in the other one somebody may have signed in.
+  addEventListener('focus', () => { if (known === OUT) look(); });
+  for (const act of ['pointerdown', 'keydown', 'input']) addEventListener(act, () => { touched = true; }, {capture: true, passive: true});
   look();
   // The header is drawn by Gradio, and drawn anew when somebody takes another name.
   new MutationObserver(draw).observe(document.documentElement, {childList: true, subtree: true});

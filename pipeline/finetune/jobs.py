@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pipeline.activity import ActivityLog
 from pipeline.cleaning import clean
@@ -67,6 +67,8 @@ class JobRunner:
         self._followed: dict[str, float] = {}
         self._tasks: dict[str, Future] = {}
         self._wake: dict[str, asyncio.Event] = {}
+        # How jobs ended where that could not be stored, with what is told of them meanwhile.
+        self._unsaved: dict[str, tuple[JobState, str]] = {}
 
     @property
     def trainers(self) -> list[Trainer]:
@@ -107,6 +109,8 @@ class JobRunner:
     def follow_left(self) -> None:
         """Follow the jobs that run on at their trainers and that nobody follows here: after a restart, or a crash of that."""
         with self._lock:
+            for job_id, end in list(self._unsaved.items()):
+                self._end(job_id, *end)
             # Those that others took for left behind when this replica was away run on here, where their folder is.
             for job in (*self._store.training.running(), *self._store.training.left()):
                 trainer = self._trainers.get(job.trainer)
@@ -124,7 +128,7 @@ class JobRunner:
         Raises:
             TrainingError: the job has ended, or the trainer could not be asked; the message has its own words.
         """
-        job = self._store.training.job(job_id)
+        job = self.job(job_id)
         if job.state is not JobState.RUNNING:
             raise TrainingError(f"This job is {job.state} already.")
         trainer = self.trainer(job.trainer)
@@ -139,11 +143,11 @@ class JobRunner:
 
     def jobs(self) -> list[TrainingJob]:
         """Return all jobs, newest first."""
-        return self._store.training.jobs()
+        return [self._as_ended(job) for job in self._store.training.jobs()]
 
     def job(self, job_id: str) -> TrainingJob:
         """Return one job."""
-        return self._store.training.job(job_id)
+        return self._as_ended(self._store.training.job(job_id))
 
     def events(self, job_id: str) -> list[TrainingEvent]:
         """Return what was reported of a job, oldest first."""
@@ -181,7 +185,7 @@ class JobRunner:
                 error = ""
             raise
         finally:
-            if error and self._store.training.finish(job_id, JobState.FAILED, error=error):
+            if error and self._end(job_id, JobState.FAILED, error):
                 self._tell_end(base.name, JobState.FAILED)
         if not error:
             await self._follow(job_id, trainer, base)
@@ -207,7 +211,23 @@ class JobRunner:
         finally:
             self._wake.pop(job_id, None)
             if error:
-                self._store.training.finish(job_id, state, error=error)
+                self._end(job_id, state, error)
+
+    def _end(self, job_id: str, state: JobState, error: str) -> bool:
+        """Store how a job ended, as finish() does; where that cannot be stored it is told all the same, and tried again later."""
+        try:
+            ended = self._store.training.finish(job_id, state, error=error)
+        except StoreError:
+            if job_id not in self._unsaved:
+                log.warning("That job %s ended (%s) could not be stored", job_id, state.value, exc_info=True)
+            self._unsaved[job_id] = state, error
+            return False
+        self._unsaved.pop(job_id, None)
+        return ended
+
+    def _as_ended(self, job: TrainingJob) -> TrainingJob:
+        state, error = self._unsaved.get(job.id) or (job.state, job.error)
+        return replace(job, state=state, error=error) if job.state is JobState.RUNNING else job
 
     async def _ended(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:
         """Return how a job ended, or None where somebody else followed it to its end."""

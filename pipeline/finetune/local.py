@@ -21,6 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline import environment
 from pipeline.errors import ModelError, TrainingError
 from pipeline.finetune.checks import check_rows, row_tokens
 from pipeline.finetune.files import trl_lines
@@ -90,7 +91,10 @@ _OPTIONS = (
 
 
 class LocalTrainer:
-    """Trains on this machine. ``command`` is what trains in a folder, which is given to it: our script, if nothing is said."""
+    """Trains on this machine. ``command`` is what trains in a folder, which is given to it: our script, if nothing is said.
+
+    ``token`` is that of the Hub, which a job gets where it loads its weights there.
+    """
 
     name = "local"
     title = "On this machine (LoRA)"
@@ -103,7 +107,8 @@ class LocalTrainer:
     outlives = True
     poll_seconds = 1.0
 
-    def __init__(self, home: Path, models: LocalModels, command: Sequence[str] = ()) -> None:
+    def __init__(self, home: Path, models: LocalModels, command: Sequence[str] = (), token: str = "") -> None:
+        self._token = token
         self._folder = home / FOLDER
         self._home = home
         self._models = models
@@ -186,10 +191,10 @@ class LocalTrainer:
         for name, rows in ((TRAIN_ROWS, data.train), (VALIDATION_ROWS, data.validation)):
             (folder / name).write_bytes(trl_lines(rows, pairs=data.method is Method.DPO))
         (folder / JOB).write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
-        self._launch(job.id, folder)
+        self._launch(job.id, folder, {"HF_TOKEN": self._token} if told["hub"] and self._token else {})
         return job.id
 
-    def _launch(self, job_id: str, folder: Path) -> None:
+    def _launch(self, job_id: str, folder: Path, key: Mapping[str, str]) -> None:
         with (folder / "log.txt").open("ab") as log:
             child = subprocess.Popen(
                 [*self._command, str(folder)],
@@ -197,6 +202,7 @@ class LocalTrainer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**environment.for_models(), **key},
             )
         with self._lock:
             self._children[job_id] = child

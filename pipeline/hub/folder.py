@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline import journal
 from pipeline.errors import StoreError
+from pipeline.events import carried
 from pipeline.hub.batches import ROWS, blocks
 from pipeline.hub.pulling import damaged
 from pipeline.hub.state import PlaceState
@@ -63,7 +64,7 @@ class FolderJournal:
             self._store.outbox.start_over("folder")
         self._store.database.when_changed(self._woken.set)
         self._woken.set()
-        self._thread = threading.Thread(target=self._run, name="folder-journal", daemon=True)
+        self._thread = threading.Thread(target=carried(self._run), name="folder-journal", daemon=True)
         self._thread.start()
 
     def stop(self, seconds: float) -> None:

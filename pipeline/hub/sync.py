@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import HubError, StoreError
+from pipeline.events import carried
 from pipeline.hub.batches import Batch, journal_batch, snapshot_files
 from pipeline.hub.pulling import damaged, pull
 from pipeline.hub.repo import DatasetRepo
@@ -109,7 +110,7 @@ class HubSync:
             self._store.outbox.start_over("repo")
         self._store.database.when_changed(self._woken.set)
         self._woken.set()
-        self._thread = threading.Thread(target=self._run, name="hub-sync", daemon=True)
+        self._thread = threading.Thread(target=carried(self._run), name="hub-sync", daemon=True)
         self._thread.start()
 
     def hurry(self) -> None:
@@ -196,7 +197,7 @@ class HubSync:
 
     def _tidy_beside(self) -> None:
         if self._beside is None or not self._beside.is_alive():
-            self._beside = threading.Thread(target=self._tidy, args=(False,), name="hub-tables", daemon=True)
+            self._beside = threading.Thread(target=carried(self._tidy), args=(False,), name="hub-tables", daemon=True)
             self._beside.start()
 
     def _tidy(self, at_once: bool) -> list[HubError]:

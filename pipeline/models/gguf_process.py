@@ -15,6 +15,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from pipeline import environment
 from pipeline.errors import ModelError
 
 MISSING = (
@@ -88,6 +89,7 @@ class ModelProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._words,
                 text=True,
+                env=environment.for_models(),
             )
         wanted = {"path": str(path), "name": "local", "key": self.key, "n_ctx": n_ctx, "threads": threads()}
         try:

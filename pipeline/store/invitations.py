@@ -31,8 +31,16 @@ class Invitation:
 
     def good(self, at: float) -> bool:
         """Say whether somebody may come by it."""
-        late = self.expires_at is not None and self.expires_at <= at
-        return not late and self.withdrawn_at is None and (self.most is None or self.used < self.most)
+        return not self.over(at)
+
+    def over(self, at: float) -> str:
+        """Return why nobody comes by it any more; "" where somebody may."""
+        # First: the last place also withdraws it.
+        if self.most is not None and self.used >= self.most:
+            return "used up"
+        if self.withdrawn_at is not None:
+            return "withdrawn"
+        return "expired" if self.expires_at is not None and self.expires_at <= at else ""
 
 
 class InvitationStore:
@@ -121,6 +129,20 @@ def take_place(connection: Connection, invitation: Invitation, counted: bool) ->
         change(connection, invitations, invitation.id, withdrawn_at=now())
     elif not counted:
         change(connection, invitations, invitation.id, most=invitation.most - 1)
+
+
+def forget_name(connection: Connection, invitation_id: str | None, login: str, pseudonym: str) -> list[str]:
+    """Take the name on the Hub of somebody who is removed out of the invitations, within that transaction; return what they said.
+
+    They came by ``invitation_id`` and sign in as ``login``. These invitations are good for nobody from then on: not for them, and
+    not for somebody who takes the pseudonym for a name on the Hub.
+    """
+    named = (func.lower(invitations.c.hub_name) == login.lower()) | (invitations.c.id == invitation_id)
+    columns = (invitations.c.id, invitations.c.hub_name, invitations.c.withdrawn_at)
+    rows = connection.execute(select(*columns).where(named & invitations.c.hub_name.is_not(None))).all()
+    for row in rows:
+        change(connection, invitations, row.id, hub_name=pseudonym, withdrawn_at=row.withdrawn_at or now())
+    return [row.hub_name for row in rows]
 
 
 def _found(connection: Connection, condition) -> list[Invitation]:

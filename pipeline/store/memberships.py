@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.errors import AccessError, RecordError
 from pipeline.records import Role
 from pipeline.store.engine import Database
-from pipeline.store.invitations import take_place, usable
+from pipeline.store.invitations import forget_name, take_place, usable
 from pipeline.store.local_schema import last_seen, passwords
 from pipeline.store.rows import change, change_all, now, put
 from pipeline.store.schema import api_tokens, members, memberships, sign_ins
@@ -116,8 +116,10 @@ class MembershipStore:
             change(connection, memberships, row.id, role=role, changed_by=by, changed_at=now())
         return Role(row.role)
 
-    def remove(self, member_id: str, pseudonym: str, by: str) -> None:
-        """Let somebody be no member any more, in one transaction: their name, their ways in and their password go.
+    def remove(self, member_id: str, pseudonym: str, by: str) -> list[str]:
+        """Let somebody be no member any more, in one transaction: their names, their ways in and their password go.
+
+        Return by which names on the Hub they were invited.
 
         Raises:
             AccessError: it would leave the workspace without an owner.
@@ -135,6 +137,8 @@ class MembershipStore:
             theirs = (api_tokens.c.member_id == member_id) & api_tokens.c.ended_at.is_(None)
             change_all(connection, api_tokens, theirs, ended_at=at)
             connection.execute(passwords.delete().where(passwords.c.member_id == member_id))
+            way, _, login = (row.login or "").partition(":")
+            return forget_name(connection, row.invitation_id, login if way == "hub" else "", pseudonym)
 
     def seen(self, member_id: str) -> None:
         """Note that somebody is here."""

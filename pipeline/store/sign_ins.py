@@ -42,6 +42,11 @@ class SignedIn:
     expires_at: float
     created_at: float
 
+    @property
+    def ends_at(self) -> float:
+        """When it is over, however often it is used until then."""
+        return min(self.expires_at, self.created_at + MOST_DAYS * DAY)
+
 
 class SignInStore:
     """Rows of ``sign_ins``. Of a cookie only the hash is kept."""
@@ -63,6 +68,10 @@ class SignInStore:
         with self._db.read() as connection:
             row = connection.execute(_FIND, {"hash": _hash(token), "now": at, "since": at - MOST_DAYS * DAY}).first()
         return SignedIn(row.id, row.member_id, Role(row.role), row.expires_at, row.created_at) if row else None
+
+    def version(self) -> tuple[int, ...] | None:
+        """Return what is another once somebody has come, gone or got another role; None where other processes see to that too."""
+        return None if self._db.shared else self._db.version(sign_ins, memberships)
 
     def extend(self, sign_in: SignedIn) -> bool:
         """Let a sign-in that is used go on for longer, at most once a day and not for ever; say whether it was done."""

@@ -18,8 +18,10 @@ import aiohttp
 from tests.bench.workload import TEXT
 
 BUTTONS = ("vote_a", "vote_b", "vote_tie", "vote_both_bad")
-# A tab asks for the state of the back-up so often, and twice after each change.
-LOOK_SECONDS, SOON_SECONDS = 2.0, 0.3
+# As components/assets/backup.js does: so often a tab thinks of asking for the state of the back-up, and where nothing is to be
+# expected and nobody does anything in it, it asks once in so many seconds.
+LOOK_SECONDS, CALM_SECONDS = 2.0, 10.0
+SETTLED = ("backed_up", "local")
 # So many records are answered until somebody opens the dataset anew.
 OPENS_AFTER = 5
 
@@ -106,12 +108,13 @@ class Tab:
             raise Wrong(f"listener {number}: {json.dumps(found)[:300]}")
         return found["output"]["data"]
 
-    async def ask_backup(self) -> None:
-        """Ask for the state of the back-up, which the header shows."""
+    async def ask_backup(self) -> str:
+        """Ask for the state of the back-up, which the header shows, and return its kind."""
         async with self._http.get(f"{self.url}/backup?zone=0") as answer:
             read = await answer.read()
             if answer.status != 200:
                 raise Wrong(f"/backup: {answer.status} {read[:200]!r}")
+            return json.loads(read)["kind"]
 
     async def close(self) -> None:
         """Close the tab."""
@@ -132,6 +135,9 @@ class Person(ABC):
     def __init__(self, name: str, tab: Tab, place: str, dice: random.Random) -> None:
         self.name, self.tab, self._place, self._dice = name, tab, place, dice
         self.done: list[tuple[str, str]] = []
+        # What the tab knows of the back-up, when it asked last, and whether its person types or has clicked since.
+        self._kind, self._asked = "checking", 0.0
+        self._typing = self._touched = False
 
     @abstractmethod
     async def begin(self) -> None:
@@ -162,21 +168,25 @@ class Person(ABC):
             await asyncio.sleep(min(self._dice.expovariate(1 / mean), 3 * mean))
 
     async def changed(self, tally: Tally, think: float) -> None:
-        """Ask as the page does after a change."""
-        if think:
-            await asyncio.gather(self._ask(tally, 0.0), self._ask(tally, SOON_SECONDS))
+        """Ask as the page does after a change: not where nothing is sent anywhere."""
+        if think and self._kind == "local":
+            self._asked, self._touched = time.monotonic(), False
+        elif think:
+            await self._ask(tally)
 
     async def _look(self, tally: Tally) -> None:
         await asyncio.sleep(self._dice.uniform(0, LOOK_SECONDS))
         while True:
-            await self._ask(tally, 0.0)
+            calm = self._kind in SETTLED and not (self._typing or self._touched)
+            if not calm or time.monotonic() - self._asked > CALM_SECONDS - LOOK_SECONDS / 2:
+                await self._ask(tally)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _ask(self, tally: Tally, after: float) -> None:
-        await asyncio.sleep(after)
+    async def _ask(self, tally: Tally) -> None:
+        self._asked, self._touched = time.monotonic(), False
         try:
             async with tally.timed("back-up asked"):
-                await self.tab.ask_backup()
+                self._kind = await self.tab.ask_backup()
         except (Wrong, aiohttp.ClientError, TimeoutError) as error:
             tally.errors.append(f"{self.name}: {error}"[:300])
 
@@ -194,12 +204,15 @@ class Annotator(Person):
         record, version = self._shown["id"], self._shown["version"]
         values = {"query_rating": self._dice.randint(1, 5), "answer": f"{TEXT} {self._dice.random()}"}
         if think:
+            self._typing = True
             await self.pause(think / 2)
+            self._typing = False
             async with tally.timed("draft"):
                 typed = {"record": record, "values": values, "version": version}
                 version = (await self.tab.post("/annotate/draft", typed))["version"]
             await self.changed(tally, think)
             await self.pause(think / 2)
+        self._touched = True
         body = {"action": "submit", "record": record, "showing": (self._next or {}).get("id", ""), "values": values}
         async with tally.timed("submit"):
             answer = await self.tab.post("/annotate/end", {**body, "version": version, "seconds": 3})
@@ -224,6 +237,7 @@ class Voter(Person):
     async def act(self, tally: Tally, think: float) -> None:
         await self.pause(think)
         pair, button = self._pair, self._dice.choice(BUTTONS)
+        self._touched = True
         async with tally.timed("vote"):
             self._pair = (await self.tab.call(button, self._place, pair, None, "", "", ""))[0]
         self.done.append((pair, button))

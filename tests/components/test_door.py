@@ -198,6 +198,21 @@ def test_bodies_that_cannot_be_read_are_refused_and_nothing_breaks(client, opene
     assert sent.status_code == 422 and sent.json()["error"] == door.NOT_UPLOADED
 
 
+LOOKS = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def test_whoever_looks_at_a_wrong_address_gets_a_page_and_a_program_gets_json(client):
+    page = client.get("/nonsense", headers=LOOKS)
+    assert page.status_code == 404 and page.headers["content-type"].startswith("text/html")
+    assert "There is nothing at this address." in page.text and '<a href="/">Go to the start page</a>' in page.text
+    rules = page.headers["content-security-policy"]
+    assert "script-src" not in rules and "default-src 'none'" in rules and "frame-ancestors 'self'" in rules
+    strange = client.get("/", headers={**LOOKS, "Host": "evil.example"})
+    assert strange.status_code == 421 and "set PAIRLOOP_PUBLIC_URL" in strange.text and "<a " not in strange.text
+    for answer in (client.get("/nonsense"), client.post("/nonsense", headers=LOOKS)):
+        assert (answer.status_code, answer.json()["error"]) == (404, "There is nothing at this address.")
+
+
 # Hosts
 
 
@@ -288,6 +303,8 @@ def test_a_store_that_fails_is_said_in_its_sentence(members, monkeypatch):
         raise StoreError(FULL)
 
     monkeypatch.setattr("pipeline.entrance.Entrance.signed_in", full)
+    # Whoever was here a moment ago is known without the store.
+    monkeypatch.setattr("pipeline.entrance.Entrance.known", lambda *_: None)
     for path in ("/config", "/", "/gradio_api/info", "/backup"):
         answer = members[1][Role.VIEWER].get(path)
         assert (answer.status_code, answer.json()["error"]) == (503, FULL), path

@@ -1,13 +1,18 @@
 """The log: a line for each event, without secrets, and with nothing in it that passes for another line."""
 
+import asyncio
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from components.logs import LOGGERS, JsonLines, TextLines, log_to_stderr
-from pipeline.events import happened
+from pipeline.background import Background
+from pipeline.events import happened, work_for
+from tests.listening import listening
+from tests.workspace import open_workspace
 
 SECRET = 'hf_"secret"\\token'
 HOSTILE = "a.pdf\n2026-11-26 08:00:00,000 WARNING pipeline: all is well\r\x1b[2J\u2028\u202eb\x00\x85"
@@ -93,3 +98,46 @@ def test_events_warnings_and_the_web_server_are_logged_and_nothing_else(form, ca
     logging.getLogger("uvicorn.error").setLevel(before)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and "start_run" in said[0] and "from the server" in said[1]
+
+
+async def at_work(name):
+    happened(f"{name} task")
+    await asyncio.to_thread(happened, f"{name} thread of the task")
+
+
+def test_what_is_begun_for_a_workspace_is_logged_as_its_own(tmp_path):
+    background = Background()
+    # The first who asks for it starts its loop, and is not whoever asks later.
+    background.submit(at_work("main")).result()
+
+    def red():
+        work_for("red")
+        background.submit(at_work("red")).result()
+        services = open_workspace(tmp_path / "home", data_dir=tmp_path / "volume")
+        (tmp_path / "volume").write_text("no folder any more")
+        services.start_backup()
+        return services
+
+    with listening() as heard, ThreadPoolExecutor(1) as another:
+        services = another.submit(red).result()
+        background.submit(at_work("main")).result()
+        # It is said by the thread that writes the journal.
+        assert heard.until(lambda line: "cannot be written" in line["event"])["workspace"] == "red"
+        services.close()
+    background.close()
+    told = {line["event"]: line.get("workspace") for line in heard.lines if "task" in line["event"]}
+    assert told == {
+        f"{name}{of}": None if name == "main" else name
+        for name in ("main", "red")
+        for of in (" task", " thread of the task")
+    }
+
+
+def test_the_text_of_a_line_names_the_workspace_and_the_main_one_needs_no_name():
+    def line(workspace):
+        work_for(workspace)
+        return TextLines(()).format(record("run ended", run="01J"))
+
+    with ThreadPoolExecutor(1) as another:
+        assert another.submit(line, "red").result().endswith(": run ended workspace=red run=01J")
+        assert another.submit(line, "").result().endswith(": run ended run=01J")

@@ -217,11 +217,14 @@ def test_a_password_that_an_owner_set_leads_to_choosing_another_one(browser, acc
     page = browser.fill("/sign-in", name="Vera", password=given)
     assert "Choose a new password" in page.text and 'value="Vera"' in page.text and "set-cookie" not in page.headers
     assert given not in page.text and not browser.in_
+    assert 'href="/sign-in"' in page.text
     new = "words of my own choosing"
     wrong = browser.fill("/new-password", name="Vera", password="not this one", new=new, again=new)
     assert wrong.status_code == 403 and not browser.in_
     assert browser.fill("/new-password", name="Vera", password=given, new=new, again=new).status_code == 303
     assert browser.in_
+    again = browser.fill("/new-password", name="Vera", password=given, new=f"{new} again", again=f"{new} again")
+    assert again.status_code == 403 and "good for one change, within 7 days" in again.text
 
 
 def test_what_is_too_long_or_no_form_is_refused(browser):
@@ -316,6 +319,9 @@ def test_whoever_was_not_invited_is_told_whom_to_ask(visitor, provider, space):
     provider.add("eve", org("acme", "read"))
     page = through_hub(visitor)
     assert page.status_code == 403 and "<b>eve</b>" in page.text and "Ask acme on the Hub to invite you" in page.text
+    # Where to ask, and how to come as somebody else.
+    assert f'href="{provider.url}/spaces/acme/pairloop/discussions"' in page.text
+    assert f'<a href="{provider.url}" target="_blank" rel="noopener noreferrer">Sign out on the Hub</a>' in page.text
     assert not visitor.in_ and "eve" not in [member.name.lower() for member in space[1].people.members()]
 
 
@@ -422,7 +428,8 @@ def test_each_address_of_a_space_leads_back_to_itself(visitor, provider):
 
 def test_within_the_frame_of_a_space_the_sign_in_opens_in_a_tab_of_its_own(visitor, provider):
     alone, framed = visitor.get("/sign-in"), visitor.get("/sign-in", headers={"Sec-Fetch-Dest": "iframe"})
-    assert 'target="_blank"' not in alone.text and "<script" not in alone.text
+    assert 'rel="noopener">Sign in' not in alone.text and "<script" not in alone.text
+    assert f'For another one, <a href="{provider.url}" target="_blank"' in alone.text
     assert 'target="_blank" rel="noopener">Sign in with Hugging Face' in framed.text
     # The page of the Hub may show it, and no stranger's Space.
     assert framed.headers["content-security-policy"].endswith(f"frame-ancestors 'self' {provider.url}")

@@ -70,6 +70,18 @@ def test_the_list_of_endpoints_that_is_served_has_no_others(client):
     assert (set(served["named_endpoints"]), served["unnamed_endpoints"]) == ({f"/{name}" for name in PUBLIC}, {})
 
 
+def test_no_listener_waits_for_a_change_of_html(built, listeners):
+    """Gradio tells of one whenever it draws the part anew, which the listener's own answer may make it do: that never ends."""
+    waits = [
+        (listener["api_name"], part)
+        for listener in listeners
+        for part, event in listener["targets"]
+        if event == "change"
+    ]
+    assert waits
+    assert [name for name, part in waits if built.blocks[part].get_block_name() == "html"] == []
+
+
 def test_no_listener_is_followed_by_more_than_two_others(listeners):
     after = {listener["id"]: listener["trigger_after"] for listener in listeners}
 
@@ -147,6 +159,27 @@ def test_a_lambda_in_a_listener_only_sets_or_toggles_a_component():
                 lambdas = [found for found in ast.walk(node) if isinstance(found, ast.Lambda)]
                 calls = [call for found in lambdas for call in ast.walk(found.body) if isinstance(call, ast.Call)]
                 assert all(ast.unparse(call.func).startswith("gr.") for call in calls), file.name
+
+
+# What is shown once, by its field, and where one comes back to it.
+ONCE = {
+    "team-invite-new": {"team", "people"},
+    "team-member-said": {"team", "people"},
+    "team-workspaces-said": {"team", "workspaces"},
+    "token-new": {"settings", "tokens"},
+    "token-example": {"settings", "tokens"},
+}
+
+
+@pytest.mark.parametrize("field", ONCE)
+def test_what_is_shown_once_is_gone_when_one_comes_back_to_its_panel_or_its_tab(config, listeners, field):
+    parts = {part["id"]: part["props"] for part in config["components"]}
+    (shown,) = (number for number, props in parts.items() if props.get("elem_id") == field)
+    # The page itself empties it, and asks nobody.
+    emptying = [entry for entry in listeners if entry["outputs"] == [shown] and not entry["backend_fn"] and entry["js"]]
+    assert {entry["js"] for entry in emptying} == {"() => ''"}
+    came = [(parts[number]["id"], event) for entry in emptying for number, event in entry["targets"]]
+    assert set(came) == {(tab, "select") for tab in ONCE[field]}
 
 
 # What a page asks for when its tabs are opened, with nothing chosen yet. Within a request Gradio's updates are not the

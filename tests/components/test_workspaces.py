@@ -30,6 +30,7 @@ from tests.annotating import add_every_kind
 from tests.components.screens import event
 from tests.hub_server import HubServer
 from tests.identity_provider import CLIENT, SECRET, IdentityProvider
+from tests.listening import listening
 from tests.people import add, open_team, team
 from tests.postgres import POSTGRES
 from tests.sites import ServedSite
@@ -248,7 +249,26 @@ def test_where_there_is_no_workspace_the_same_sentence_stands(three):
         assert ask_as_written(three.site.url, path)[0] in (401, 404), path
     page = three.clients[""].get("/w/nope/", headers={"Accept": "text/html"})
     assert page.status_code == 404 and NOTHING in page.text and "script" not in page.text
+    assert '<a href="/">Go to the start page</a>' in page.text
     assert three.clients[""].post("/w/nope/sign-in").json()["error"] == NOTHING
+
+
+def test_each_line_of_the_log_says_of_which_workspace_it_is(three):
+    with listening() as heard:
+        for slug in ("red", "", "blue"):
+            owner = three.owners[slug]
+            number = next(d["id"] for d in owner.get("/config").json()["dependencies"] if d["api_name"] == "sync_now")
+            body = {"data": [], "fn_index": number, "session_hash": f"log-{slug}"}
+            # In the queue, whose tasks are no request's; directly; and a program.
+            owner.post("/gradio_api/queue/join", json=body).raise_for_status()
+            owner.get("/gradio_api/queue/data", params={"session_hash": f"log-{slug}"})
+            owner.post("/gradio_api/run/predict", json=body)
+            token = three.services[slug].tokens.make(three.people[slug][Role.OWNER].id, "writes").value
+            three.clients[slug].post("/api/v1/ask", json={}, headers={"Authorization": f"Bearer {token}"})
+    said = [
+        (line["event"], line.get("workspace", "")) for line in heard.lines if line["event"] in ("handler", "request")
+    ]
+    assert said == [(event, slug) for slug in ("red", "", "blue") for event in ("handler", "handler", "request")]
 
 
 def test_another_site_asks_nothing_of_any_workspace(three):

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from components.token_panel import curl
 from pipeline.annotation.settings import DatasetSettings, Field, Option, Question, QuestionKind
+from pipeline.record_files.writing import Form
 from pipeline.records import ResponseStatus
 from pipeline.store.datasets import NewRecord
 from tests.api import served
@@ -117,6 +120,39 @@ def test_the_command_that_the_panel_shows_works(services, url, me):
     body = parts[parts.index("-d") + 1].encode()
     with urllib.request.urlopen(urllib.request.Request(parts[-1], body, headers), timeout=30) as answer:
         assert program == "curl" and "answer" in json.load(answer)
+
+
+def test_the_commands_of_the_handbook_work_as_they_are_written(services, url, me):
+    """Each is sent as curl would send it."""
+    page = (EXAMPLES.parents[1] / "pipeline/example/handbook/data-and-people.md").read_text(encoding="utf-8")
+    token = services.tokens.make(me, "from the handbook").value
+    written = re.findall(r"^    (curl .*)$", page, re.M)
+    dataset = services.datasets.create("Support answers", SETTINGS)
+    services.datasets.add_records(dataset.id, [NewRecord({"text": "One"})])
+    services.annotation.submit(services.store.datasets.record_ids(dataset.id)[0], me, {"quality": 2})
+    answers = []
+    for line in written:
+        program, *parts = shlex.split(line.replace("pl_TOKEN", token).replace("http://127.0.0.1:7860", url))
+        given = {
+            option: [parts[n + 1] for n, part in enumerate(parts) if part == option] for option in ("-H", "-F", "-d")
+        }
+        names = [name.removeprefix("files=@") for name in given["-F"]]
+        answer = httpx2.request(
+            "POST" if given["-d"] or names else "GET",
+            parts[-1],
+            headers=dict(header.split(": ", 1) for header in given["-H"]),
+            content=given["-d"][0] if given["-d"] else None,
+            files=[("files", (name, MANUAL.encode())) for name in names] or None,
+        )
+        assert program == "curl" and answer.status_code == 200, (line, answer.text)
+        answers.append(answer)
+    asked, added, listed, saved = answers
+    assert asked.json()["query"]
+    assert [found["name"] for found in added.json()["documents"]] == ["manual.pdf", "notes.md"]
+    assert "Support answers" in [found["name"] for found in listed.json()["datasets"]]
+    assert "quality" in saved.text.splitlines()[0] and len(saved.text.splitlines()) == 2
+    forms = re.search(r"The forms of an export are (.*?)\.", page)[1].replace(" and ", ", ").split(", ")
+    assert set(forms) == {form.value for form in Form}
 
 
 def test_a_program_that_asks_too_often_waits_as_long_as_it_is_told(services, run, monkeypatch):

@@ -5,12 +5,14 @@ import time
 
 import pytest
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, TrainingError
 from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.openai_trainer import Connection, OpenAITrainer
-from pipeline.records import JobState
+from pipeline.finetune.rows import Method, Row, TrainingData
+from pipeline.records import Context, JobState
 from tests import stores
 from tests.material import Home, add_queries
+from tests.pipeline.finetune.test_embedded import FIRST, QUERIES, TEXTS
 from tests.pipeline.finetune.test_openai_trainer import BASE, created, data_of, ended, seen
 from tests.tuning_server import TuningServer
 
@@ -115,3 +117,35 @@ def test_sessions_that_look_at_the_same_time_follow_a_job_once(home, server):
     [thread.join() for thread in threads]
     server.held = False
     assert ended(runner, job_id).state is JobState.DONE and len(followed) == 1
+
+
+def embedded_data(home):
+    """Return rows that the embedded trainer learns from: of each passage its first sentence was kept."""
+    rows = []
+    for query, (name, text) in zip(home.queries, TEXTS.items(), strict=False):
+        contexts = (Context(name, "d1", "notes.md", text, 0, len(text), 1.0),)
+        rows.append(Row(query.id, QUERIES[name], contexts, f"{FIRST[name]} [1]", [{"role": "user", "content": name}]))
+    return TrainingData(Method.SFT, tuple(rows))
+
+
+def test_an_embedded_training_whose_end_cannot_be_stored_is_told_as_ended_and_stored_later(home, caplog):
+    services, runner = home.services, home.services.tuner.runner
+    base = next(model for model in services.registry.all() if model.provider == "extractive")
+    with unsaved(home, "UPDATE OF state ON training_jobs"):
+        job_id = runner.start("embedded", embedded_data(home), base, {}, None)
+        with pytest.raises(StoreError):
+            runner._tasks[job_id].result(20)
+        assert services.store.training.job(job_id).state is JobState.RUNNING
+        for job in (runner.job(job_id), *runner.jobs()):
+            assert job.state is JobState.FAILED and "could not be saved" in job.error
+        with pytest.raises(TrainingError, match="failed already"):
+            runner.cancel(job_id)
+        # However often it is tried, it is said once.
+        runner.follow_left()
+        said = [record.getMessage() for record in caplog.records if "ended" in record.getMessage()]
+        assert said == [f"That job {job_id} ended (failed) could not be stored"]
+    runner.follow_left()
+    job = services.store.training.job(job_id)
+    assert job.state is JobState.FAILED and "could not be saved" in job.error and job.finished_at
+    again = runner.start("embedded", embedded_data(home), base, {}, None)
+    assert ended(runner, again).state is JobState.DONE

@@ -37,12 +37,15 @@ def load(folder, name, streaming):
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error} {error.__cause__}"}
 
+# Of the two with later columns, what has them and one that has none.
+ONLY = {"later": ["votes", "completions"], "undeclared": ["votes", "queries"]}
 loaded = {}
 for folder in sys.argv[2:]:
     names = get_dataset_config_names(folder)
-    loaded[folder] = {(name, s): load(folder, name, s) for name in names for s in (False, True)}
+    wanted = ONLY.get(folder.rpartition("/")[2], names)
+    loaded[folder] = {(name, s): load(folder, name, s) for name in wanted for s in (False, True)}
     loaded[folder]["names"] = names
-    loaded[folder]["default"] = load(folder, None, False)
+loaded[sys.argv[2]]["default"] = load(sys.argv[2], None, False)
 pickle.dump(loaded, open(sys.argv[1], "wb"))
 """
 

@@ -4,7 +4,7 @@ import argon2
 import pytest
 
 from pipeline.auth import names, passwords
-from pipeline.entrance import NO_INVITATION, WRONG, MustChangeError
+from pipeline.entrance import NO_INVITATION, OVER, WRONG, MustChangeError
 from pipeline.errors import AccessError, RecordError
 from pipeline.records import Role
 from pipeline.store.members import AUTOMATIC
@@ -53,12 +53,13 @@ def test_an_invitation_ends_by_time_by_number_and_by_hand(services, monkeypatch)
     three = services.people.invite(olga, Role.VIEWER, days=2)
     assert services.entrance.join_with_password(one.code, "Vera", GOOD, HERE)
     services.people.withdraw(olga, two.id)
-    for spent in (one.code, two.code, "", "nonsense", one.code[:-1]):
+    refused = {one.code: OVER["used up"], two.code: OVER["withdrawn"]}
+    for code in (one.code, two.code, "", "nonsense", one.code[:-1]):
         with pytest.raises(AccessError) as error:
-            services.entrance.join_with_password(spent, "Eve", GOOD, HERE)
-        assert str(error.value) == NO_INVITATION
+            services.entrance.join_with_password(code, "Eve", GOOD, HERE)
+        assert str(error.value) == refused.get(code, NO_INVITATION)
     later(monkeypatch, 2 * DAY + 1)
-    with pytest.raises(AccessError, match="withdrawn"):
+    with pytest.raises(AccessError, match="has expired"):
         services.entrance.join_with_password(three.code, "Eve", GOOD, HERE)
     assert [(found.used, found.good) for found in services.people.invitations()] == [(0, False), (0, False), (1, False)]
 

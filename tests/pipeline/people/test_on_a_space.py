@@ -66,6 +66,29 @@ def test_whoever_was_removed_comes_back_only_when_invited_anew(on_hub):
     )
 
 
+def test_the_name_on_the_hub_of_whoever_was_removed_is_nowhere_and_their_pseudonym_lets_nobody_in(on_hub):
+    owner = come(on_hub, hub("acme")).member_id
+    on_hub.people.invite(owner, Role.ANNOTATOR, hub_name="Anna-Of-Old")
+    anna = come(on_hub, hub("anna-of-old", id_="u-anna"))
+    # She is called otherwise on the Hub by now, and was invited once more by that name, in other letters.
+    come(on_hub, hub("annanew", id_="u-anna"))
+    on_hub.people.invite(owner, Role.VIEWER, hub_name="AnnaNew")
+    with on_hub.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE memberships SET login = 'hub:annanew' WHERE login = 'hub:anna-of-old'")
+    on_hub.people.invite(owner, Role.VIEWER, hub_name="bo")
+    on_hub.people.remove(owner, anna.member_id)
+    pseudonym = on_hub.store.members.name(anna.member_id)
+    told = {one.hub_name: one.good for one in on_hub.people.invitations()}
+    assert told == {"bo": True, pseudonym: False}
+    with pytest.raises(NotMemberError):
+        come(on_hub, hub(pseudonym, id_="u-eve"))
+    # Nor is it in what goes to the dataset repo from now on.
+    rows = [change.row for piece in on_hub.store.outbox.everything() for change in piece]
+    assert rows and "anna" not in str(rows).lower()
+    on_hub.people.invite(owner, Role.VIEWER, hub_name="annanew")
+    assert come(on_hub, hub("annanew", id_="u-anna")).member_id == anna.member_id
+
+
 def test_whoever_was_removed_comes_back_by_a_link_that_was_made_afterwards_only(on_hub):
     owner = come(on_hub, hub("acme")).member_id
     link = on_hub.people.invite(owner, Role.ADMIN)
