@@ -20,21 +20,41 @@ NAMES = ("zqx-marlow-fennec", "zqx-ostrava-lemur", "zqx-tirana-okapi")
 TELLING = 0.55
 
 
-@pytest.fixture
-def endpoint():
-    with OpenAIServer(models=NAMES[:1]) as server:
-        yield server
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A workspace with a model of an endpoint and two more beside the first one, its app on a real port, and the endpoint."""
+    folder = tmp_path_factory.mktemp("blinding")
+    with OpenAIServer(models=NAMES[:1]) as endpoint:
+        settings = {"openai_base_url": endpoint.base_url, "openai_model": NAMES[0], "openai_api_key": "any"}
+        services = open_workspace(folder / "home", **settings)
+        add_manual(services, folder)
+        for name in NAMES[1:]:
+            add_model(services, name)
+        with serving(services) as url:
+            yield services, url, endpoint
+        services.close()
 
 
 @pytest.fixture
-def served(tmp_path, endpoint):
-    """The app on a real port, its services, and a recorder before it."""
-    settings = {"openai_base_url": endpoint.base_url, "openai_model": NAMES[0], "openai_api_key": "any"}
-    services = open_workspace(tmp_path / "home", **settings)
-    add_manual(services, tmp_path)
-    with serving(services) as url, Recorder(int(url.rpartition(":")[2])) as recorder:
+def endpoint(opened):
+    endpoint = opened[2]
+    endpoint.recover()
+    endpoint.latency = 0.0
+    return endpoint
+
+
+@pytest.fixture
+def served(opened, endpoint):
+    """The services, and a recorder of its own before the app."""
+    services, url, _ = opened
+    with Recorder(int(url.rpartition(":")[2])) as recorder:
         yield services, recorder
-    services.close()
+
+
+def named(services, *names):
+    """Return models by their names."""
+    models = {model.name: model for model in services.registry.all()}
+    return [models[name] for name in names]
 
 
 def secrets_of(services, set_id=None):
@@ -59,7 +79,7 @@ def vote(visitor, name, set_id, pair_id, ballot=""):
 
 def test_no_ranking_tells_who_wrote_what(served):
     services, recorder = served
-    models = [add_model(services, name) for name in NAMES[1:]] + services.registry.all()[:1]
+    models = named(services, *NAMES[1:], "extractive-base")
     texts = [(f"One {n}.", f"I am ChatGPT and say {n}.", f"{NAMES[1]} says three {n}.") for n in range(3)]
     set_id = add_comparison(services, models, texts, form=VoteForm.RANKING)
     visitor = Visitor(recorder.url)
@@ -77,7 +97,7 @@ def test_no_ranking_tells_who_wrote_what(served):
 def test_live_answers_and_their_failures_tell_nothing(served, endpoint):
     services, recorder = served
     endpoint.answer = lambda messages: "An answer of its own."
-    models = tuple(model.id for model in services.registry.all())
+    models = tuple(model.id for model in named(services, "extractive-base", NAMES[0]))
     set_id = services.live.create(ComparisonSettings(models))
     visitor = Visitor(recorder.url)
     for number in range(3):
@@ -94,7 +114,7 @@ def test_live_answers_and_their_failures_tell_nothing(served, endpoint):
 def test_nothing_that_is_measured_tells_the_model_on_the_left(served):
     """A classifier for each thing that a client can see does no better than chance."""
     services, recorder = served
-    models = [add_model(services, name) for name in NAMES[1:]]
+    models = named(services, *NAMES[1:])
     texts = [(f"The answer {n:03} by one.", f"The answer {n:03} by two.") for n in range(60)]
     set_id = add_comparison(services, models, texts)
     seen, labels = [], []
@@ -117,7 +137,8 @@ def test_nothing_that_is_measured_tells_the_model_on_the_left(served):
 def test_the_slower_model_of_a_live_pair_is_on_no_side(served, endpoint):
     services, recorder = served
     endpoint.answer, endpoint.latency = (lambda messages: "An answer of its own."), 0.1
-    set_id = services.live.create(ComparisonSettings(tuple(model.id for model in services.registry.all())))
+    models = tuple(model.id for model in named(services, "extractive-base", NAMES[0]))
+    set_id = services.live.create(ComparisonSettings(models))
     seen, labels = [], []
     visitor = Visitor(recorder.url)
     for number in range(40):
@@ -137,7 +158,7 @@ def test_the_slower_model_of_a_live_pair_is_on_no_side(served, endpoint):
 
 def test_where_names_are_told_after_each_vote_they_are_told_then_and_not_before(served):
     services, recorder = served
-    models = [add_model(services, name) for name in NAMES[1:]]
+    models = named(services, *NAMES[1:])
     set_id = add_comparison(services, models, [("One.", "Two."), ("Three.", "Four.")], reveal=RevealPolicy.VOTE)
     visitor = Visitor(recorder.url)
     pair_id, _ = shown(visitor, set_id)

@@ -53,12 +53,15 @@ class Forked:
     def __init__(self, warm: Warm, pid: int) -> None:
         self._warm, self.pid = warm, pid
         self.returncode: int | None = None
+        self._asking = threading.Lock()
 
     def poll(self) -> int | None:
         """Return the exit status, or None while it runs."""
-        if self.returncode is None:
-            self.returncode = self._warm.ask({"poll": self.pid})
-        return self.returncode
+        # One at a time: what has ended can be asked about once.
+        with self._asking:
+            if self.returncode is None:
+                self.returncode = self._warm.ask({"poll": self.pid})
+            return self.returncode
 
     def wait(self, timeout: float) -> int:
         """Wait for the exit status."""

@@ -130,9 +130,11 @@ class Person:
         expect(self.find(f'#{element_id} td.filename[aria-label="{name}"]')).to_be_visible()
 
     def unfold(self, element_id: str) -> None:
-        """Open an accordion; its parts are made when it opens, and filled then."""
+        """Open an accordion, where it is not open; its parts are made when it opens, and filled then."""
         self.settles()
-        self.find(f"#{element_id} > button").click()
+        button = self.find(f"#{element_id} > button")
+        if "open" not in (button.get_attribute("class") or "").split():
+            button.click()
         self.settles()
 
     def keeps(self, element_id: str, text: str) -> None:

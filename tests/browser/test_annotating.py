@@ -6,26 +6,34 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.records import ResponseStatus
-from pipeline.store import open_store
 from tests.annotating import SHOWN, add_every_kind
 from tests.browser.person import in_colours, settles, too_wide
-from tests.browser.test_looks import violations
+from tests.browser.records import Records, record_of, shows
+from tests.browser.test_looks import ALL, COLOURS, violations
 from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
 ATTACK = "<script>window.ran=1</script><img src=x onerror=window.ran=2>\"'`${window.ran=3}{{window.ran=4}}"
-BARE, FULL, HOSTILE = "without suggestions", "with suggestions", "hostile"
+BARE, FULL, HOSTILE, LONG = "without suggestions", "with suggestions", "hostile", "long"
+# Of every kind: how many datasets, of how many records, with which text, and whether with suggestions. No two tests share one.
+KINDS = {
+    BARE: (6, 12, "", False),
+    FULL: (12, 24, "", True),
+    HOSTILE: (2, 6, ATTACK, True),
+    LONG: (2, 3, "word " * 400, True),
+}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Folder of a workspace with three datasets: without suggestions, with them, and with attacks for texts."""
+    """Folder of a workspace with datasets of every kind."""
     folder = tmp_path_factory.mktemp("annotating") / "home"
     services = open_workspace(folder)
-    for name, count, text, suggested in ((BARE, 40, "", False), (FULL, 60, "", True), (HOSTILE, 6, ATTACK, True)):
-        dataset = add_every_kind(services, count, text, suggested)
-        services.store.datasets.change(dataset.id, name=name)
+    for kind, (datasets, *given) in KINDS.items():
+        for number in range(datasets):
+            dataset = add_every_kind(services, *given)
+            services.store.datasets.change(dataset.id, name=f"{kind} {number}")
     services.close()
     return folder
 
@@ -36,49 +44,38 @@ def running(home):
         yield process
 
 
-@pytest.fixture
-def at(home, running, open_person):
-    """Open one of the datasets as somebody new."""
-    store = open_store(home / "pairloop.db")
-    ids = {dataset.name: dataset.id for dataset in store.datasets.all()}
-    store.close()
+@pytest.fixture(scope="module")
+def records(home):
+    records = Records(home)
+    yield records
+    records.close()
 
-    def open_(name, **options):
-        person = open_person(running.url, path=f"/?tab=edit&dataset={ids[name]}", **options)
-        person.sees("#edit-record", re.compile(r"Record \d+ of"))
+
+@pytest.fixture
+def at(records, running, stays):
+    """Open a dataset that nobody has worked on, on the page that all tests of the file use."""
+
+    def open_(kind):
+        person = stays(running.url, path="/?tab=edit")
+        records.begin(person, kind)
+        person.page.evaluate("document.activeElement.blur()")
         return person
 
     return open_
 
 
-def record_of(person) -> str:
-    return person.find("#edit-record [data-shows]").get_attribute("data-shows")
-
-
-def shows(person, record):
-    expect(person.find("#edit-record [data-shows]")).to_have_attribute("data-shows", record)
-
-
 def number_of(person) -> int:
-    """Return the place of the record in this person's order: the first free one need not be the first."""
+    """Return the place of the record in this person's order."""
     return int(person.find(".pl-record").get_attribute("data-number"))
-
-
-def response_of(home, record_id):
-    store = open_store(home / "pairloop.db")
-    found = store.responses.of_record(record_id)
-    store.close()
-    return found[0] if found else None
 
 
 def field_holds(person, text):
     expect(person.find("#edit-field-better")).to_have_value(text)
 
 
-def test_a_record_is_answered_without_a_mouse(home, at):
+def test_a_record_is_answered_without_a_mouse(records, at):
     ada = at(BARE)
     record, keys = record_of(ada), ada.page.keyboard
-    ada.page.evaluate("document.activeElement.blur()")
     # One digit for each question in turn: rating, label, then the labels, which take several.
     keys.press("4")
     keys.press("2")
@@ -105,7 +102,7 @@ def test_a_record_is_answered_without_a_mouse(home, at):
     ada.looks()
     keys.press("Control+Enter")
     ada.sees("#edit-alerts", "submitted.")
-    response = response_of(home, record)
+    response = records.response(record)
     assert response.status is ResponseStatus.SUBMITTED
     assert response.values == {
         "quality": 4,
@@ -119,7 +116,7 @@ def test_a_record_is_answered_without_a_mouse(home, at):
     assert 0 < response.seconds < 120
 
 
-def test_what_is_missing_is_named_beside_its_question_and_nothing_is_sent(home, at):
+def test_what_is_missing_is_named_beside_its_question_and_nothing_is_sent(records, at):
     ada = at(BARE)
     record = record_of(ada)
     ada.press("edit-submit")
@@ -127,36 +124,29 @@ def test_what_is_missing_is_named_beside_its_question_and_nothing_is_sent(home, 
     ada.sees("#edit-question-order [data-wrong]", "Rank every option")
     ada.sees("#edit-status", "“How good is it?”, “Supported?”, “Rank the replies”, “A better answer”")
     assert ada.page.evaluate("document.activeElement.name") == "answer-quality"
-    assert record_of(ada) == record and response_of(home, record) is None
+    assert record_of(ada) == record and records.response(record) is None
     ada.page.keyboard.press("3")
     expect(ada.find("#edit-question-quality [data-wrong]")).to_be_hidden()
 
 
-def test_the_next_record_is_there_at_once_and_undo_brings_the_last_one_back(home, at):
+def test_the_next_record_is_there_at_once_and_undo_brings_the_last_one_back(records, at):
     ada = at(FULL)
     record = record_of(ada)
     ada.find("#edit-field-better").fill("What I think.")
-    ada.looks()
-    # The server is slow; the page is not.
-    ada.page.route("**/annotate/end", lambda route: (ada.page.wait_for_timeout(1500), route.continue_()))
-    swapped = ada.page.evaluate("""() => {
+    # However slow the server is, the page is not: with the press.
+    assert ada.page.evaluate("""() => {
         const shown = () => document.querySelector('#edit-record [data-shows]').dataset.shows;
         const before = shown();
-        const start = performance.now();
         document.getElementById('edit-submit').click();
-        return [shown() !== before, performance.now() - start];
+        return shown() !== before;
     }""")
-    assert swapped[0] and swapped[1] < 1000
     ada.sees("#edit-alerts", "submitted.")
     following = record_of(ada)
-    ada.page.unroute("**/annotate/end")
     ada.page.evaluate("document.activeElement.blur()")
     ada.page.keyboard.press("z")
-    ada.page.wait_for_function(
-        "id => document.querySelector('#edit-record [data-shows]').dataset.shows === id", arg=record
-    )
+    shows(ada, record)
     field_holds(ada, "What I think.")
-    assert response_of(home, record).status is ResponseStatus.DRAFT
+    assert records.response(record).status is ResponseStatus.DRAFT
     ada.sees("#edit-form", "Earlier versions (1)")
     # Submitted again, the same record follows as before.
     ada.press("edit-submit")
@@ -186,7 +176,7 @@ def answering(status: int, body: str):
     return lambda route: route.fulfill(status=status, body=body)
 
 
-def test_a_refused_submit_is_told_on_the_next_record_and_keeps_the_text(home, at):
+def test_a_refused_submit_is_told_on_the_next_record_and_keeps_the_text(records, at):
     ada = at(FULL)
     record = record_of(ada)
     answers = [(503, '{"error": "The disk is full. Free some space."}'), (502, "<html>Bad gateway</html>")]
@@ -204,12 +194,12 @@ def test_a_refused_submit_is_told_on_the_next_record_and_keeps_the_text(home, at
         ada.looks()
     # It went to the server as a draft in the meantime.
     ada.sees("#edit-status", "Draft saved")
-    assert response_of(home, record).values["better"] == "Typed before 502."
+    assert records.response(record).values["better"] == "Typed before 502."
     ada.press("edit-submit")
     ada.sees("#edit-progress", "Submitted 1")
 
 
-def test_a_draft_of_another_window_is_not_overwritten_unasked(home, at):
+def test_a_draft_of_another_window_is_not_overwritten_unasked(records, at):
     ada = at(FULL)
     record = record_of(ada)
     other = ada.context.new_page()
@@ -221,7 +211,7 @@ def test_a_draft_of_another_window_is_not_overwritten_unasked(home, at):
     other.locator("#edit-field-better").fill("From the second window.")
     expect(other.locator("#edit-alerts")).to_contain_text("This record was changed in another window.")
     settles(other)
-    assert response_of(home, record).values["better"] == "From the first window."
+    assert records.response(record).values["better"] == "From the first window."
     other.locator("#edit-load-that").click()
     expect(other.locator("#edit-field-better")).to_have_value("From the first window.")
     settles(other)
@@ -232,31 +222,28 @@ def test_a_draft_of_another_window_is_not_overwritten_unasked(home, at):
     ada.sees("#edit-alerts", "This record was changed in another window.")
     ada.click("#edit-keep-mine")
     ada.sees("#edit-status", "Draft saved")
-    assert response_of(home, record).values["better"] == "Mine after all."
+    assert records.response(record).values["better"] == "Mine after all."
+    other.close()
 
 
 def test_the_address_names_the_record_and_leads_back_to_it(at):
     ada = at(FULL)
-    following = f"Record {number_of(ada) + 1} of 60"
+    following = f"Record {number_of(ada) + 1} of 24"
+    dataset = ada.find("#edit-dataset input").input_value()
     ada.press("edit-next")
     ada.sees("#edit-record", following)
     record = record_of(ada)
-    assert f"record={record}" in ada.page.url
-    ada.page.reload()
-    ada.sees("#edit-record", following)
-    assert record_of(ada) == record
+    expect(ada.page).to_have_url(re.compile(f"record={record}"))
     # Of another dataset than the newest, without its name.
     ada.page.goto(f"{ada.url}/?tab=edit&record={record}")
+    shows(ada, record)
     ada.sees("#edit-record", following)
-    expect(ada.find("#edit-dataset input")).to_have_value(re.compile(FULL))
-    ada.page.goto(f"{ada.url}/?tab=edit&record=gone")
-    ada.sees("#edit-alerts", "The record that this address names is not there any more.")
+    expect(ada.find("#edit-dataset input")).to_have_value(dataset)
 
 
 def test_q_goes_from_question_to_question_and_r_and_n_from_passage_to_passage(at):
     ada = at(BARE)
     keys, page = ada.page.keyboard, ada.page
-    page.evaluate("document.activeElement.blur()")
     seen = []
     for _ in range(6):
         keys.press("q")
@@ -272,22 +259,24 @@ def test_q_goes_from_question_to_question_and_r_and_n_from_passage_to_passage(at
     ada.sees("#edit-status", "Draft saved")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_lists_close_by_tab_and_the_filter_by_escape_and_both_fit(at, width):
-    ada = at(FULL, viewport={"width": width, "height": 900})
+def test_lists_close_by_tab_and_the_filter_by_escape_and_both_fit(at):
+    ada = at(FULL)
     keys = ada.page.keyboard
-    # A list that stays open would lie over what is below it.
-    ada.find("#edit-dataset input").focus()
-    keys.press("ArrowDown")
-    expect(ada.page.get_by_role("option").first).to_be_visible()
-    keys.press("Tab")
-    expect(ada.page.get_by_role("option")).to_have_count(0)
-    ada.click(".pl-filter summary")
-    panel = ada.find(".pl-filter form, .pl-filter > div").bounding_box()
-    assert panel["x"] >= 0 and panel["x"] + panel["width"] <= width
-    ada.find(".pl-filter [data-filter-term=source]").first.focus()
-    keys.press("Escape")
-    expect(ada.page.locator(".pl-filter[open]")).to_have_count(0)
+    for width in (1440, 390):
+        ada.page.set_viewport_size({"width": width, "height": 900})
+        ada.settles()
+        # A list that stays open would lie over what is below it.
+        ada.find("#edit-dataset input").focus()
+        keys.press("ArrowDown")
+        expect(ada.page.get_by_role("option").first).to_be_visible()
+        keys.press("Tab")
+        expect(ada.page.get_by_role("option")).to_have_count(0)
+        ada.click(".pl-filter summary")
+        panel = ada.find(".pl-filter form, .pl-filter > div").bounding_box()
+        assert panel["x"] >= 0 and panel["x"] + panel["width"] <= width
+        ada.find(".pl-filter [data-filter-term=source]").first.focus()
+        keys.press("Escape")
+        expect(ada.page.locator(".pl-filter[open]")).to_have_count(0)
 
 
 def test_queues_search_filter_and_list(at):
@@ -296,7 +285,7 @@ def test_queues_search_filter_and_list(at):
     row = ada.find("#edit-list li:nth-child(5) button")
     number = row.locator(".pl-number").inner_text()
     row.click()
-    ada.sees("#edit-record", f"Record {number} of 60")
+    ada.sees("#edit-record", f"Record {number} of 24")
     # Records that others have done are in nobody's queue any more, and which these are is drawn: one that waits is looked for.
     waiting = ada.page.locator("#edit-list li button").filter(has_text=re.compile(r"case \d\d\?")).first.inner_text()
     case = re.search(r"case \d\d\?", waiting)[0]
@@ -306,7 +295,7 @@ def test_queues_search_filter_and_list(at):
     ada.find("[data-filter-text]").fill("nothing like it")
     ada.sees("#edit-card", "No record matches")
     ada.click("#edit-unfilter")
-    ada.sees("#edit-record", "of 60")
+    ada.sees("#edit-record", "of 24")
     ada.click(".pl-filter summary")
     ada.find("[data-filter-term=source][value=email]").check()
     # The record before may be of this source too: what is meant is the one that comes.
@@ -322,9 +311,8 @@ def test_queues_search_filter_and_list(at):
     expect(ada.find("[data-queue=discarded]")).to_have_attribute("aria-pressed", "true")
 
 
-def test_keys_can_be_changed_and_a_taken_one_is_refused(at):
+def test_keys_can_be_changed_and_kept_and_a_taken_one_is_refused(at):
     ada = at(FULL)
-    ada.page.evaluate("document.activeElement.blur()")
     ada.page.keyboard.press("?")
     ada.click("[data-change-keys]")
     change = ada.page.locator("#pl-keys [data-action='edit.next'] [data-change-key]")
@@ -337,11 +325,15 @@ def test_keys_can_be_changed_and_a_taken_one_is_refused(at):
     ada.sees("#edit-next", "X")
     following = number_of(ada) + 1
     ada.page.keyboard.press("x")
-    ada.sees("#edit-record", f"Record {following} of 60")
+    ada.sees("#edit-record", f"Record {following} of 24")
+    # The key that it was does nothing: with the next one it goes back from the same record.
     ada.page.keyboard.press("]")
-    ada.page.wait_for_timeout(300)
-    ada.sees("#edit-record", f"Record {following} of 60")
-    ada.page.reload()
+    ada.settles()
+    ada.page.keyboard.press("[")
+    ada.sees("#edit-record", f"Record {following - 1} of 24")
+    # Kept for every page of this browser, whatever it opens with.
+    ada.page.goto(f"{ada.url}/?tab=edit&record=gone")
+    ada.sees("#edit-alerts", "The record that this address names is not there any more.")
     ada.sees("#edit-next", "X")
     ada.page.keyboard.press("?")
     ada.click("[data-change-keys]")
@@ -350,7 +342,7 @@ def test_keys_can_be_changed_and_a_taken_one_is_refused(at):
     ada.sees("#edit-next", "]")
 
 
-def test_markup_in_every_field_question_and_name_is_text(home, at):
+def test_markup_in_every_field_question_and_name_is_text(records, at):
     ada = at(HOSTILE)
     ada.sees("#edit-record", "<script>window.ran=1</script>")
     ada.click("[data-list]")
@@ -371,7 +363,7 @@ def test_markup_in_every_field_question_and_name_is_text(home, at):
 
 
 def test_every_part_fits_and_is_accessible(at):
-    ada = at(FULL, viewport={"width": 1440, "height": 844}, color_scheme="light")
+    ada = at(FULL)
     ada.click("#edit-guidelines summary")
     ada.click("[data-list]")
     ada.find("#edit-list [data-open-record]").wait_for()
@@ -383,39 +375,24 @@ def test_every_part_fits_and_is_accessible(at):
     ada.click(".pl-filter summary")
     for width in (1440, 390):
         ada.page.set_viewport_size({"width": width, "height": 844})
-        for look in ("light", "dark"):
+        for look, wanted in (("dark", COLOURS), ("light", ALL)):
             in_colours(ada.page, look)
-            assert too_wide(ada.page, width) + violations(ada) == []
+            assert too_wide(ada.page, width) + violations(ada, wanted) == []
 
 
-def test_a_long_record_is_quick_and_nothing_stops_a_text_that_is_typed_before_a_power_cut(tmp_path, open_person):
-    folder = tmp_path / "home"
-    services = open_workspace(folder)
-    add_every_kind(services, 3, "word " * 400)
-    services.close()
-    app = QuickApp(folder, PAIRLOOP_EXAMPLE="0")
-    with app:
-        ada = open_person(app.url, path="/?tab=edit")
-        ada.sees("#edit-record", "Record 1 of 3")
-        record = record_of(ada)
-        ada.find("#edit-field-better").fill("Typed in the last second.")
-        # Not saved yet: the draft goes 0.6 s after the last letter.
-        app.kill()
-        ada.sees("#edit-status", "Not saved yet: no connection to Pairloop, trying again")
-        app.start()
-        ada.sees("#edit-status", "Draft saved")
-        assert response_of(folder, record).values["better"] == "Typed in the last second."
-        usual = ada.page.evaluate("""async () => {
-            const field = document.getElementById('edit-field-better');
-            const times = [];
-            for (let n = 0; n < 20; n += 1) {
-                const start = performance.now();
-                field.value += ' word';
-                field.dispatchEvent(new InputEvent('input', {bubbles: true}));
-                await new Promise(requestAnimationFrame);
-                times.push(performance.now() - start);
-            }
-            // Not the slowest: the machine of the tests does other things too.
-            return times.sort((one, other) => one - other)[10];
-        }""")
-        assert usual < 300
+def test_a_long_record_is_quick_to_type_into(at):
+    ada = at(LONG)
+    usual = ada.page.evaluate("""async () => {
+        const field = document.getElementById('edit-field-better');
+        const times = [];
+        for (let n = 0; n < 20; n += 1) {
+            const start = performance.now();
+            field.value += ' word';
+            field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+            await new Promise(requestAnimationFrame);
+            times.push(performance.now() - start);
+        }
+        // Not the slowest: the machine of the tests does other things too.
+        return times.sort((one, other) => one - other)[10];
+    }""")
+    assert usual < 300

@@ -6,22 +6,26 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.records import ResponseStatus
-from pipeline.store import open_store
 from tests.annotating import add_every_kind
+from tests.browser.records import Records, has_left, record_of, shows
 from tests.servers import QuickApp
+from tests.visitor import Visitor
 from tests.workspace import open_workspace
 
 pytestmark = pytest.mark.browser
 MANY, FEW, OTHER = "many", "few", "other"
+# Of every kind: how many datasets, of how many records. No two tests share one.
+KINDS = {MANY: (14, 12), FEW: (2, 2), OTHER: (4, 7)}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Folder of a workspace with three datasets: of many records, of two, and another one."""
+    """Folder of a workspace with datasets of many records, of two, and others."""
     folder = tmp_path_factory.mktemp("on-their-way") / "home"
     services = open_workspace(folder)
-    for name, count in ((MANY, 60), (FEW, 2), (OTHER, 7)):
-        services.store.datasets.change(add_every_kind(services, count).id, name=name)
+    for kind, (datasets, count) in KINDS.items():
+        for number in range(datasets):
+            services.store.datasets.change(add_every_kind(services, count).id, name=f"{kind} {number}")
     services.close()
     return folder
 
@@ -32,44 +36,45 @@ def running(home):
         yield process
 
 
-@pytest.fixture
-def at(home, running, open_person):
-    """Open one of the datasets as somebody new."""
+@pytest.fixture(scope="module")
+def records(home):
+    records = Records(home)
+    yield records
+    records.close()
 
-    def open_(name, **options):
-        store = open_store(home / "pairloop.db")
-        dataset_id = next(dataset.id for dataset in store.datasets.all() if dataset.name == name)
-        store.close()
-        person = open_person(running.url, path=f"/?tab=edit&dataset={dataset_id}", **options)
-        person.sees("#edit-record", re.compile(r"Record \d+ of"))
+
+@pytest.fixture
+def at(records, running, stays):
+    """Open a dataset that nobody has worked on, on the page that all tests of the file use."""
+    pages = []
+
+    def open_(kind):
+        person = stays(running.url, path="/?tab=edit")
+        pages.append(person.page)
+        records.begin(person, kind)
         return person
 
-    return open_
-
-
-def record_of(person) -> str:
-    return person.find("#edit-record [data-shows]").get_attribute("data-shows")
+    yield open_
+    for page in pages:
+        page.unroute_all(behavior="wait")
 
 
 def go_back_to(person, record):
     """Go back until a record is shown: between it and the one that came after it there may be some that others have."""
     while (shown := record_of(person)) != record:
         person.find("#edit-back").click()
-        expect(person.find("#edit-record [data-shows]")).not_to_have_attribute("data-shows", shown)
+        has_left(person, shown)
 
 
-def response_of(home, record_id):
-    store = open_store(home / "pairloop.db")
-    found = store.responses.of_record(record_id)
-    store.close()
-    return found[0] if found else None
+def dataset_of(person) -> str:
+    return re.search("dataset=([0-9a-z]+)", person.page.url)[1]
 
 
 def answer(person):
     return person.find("#edit-field-better")
 
 
-def slow(person, path, time=1200):
+def slow(person, path, time=800):
     """Let the server's answers come late."""
 
     def later(route):
@@ -80,14 +85,19 @@ def slow(person, path, time=1200):
     person.page.route(f"**/annotate/{path}", later)
 
 
-def no_conflict(person):
-    # A draft is sent 0.6 s after the last letter; then its answer comes.
-    person.page.wait_for_timeout(800)
+def everything_came(person):
+    """Wait until whatever the page was about to ask for is answered: by the page's own clock, whose timers keep their order."""
+    # A draft is sent 0.6 s after the last letter, and nothing waits for longer.
+    person.page.evaluate("() => new Promise((later) => setTimeout(later, 650))")
     person.settles()
+
+
+def no_conflict(person):
+    everything_came(person)
     assert person.page.locator("#edit-keep-mine").count() == 0
 
 
-def test_a_record_that_is_opened_again_at_once_shows_what_was_typed(home, at):
+def test_a_record_that_is_opened_again_at_once_shows_what_was_typed(records, at):
     ada = at(MANY)
     record = record_of(ada)
     slow(ada, "draft")
@@ -100,7 +110,7 @@ def test_a_record_that_is_opened_again_at_once_shows_what_was_typed(home, at):
     no_conflict(ada)
 
 
-def test_a_reload_right_after_the_last_letter_is_no_conflict(home, at):
+def test_a_reload_right_after_the_last_letter_is_no_conflict(records, at):
     ada = at(MANY)
     record = record_of(ada)
     answer(ada).fill("Typed just before the reload.")
@@ -108,16 +118,16 @@ def test_a_reload_right_after_the_last_letter_is_no_conflict(home, at):
     ada.sees("#edit-record", re.compile(r"Record \d+ of"))
     expect(answer(ada)).to_have_value("Typed just before the reload.")
     no_conflict(ada)
-    assert response_of(home, record).values["better"] == "Typed just before the reload."
+    assert records.response(record).values["better"] == "Typed just before the reload."
 
 
-def test_what_is_typed_on_a_record_whose_submit_is_still_under_way_is_kept(home, at):
+def test_what_is_typed_on_a_record_whose_submit_is_still_under_way_is_kept(records, at):
     ada = at(MANY)
     record = record_of(ada)
-    slow(ada, "end", 2500)
+    slow(ada, "end", 1500)
     answer(ada).fill("Submitted.")
     ada.press("edit-submit")
-    ada.page.wait_for_function(f"!document.querySelector(`[data-shows='{record}']`)")
+    has_left(ada, record)
     go_back_to(ada, record)
     ada.page.unroute("**/annotate/draft")
     answer(ada).fill("A better thought, a moment later.")
@@ -126,13 +136,13 @@ def test_what_is_typed_on_a_record_whose_submit_is_still_under_way_is_kept(home,
     ada.sees("#edit-alerts", "submitted.")
     ada.page.unroute("**/annotate/draft")
     ada.sees("#edit-status", "your changes are not submitted yet")
-    response = response_of(home, record)
+    response = records.response(record)
     assert (response.status, response.values["better"]) == (ResponseStatus.SUBMITTED, "Submitted.")
     assert response.edits["values"]["better"] == "A better thought, a moment later."
     no_conflict(ada)
 
 
-def test_an_answer_that_is_lost_on_its_way_is_no_change_of_another_window(home, at):
+def test_an_answer_that_is_lost_on_its_way_is_no_change_of_another_window(records, at):
     ada = at(MANY)
     record = record_of(ada)
 
@@ -153,25 +163,25 @@ def test_an_answer_that_is_lost_on_its_way_is_no_change_of_another_window(home, 
     answer(ada).fill("Submitted after all, and changed.")
     ada.sees("#edit-status", "your changes are not submitted yet")
     no_conflict(ada)
-    response = response_of(home, record)
+    response = records.response(record)
     assert response.values["better"] == "The server has this. And now more."
     assert response.edits["values"]["better"] == "Submitted after all, and changed."
 
 
-def test_a_page_of_somebody_else_in_place_of_an_answer_saves_nothing(home, at):
+def test_a_page_of_somebody_else_in_place_of_an_answer_saves_nothing(records, at):
     ada = at(MANY)
     record = record_of(ada)
     signs_in = {"status": 200, "content_type": "text/html", "body": "<html>Sign in to go on</html>"}
     ada.page.route("**/annotate/draft", lambda route: route.fulfill(**signs_in))
     answer(ada).fill("Typed while signed out.")
     ada.sees("#edit-status", "Not saved yet: something else than Pairloop answered")
-    assert response_of(home, record) is None
+    assert records.response(record) is None
     ada.page.unroute("**/annotate/draft")
     ada.sees("#edit-status", "Draft saved")
-    assert response_of(home, record).values["better"] == "Typed while signed out."
+    assert records.response(record).values["better"] == "Typed while signed out."
 
 
-def test_a_submit_that_failed_is_not_repeated_over_what_was_typed_since(home, at):
+def test_a_submit_that_failed_is_not_repeated_over_what_was_typed_since(records, at):
     ada = at(MANY)
     record = record_of(ada)
     answer(ada).fill("The first answer.")
@@ -188,23 +198,23 @@ def test_a_submit_that_failed_is_not_repeated_over_what_was_typed_since(home, at
     expect(ada.page.get_by_role("button", name="Try again")).to_have_count(0)
     ada.press("edit-submit")
     ada.sees("#edit-progress", "Submitted 1")
-    assert response_of(home, record).values["better"] == "The second answer."
+    assert records.response(record).values["better"] == "The second answer."
 
 
-def test_the_submit_key_belongs_to_the_form(home, at):
+def test_the_submit_key_belongs_to_the_form(records, at):
     ada = at(MANY)
     record, keys = record_of(ada), ada.page.keyboard
     ada.looks()
     ada.find("[data-filter-text]").focus()
     keys.press("Control+Enter")
-    ada.page.wait_for_timeout(500)
-    assert response_of(home, record) is None
+    # A submit would show the next record with the press.
+    assert record_of(ada) == record
     ada.press("edit-discard")
     ada.looks()
     keys.type("Not a question.")
     keys.press("Control+Enter")
     ada.sees("#edit-alerts", "discarded.")
-    assert response_of(home, record).status is ResponseStatus.DISCARDED
+    assert records.response(record).status is ResponseStatus.DISCARDED
 
 
 def test_the_focus_goes_to_what_stands_in_place_of_the_last_record(at):
@@ -218,32 +228,27 @@ def test_the_focus_goes_to_what_stands_in_place_of_the_last_record(at):
     ada.sees("[data-told]", "All done here")
 
 
-def test_another_dataset_shows_its_own_numbers_and_undoes_nothing_of_the_first(home, at):
+def test_another_dataset_shows_its_own_numbers_and_undoes_nothing_of_the_first(records, at):
     ada = at(MANY)
+    record = record_of(ada)
     ada.press("edit-submit")
     ada.sees("#edit-alerts", "submitted.")
-    slow(ada, "draft", 800)
+    slow(ada, "draft")
     answer(ada).fill("Typed, and off to another dataset.")
-    ada.choose("edit-dataset", re.compile(OTHER))
-    ada.sees("#edit-record", "of 7")
-    ada.page.wait_for_timeout(1000)
+    records.begin(ada, OTHER)
+    everything_came(ada)
     ada.sees("#edit-progress", "Pending 7")
     ada.page.evaluate("document.activeElement.blur()")
     ada.page.keyboard.press("z")
-    ada.page.wait_for_timeout(800)
+    everything_came(ada)
     ada.sees("#edit-record", "of 7")
+    assert records.response(record).status is ResponseStatus.SUBMITTED
 
 
-def test_guidelines_that_change_while_the_page_is_open_are_shown_with_the_next_record(home, running, at):
+def test_guidelines_that_change_while_the_page_is_open_are_shown_with_the_next_record(running, at):
     ada = at(OTHER)
-    ada.page.goto(ada.page.url)
     ada.sees("#edit-guidelines", "Read first")
-    bo = at(OTHER)
-    bo.open_panel("Setup")
-    bo.unfold("setup-guidelines-panel")
-    bo.type_into("setup-guidelines", "Read this **twice**.")
-    bo.press("setup-save-guidelines")
-    bo.sees("#setup-guidelines-message", "Version 2")
+    Visitor(running.url).call("save_guidelines", dataset_of(ada), "Read this **twice**.")
     ada.press("edit-next")
     ada.sees("#edit-alerts", "The guidelines have changed.")
     ada.sees("#edit-guidelines", "Read this twice")
@@ -255,11 +260,11 @@ def test_the_record_of_the_address_is_shown_however_late_it_comes(at, redrawn):
     ada = at(MANY)
     first = record_of(ada)
     ada.press("edit-next")
-    expect(ada.find("#edit-record [data-shows]")).not_to_have_attribute("data-shows", first)
+    has_left(ada, first)
     record = record_of(ada)
     expect(ada.page).to_have_url(re.compile(f"record={record}"))
-    dataset = re.search("dataset=([0-9a-z]+)", ada.page.url)[1]
-    slow(ada, "open", 1_500)
+    dataset = dataset_of(ada)
+    slow(ada, "open")
     with ada.page.expect_request("**/annotate/open"):
         ada.page.reload()
     # On a slow machine Gradio tells of the dataset once more while the first answer is on its way.
@@ -267,6 +272,6 @@ def test_the_record_of_the_address_is_shown_however_late_it_comes(at, redrawn):
     if redrawn:
         # Or it draws the tab anew in that moment, empty.
         ada.page.evaluate("document.getElementById('edit-host').replaceChildren(); document.body.append('')")
-    ada.sees("#edit-record", "of 60")
-    ada.page.wait_for_timeout(2_500)
+    shows(ada, record)
+    everything_came(ada)
     assert record_of(ada) == record

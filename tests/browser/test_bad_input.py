@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.openai_server import OpenAIServer
 from tests.servers import QuickApp
@@ -20,8 +21,36 @@ def plain(tmp_path_factory):
         yield app
 
 
+@pytest.fixture
+def keeper(plain, stays):
+    """Somebody on Ask of the app without documents."""
+    keeper = stays(plain.url, path="/?tab=ask")
+    keeper.go("Ask")
+    return keeper
+
+
+@pytest.fixture
+def lister(keeper):
+    """The same, before the form of a new list with nothing in it."""
+    keeper.unfold("runs-new")
+    clear = keeper.page.locator("#runs-file button[aria-label=Clear]:visible")
+    if clear.count():
+        clear.click()
+        expect(clear).to_have_count(0)
+    for field in ("runs-typed", "runs-name"):
+        keeper.type_into(field, "")
+    close_toasts(keeper)
+    return keeper
+
+
+def close_toasts(person) -> None:
+    """Close the messages that are there, so that the next one is a new one."""
+    person.page.evaluate("document.querySelectorAll('.toast-close').forEach((button) => button.click())")
+    expect(person.page.locator(".toast-body")).to_have_count(0)
+
+
 @pytest.mark.shared_data
-def test_files_that_cannot_be_read_are_named_and_the_others_go_in(plain, open_person, shared_data):
+def test_files_that_cannot_be_read_are_named_and_the_others_go_in(keeper, shared_data):
     folder = shared_data / "documents"
     names = [
         "empty.txt",
@@ -30,7 +59,9 @@ def test_files_that_cannot_be_read_are_named_and_the_others_go_in(plain, open_pe
         "random.bin",
         "imagemagick-CCITTFaxDecode.pdf",
     ]
-    lead = open_person(plain.url)
+    # As from the first step of Start.
+    lead = keeper
+    lead.go("Start")
     lead.press("start-documents")
     lead.upload("documents-upload", *[folder / name for name in [*names, "fake.docx"]])
     lead.sees("#documents-report", "Added fake.docx")
@@ -42,11 +73,10 @@ def test_files_that_cannot_be_read_are_named_and_the_others_go_in(plain, open_pe
     assert "fake.docx" in taken and not any(name in taken for name in names)
 
 
-def test_lists_that_cannot_be_read_say_why_and_keep_what_was_typed(plain, tmp_path, open_person):
+def test_lists_that_cannot_be_read_say_why_and_keep_what_was_typed(lister, tmp_path):
     (tmp_path / "list.csv").write_text("name,colour\nA,red\n", encoding="utf-8")
     (tmp_path / "long.jsonl").write_text('{"query": "' + "x" * 200_000 + '"}\n', encoding="utf-8")
-    lead = open_person(plain.url, path="/?tab=ask")
-    lead.unfold("runs-new")
+    lead = lister
     lead.press("runs-add")
     lead.toast("one of the two")
     lead.type_into("runs-name", "My list")
@@ -77,11 +107,12 @@ def endpoint(tmp_path_factory):
 
 
 @pytest.fixture
-def lead(endpoint, open_person):
+def lead(endpoint, stays):
     """Somebody on Ask who has chosen the endpoint's model and has an answer of it on the screen."""
     server, app = endpoint
     server.recover()
-    person = open_person(app.url, path="/?tab=ask")
+    person = stays(app.url, path="/?tab=ask")
+    person.go("Ask")
     person.choose("ask-model", "test-model")
     person.choose("runs-model", "test-model")
     person.type_into("ask-query", "What does a rating of 1 mean?")
@@ -144,12 +175,12 @@ def parts_of_the_key(person, app) -> list[str]:
     return [KEY[n : n + 8] for n in range(len(KEY) - 7) if KEY[n : n + 8] in shown]
 
 
-def test_a_file_over_the_limit_is_named_with_the_limit_and_the_others_go_in(plain, tmp_path, open_person):
+def test_a_file_over_the_limit_is_named_with_the_limit_and_the_others_go_in(keeper, tmp_path):
     large, good = tmp_path / "large.txt", tmp_path / "good.txt"
     large.write_text("The quay is long. " * 70_000, encoding="utf-8")
     good.write_text("The quay is long.", encoding="utf-8")
-    lead = open_person(plain.url)
-    lead.press("start-documents")
+    lead = keeper
+    lead.unfold("documents-panel")
     lead.upload("documents-upload", large, good)
     lead.sees("#documents-report", "Added good.txt")
     lead.sees(".pl-too-large", "large.txt is larger than 1 MB")
@@ -170,10 +201,9 @@ def test_a_file_over_the_limit_is_named_with_the_limit_and_the_others_go_in(plai
     assert "large.txt" not in lead.find("#documents-table").inner_text()
 
 
-def test_a_blank_list_and_two_lists_at_once_are_refused_and_what_was_typed_stays(plain, tmp_path, open_person):
+def test_a_blank_list_and_two_lists_at_once_are_refused_and_what_was_typed_stays(lister, tmp_path):
     (tmp_path / "list.csv").write_text("query\nWho is Ada?\n", encoding="utf-8")
-    lead = open_person(plain.url, path="/?tab=ask")
-    lead.unfold("runs-new")
+    lead = lister
     lead.type_into("runs-typed", " \n\n ")
     lead.press("runs-add")
     lead.toast("one of the two")
@@ -181,6 +211,7 @@ def test_a_blank_list_and_two_lists_at_once_are_refused_and_what_was_typed_stays
     lead.type_into("runs-name", "Two at once")
     lead.upload("runs-file", tmp_path / "list.csv")
     lead.holds("runs-file", "list.csv")
+    close_toasts(lead)
     lead.press("runs-add")
     lead.page.wait_for_function("document.querySelectorAll('.toast-body').length >= 1")
     lead.keeps("runs-typed", "Who was Ada?")

@@ -37,28 +37,36 @@ def line(tmp_path_factory):
         yield late
 
 
-def test_a_click_while_the_stream_of_answers_ends_is_answered(line, open_person):
-    person = open_person(line.url)
+@pytest.fixture
+def person(line, stays):
+    return stays(line.url)
+
+
+def test_no_stream_stays_open_when_everything_is_answered(person):
+    streams, over = set(), set()
+    listeners = {"request": streams.add, "requestfinished": over.add, "requestfailed": over.add}
+    listeners = {event: of_streams(note) for event, note in listeners.items()}
+    for event, listener in listeners.items():
+        person.page.on(event, listener)
+    person.go("Results")
+    person.sees("#results-screen", "3 of 3 pairs left to judge")
+    # A browser has six connections to one server: streams that nobody needs would soon take them all.
+    person.until(lambda: streams and streams <= over)
+    person.page.wait_for_timeout(2000 * LATE)
+    assert streams <= over
+    for event, listener in listeners.items():
+        person.page.remove_listener(event, listener)
+
+
+def of_streams(note):
+    """Return what notes a request if it is one for a stream of answers."""
+    return lambda request: note(request) if "/queue/data" in request.url else None
+
+
+def test_a_click_while_the_stream_of_answers_ends_is_answered(person):
+    person.go("Start")
     # Opening the tab is two events, the second sent when the first is answered; the click is the third.
     person.go("Results")
     person.sees("#results-screen", "3 of 3 pairs left to judge")
     person.press("results-reveal")
     person.sees("#results-headline", "no votes on")
-
-
-def test_no_stream_stays_open_when_everything_is_answered(line, open_person):
-    person = open_person(line.url)
-    streams = []
-    person.page.on("request", lambda request: streams.append(request) if "/queue/data" in request.url else None)
-    over = []
-    for event in ("requestfinished", "requestfailed"):
-        person.page.on(event, lambda request: over.append(request) if "/queue/data" in request.url else None)
-    person.go("Results")
-    person.sees("#results-screen", "3 of 3 pairs left to judge")
-    # A browser has six connections to one server: streams that nobody needs would soon take them all.
-    deadline = time.monotonic() + 60
-    while not streams or any(stream not in over for stream in streams):
-        assert time.monotonic() < deadline, "a stream stays open"
-        person.page.wait_for_timeout(100)
-    person.page.wait_for_timeout(2000 * LATE)
-    assert [stream for stream in streams if stream not in over] == []

@@ -1,6 +1,5 @@
 """Datasets made on the screen: by hand, from a file, from the tutorial; and a change that is refused."""
 
-import itertools
 import re
 
 import pytest
@@ -33,6 +32,14 @@ def running(tmp_path_factory):
     services.close()
     with QuickApp(folder / "home", PAIRLOOP_EXAMPLE="0") as process:
         yield process
+
+
+@pytest.fixture
+def lead(running, stays):
+    """Somebody on Edit, with a window for a desk."""
+    lead = stays(running.url, path="/?tab=edit", color_scheme="light")
+    lead.go("Edit")
+    return lead
 
 
 def begin(lead, template: str, name: str = "") -> None:
@@ -72,9 +79,7 @@ def downloaded(lead, button: str) -> str:
     return download.value.path().read_text(encoding="utf-8")
 
 
-def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running, open_person, tmp_path):
-    lead = open_person(running.url)
-    lead.go("Edit")
+def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(lead, tmp_path):
     begin(lead, "Blank:", "By hand")
     create(lead, "By hand")
     lead.sees("#setup-state", "Add a field")
@@ -134,9 +139,7 @@ def test_a_dataset_is_made_by_hand_published_exported_and_imported_again(running
     assert yaml.safe_load(downloaded(lead, "setup-yaml")) == yaml.safe_load(text)
 
 
-def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(running, open_person):
-    lead = open_person(running.url)
-    lead.go("Edit")
+def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(lead):
     lead.choose("edit-dataset", re.compile("Answered"))
     lead.open_panel("Setup")
     lead.click("#setup-parts label:has-text('Which label fits?')")
@@ -155,9 +158,7 @@ def test_a_change_that_would_invalidate_answers_is_refused_beside_the_form(runni
     lead.sees("#setup-parts", "Which label fits?")
 
 
-def test_the_tutorials_dataset_is_one_click_and_is_filled_from_a_run(running, open_person):
-    lead = open_person(running.url)
-    lead.go("Edit")
+def test_the_tutorials_dataset_is_one_click_and_is_filled_from_a_run(lead):
     lead.press("edit-new")
     lead.press("new-tutorial")
     expect(lead.find("#setup-name textarea, #setup-name input")).to_have_value("customer_assistant")
@@ -172,9 +173,7 @@ def test_the_tutorials_dataset_is_one_click_and_is_filled_from_a_run(running, op
     lead.sees("#edit-question-response", "Write a helpful, harmless, accurate response to the user question")
 
 
-def test_a_dataset_is_made_and_published_with_the_keyboard_alone(running, open_person):
-    lead = open_person(running.url)
-    lead.go("Edit")
+def test_a_dataset_is_made_and_published_with_the_keyboard_alone(lead):
     keyboard = lead.page.keyboard
 
     def reach(selector: str) -> None:
@@ -184,6 +183,11 @@ def test_a_dataset_is_made_and_published_with_the_keyboard_alone(running, open_p
             keyboard.press("Tab")
         raise AssertionError(f"{selector} is not reached with Tab")
 
+    # What somebody has chosen before stays chosen.
+    lead.press("edit-new")
+    lead.click("#new-begin label")
+    lead.press("new-cancel")
+    lead.settles()
     lead.find("#edit-new").focus()
     keyboard.press("Enter")
     lead.find("#new-begin label").wait_for()
@@ -214,19 +218,18 @@ def test_a_dataset_is_made_and_published_with_the_keyboard_alone(running, open_p
     lead.sees("#setup-state", "Published")
 
 
-def test_both_panels_fit_can_be_read_and_are_accessible(running, open_person):
-    lead = open_person(running.url, viewport={"width": 1440, "height": 900}, color_scheme="light")
-    lead.go("Edit")
+def test_both_panels_fit_can_be_read_and_are_accessible(lead):
     problems = []
 
     def check(panel: str) -> None:
-        for width, look in itertools.product((1440, 390), ("light", "dark")):
+        # Sizes do not depend on the colours: the dark panels are looked at in one width.
+        for width, look in ((390, "light"), (1440, "light"), (1440, "dark")):
             in_colours(lead.page, look)
             lead.page.set_viewport_size({"width": width, "height": 844})
             problems.extend(f"{panel} is {wide}" for wide in too_wide(lead.page, width))
             problems.extend(f"{panel}, {width}: small text {text}" for text in lead.page.evaluate(SMALL_TEXT))
             problems.extend(f"{panel}, {width}, {look}: {found}" for found in violations(lead))
-        lead.page.set_viewport_size({"width": 1440, "height": 900})
+        in_colours(lead.page, "light")
 
     lead.press("edit-new")
     lead.find("#new-begin label").wait_for()

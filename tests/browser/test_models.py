@@ -33,9 +33,17 @@ def looks(person, panel: str) -> list[str]:
     return problems
 
 
-def test_a_model_is_listed_tried_registered_changed_and_brought_back(endpoint, open_person):
-    server, app = endpoint
-    lead = open_person(app.url, path="/?tab=settings", color_scheme="light")
+@pytest.fixture
+def lead(endpoint, stays):
+    """The team's lead, on Settings."""
+    lead = stays(endpoint[1].url, path="/?tab=settings", color_scheme="light")
+    lead.go("Settings")
+    return lead
+
+
+def test_a_model_is_listed_tried_registered_changed_and_brought_back(endpoint, lead):
+    server, _ = endpoint
+    lead.open_panel("Models")
     lead.sees("#settings-models", "extractive-base")
     lead.unfold("settings-new")
     lead.choose("settings-preset", "vLLM or TGI")
@@ -75,9 +83,7 @@ def test_a_model_is_listed_tried_registered_changed_and_brought_back(endpoint, o
     assert KEY not in lead.page.content()
 
 
-def test_a_prompt_is_copied_changed_compared_and_seen_as_the_model_gets_it(endpoint, open_person):
-    _, app = endpoint
-    lead = open_person(app.url, path="/?tab=settings", color_scheme="light")
+def test_a_prompt_is_copied_changed_compared_and_seen_as_the_model_gets_it(lead):
     lead.open_panel("Prompts")
     lead.sees("#prompts-preview", "in 2 messages, with 4 contexts")
     lead.type_into("prompts-title", "Our desk")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pipeline.annotation.settings import DatasetSettings, Field, Option, Question, QuestionKind
-from tests.browser.person import too_wide
+from tests.browser.person import in_colours, too_wide
 from tests.servers import QuickApp
 from tests.workspace import open_workspace
 
@@ -14,6 +14,7 @@ SETTINGS = DatasetSettings(
     questions=(Question("tone", QuestionKind.LABEL, "Tone", options=(Option("warm"), Option("cold"))),),
 )
 CSV = "Nr;Brief;Ton;tone\nb-1;„Größe“ 🙂 <b>x</b>;x;warm\nb-2;שלום;y;cold\nb-3;;z;warm\n"
+CLEAR = "#records-upload [aria-label=Clear]"
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +29,21 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture
-def records_of(running, open_person):
+def records_of(running, stays):
     """Open the panel Records of a dataset."""
     app, ids = running
 
-    def open_(dataset, **options):
-        person = open_person(app.url, path=f"/?tab=edit&dataset={ids[dataset]}", **options)
+    def open_(dataset):
+        person = stays(app.url, path=f"/?tab=edit&dataset={ids[dataset]}", color_scheme="light")
+        person.go("Edit")
+        if not person.find("#edit-dataset input").input_value().startswith(dataset):
+            person.choose("edit-dataset", dataset)
         records(person)
         person.sees("#records-summary", f"0 records in {dataset}.")
+        # A file of the test before stays until it is taken out.
+        if person.page.locator(CLEAR).count():
+            person.click(CLEAR)
+        expect(person.page.locator("#records-upload input[type=file]")).to_have_count(1)
         return person
 
     return open_
@@ -68,7 +76,7 @@ def test_where_columns_go_is_what_is_shown_over_a_change_of_panel_and_of_file(re
     lead.sees("#records-report", "1 record will be new.")
     expect(column).to_have_value("field:text")
     # Another file begins with what is proposed for it.
-    lead.click("#records-upload button[aria-label=Clear], #records-upload [aria-label='Clear']")
+    lead.click(CLEAR)
     lead.upload("records-upload", tmp_path / "two.csv")
     lead.sees("#records-columns", "in two.csv")
     lead.sees("#records-report", "Choose the column for “Letter”")
@@ -113,7 +121,9 @@ def test_a_file_comes_in_by_its_columns_and_the_dataset_goes_to_another_app(reco
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(records_of, tmp_path):
-    person = records_of("Phone", viewport={"width": 390, "height": 844}, color_scheme="dark")
+    person = records_of("Phone")
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    in_colours(person.page, "dark")
     file = tmp_path / "letters.csv"
     file.write_text("id,Letter,tone\n1," + "word " * 200 + ",warm\n", "utf-8")
     person.upload("records-upload", file)
@@ -123,3 +133,5 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(records_of, tmp_path):
     assert box["height"] >= 38 and box["x"] + box["width"] <= 390
     person.press("records-add")
     person.sees("#records-report", "1 record added.")
+    person.page.set_viewport_size({"width": 1440, "height": 1000})
+    in_colours(person.page, "light")

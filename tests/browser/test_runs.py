@@ -32,13 +32,22 @@ def endpoint(tmp_path_factory):
             yield server, app
 
 
-def test_what_failed_is_told_by_cause_and_asked_again_by_one_press(endpoint, open_person):
+@pytest.fixture
+def lead(endpoint, stays):
+    """Somebody on Ask, whose endpoint is well."""
     server, app = endpoint
+    server.recover()
+    lead = stays(app.url, path="/?tab=ask")
+    lead.go("Ask")
+    return lead
+
+
+def test_what_failed_is_told_by_cause_and_asked_again_by_one_press(endpoint, lead):
+    server, _ = endpoint
     server.answer = lambda messages: "It is over there."
     server.fail(times=None, status=400, message="No such pier.", when="number 2")
     server.fail(times=None, cut_after=2, when="number 3")
     server.fail(times=None, cut_after=2, when="number 5")
-    lead = open_person(app.url, path="/?tab=ask")
     lead.choose("runs-model", "priced")
     lead.press("runs-start")
     lead.sees("#runs-progress", "8 of 8 · 3 failed · done")
@@ -56,10 +65,8 @@ def test_what_failed_is_told_by_cause_and_asked_again_by_one_press(endpoint, ope
     assert lead.page.locator("#runs-failures [data-retry]").count() == 0
 
 
-def test_a_wait_is_seen_a_run_is_stopped_at_once_and_goes_on_by_one_press(endpoint, open_person):
-    server, app = endpoint
-    server.recover()
-    lead = open_person(app.url, path="/?tab=ask")
+def test_a_wait_is_seen_a_run_is_stopped_at_once_and_goes_on_by_one_press(endpoint, lead):
+    server, _ = endpoint
     lead.choose("runs-model", "test-model")
     server.fail(times=4, status=429, retry_after="19")
     lead.press("runs-start")

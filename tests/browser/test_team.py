@@ -1,22 +1,24 @@
 """The Team tab as people use it: numbers that stay true, a sprint where people work, members and invitations."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from components._session import SIGN_IN
 from pipeline.records import Role
 from tests import people
 from tests.browser.person import too_wide
+from tests.browser.test_looks import violations
 from tests.people import open_team
 from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model
 
 pytestmark = pytest.mark.browser
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EVIL = "<img src=x onerror=\"document.title='run'\"><b>Mallory</b>"
+# Who is removed: no page of theirs is needed by any other test.
+LEAVES = "Rita"
 
 
 @pytest.fixture(scope="module")
@@ -25,38 +27,47 @@ def running(tmp_path_factory):
     home = tmp_path_factory.mktemp("team") / "home"
     services = open_team(home)
     known = people.team(services) | {"Mallory": people.add(services, EVIL, Role.ANNOTATOR)}
+    people.add(services, LEAVES, Role.VIEWER)
     add_comparison(services, (add_model(services, "One"), add_model(services, "Two")), [("One.", "Two.")] * 4)
     services.close()
     with QuickApp(home, PAIRLOOP_SIGN_IN="accounts", PAIRLOOP_EXAMPLE="0") as process:
         yield process, known
 
 
-def come(running, open_person, who, path="/", **window):
-    process, known = running
-    cookie = {"name": SIGN_IN, "value": known[who].cookie, "domain": "127.0.0.1", "path": "/"}
+def signed_in(running, who) -> dict:
+    cookie = {"name": SIGN_IN, "value": running[1][who].cookie, "domain": "127.0.0.1", "path": "/"}
     cookie |= {"expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
-    return open_person(process.url, path=path, storage_state={"cookies": [cookie], "origins": []}, **window)
+    return {"cookies": [cookie], "origins": []}
 
 
-def violations(person) -> list[str]:
-    found = Axe().run(person.page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
-    return [f"{item['id']}: {node['html'][:200]}" for item in found for node in item["nodes"]]
+@pytest.fixture
+def olga(running, stays):
+    """The owner at the Team tab, on one page for all tests."""
+    person = stays(running[0].url, path="/?tab=team", storage_state=signed_in(running, Role.OWNER))
+    person.page.set_viewport_size({"width": 1440, "height": 1000})
+    return person
 
 
-def test_a_sprint_is_seen_where_people_work_and_numbers_stay_true(running, open_person):
-    olga = come(running, open_person, Role.OWNER, "/?tab=team")
+def asks_for_sprints(request) -> bool:
+    return urlsplit(request.url).path.endswith("/team/sprints")
+
+
+def test_a_sprint_is_seen_where_people_work_and_numbers_stay_true(running, olga, open_person):
+    olga.open_panel("Progress")
     olga.sees("#team-numbers", "0 votes on 4 pairs")
     olga.open_panel("Sprints")
     olga.type_into("team-sprint-name", EVIL)
     olga.press("team-sprint-start")
     olga.sees("#team-sprint-list", "0 of 100 votes")
-    mallory = come(running, open_person, "Mallory", "/?tab=compare")
+    mallory = open_person(running[0].url, path="/?tab=compare", storage_state=signed_in(running, "Mallory"))
     mallory.sees("#compare-sprint", "0 of 100 votes · 0 by you")
     olga.open_panel("Progress")
     # A keyboard that stands somewhere in the table stays there when the numbers change.
     region = olga.page.get_by_role("region", name="People")
     region.focus()
-    mallory.press("vote-a")
+    with mallory.page.expect_response(asks_for_sprints) as told:
+        mallory.press("vote-a")
+    assert told.value.status == 200
     mallory.sees("#compare-sprint", "1 of 100 votes · 1 by you")
     olga.sees("#team-numbers", "1 of 4")
     expect(region).to_be_focused()
@@ -76,44 +87,56 @@ def test_a_sprint_is_seen_where_people_work_and_numbers_stay_true(running, open_
     assert "run" not in olga.page.title() and olga.page.locator("#team-screen img").count() == 0
 
 
-def test_a_viewer_is_shown_no_sprint_and_the_page_asks_for_none(running, open_person):
-    for who, asks in ((Role.VIEWER, False), (Role.ANNOTATOR, True)):
-        page = come(running, open_person, who).page
-        seen = []
-        page.on("response", lambda answer, seen=seen: seen.append((answer.url.partition("?")[0], answer.status)))
-        page.reload()
+def test_a_viewer_is_shown_no_sprint_and_the_page_asks_for_none(running, chromium):
+    context = chromium.new_context(storage_state=signed_in(running, Role.VIEWER))
+    try:
+        page, asked = context.new_page(), []
+        page.on("request", lambda request: asked.append(request))
+        page.goto(running[0].url)
         expect(page.locator("#header [data-name]")).to_be_enabled()
-        # What the page does each second, at once; a request that it sends comes before this one.
-        page.evaluate(
-            "document.dispatchEvent(new Event('visibilitychange')); fetch('/healthz').then((answer) => answer.text())"
-        )
-        of_sprints = [status for url, status in seen if url.endswith("/team/sprints")]
-        assert bool(of_sprints) is asks and set(of_sprints) <= {200}
-        assert 403 not in [status for _, status in seen]
+        # What the page does each second, at once: whatever it asks for then is sent before the last request here.
+        with page.expect_request("**/healthz"):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange')); fetch('/healthz')")
+        assert len(asked) > 5 and not any(map(asks_for_sprints, asked))
+    finally:
+        context.close()
 
 
-def test_an_owner_invites_and_removes_somebody(running, open_person):
-    olga = come(running, open_person, Role.OWNER, "/?tab=team")
+def test_an_owner_invites_and_removes_somebody(running, olga):
     olga.open_panel("People")
     olga.press("team-invite-make")
     link = olga.find("#team-invite-new input")
     expect(link).to_have_value(re.compile(rf"^{re.escape(running[0].url)}/join\?code=\S{{43}}$"))
     olga.sees("#team-invitations", "0 of 1")
-    olga.click("#team-people-list [aria-label='Manage Vera']")
-    olga.sees("#team-member", "Signs in as Vera")
+    olga.click(f"#team-people-list [aria-label='Manage {LEAVES}']")
+    olga.sees("#team-member", f"Signs in as {LEAVES}")
     olga.press("team-member-remove")
     olga.sees("#team-member-confirm", "under a pseudonym")
     olga.press("team-member-confirmed")
     olga.sees("#team-people-list", "1 person was removed")
-    expect(olga.page.locator("#team-people-list [aria-label='Manage Vera']")).to_have_count(0)
+    expect(olga.page.locator(f"#team-people-list [aria-label='Manage {LEAVES}']")).to_have_count(0)
     olga.open_panel("Activity")
     olga.sees("#team-activity-list", re.compile(r"removed annotator-\w+"))
 
 
-def test_it_fits_a_phone_and_is_accessible(running, open_person):
-    adam = come(running, open_person, Role.ADMIN, "/?tab=team", viewport={"width": 390, "height": 900})
+def test_what_was_shown_once_is_gone_for_whoever_comes_back(olga):
+    olga.open_panel("People")
+    olga.press("team-invite-make")
+    olga.click("#team-people-list [aria-label='Manage Adam']")
+    olga.press("team-member-reset")
+    once = [olga.page.locator(f"#{field} input") for field in ("team-invite-new", "team-member-said")]
+    for field in once:
+        expect(field).to_have_value(re.compile(r"\S{8}"))
+    olga.open_panel("Activity")
+    olga.open_panel("People")
+    for field in once:
+        expect(field).to_have_count(0)
+
+
+def test_it_fits_a_phone_and_is_accessible(olga):
+    olga.page.set_viewport_size({"width": 390, "height": 900})
     found = []
     for panel in ("Progress", "Sprints", "People", "Activity", "This workspace"):
-        adam.open_panel(panel)
-        found += too_wide(adam.page, 390) + [f"{panel}: {line}" for line in violations(adam)]
+        olga.open_panel(panel)
+        found += too_wide(olga.page, 390) + [f"{panel}: {line}" for line in violations(olga)]
     assert found == []

@@ -1,6 +1,7 @@
 """Edit and Compare without a mouse: every key does what it says, none acts while somebody types, and the focus is seen."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +13,14 @@ from tests.workspace import add_comparison, add_model, open_workspace
 pytestmark = pytest.mark.browser
 
 
+FROM_THE_BEGINNING = """() => {
+    const first = document.createElement('span');
+    first.tabIndex = -1;
+    document.body.prepend(first);
+    first.focus();
+}"""
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """An app with the example's records to review and five pairs to judge."""
@@ -19,17 +28,29 @@ def running(tmp_path_factory):
     services = open_workspace(home, example=True)
     services.example.review()
     models = add_model(services, "one"), add_model(services, "two")
-    add_comparison(services, models, [(f"Answer {n}. [1]", f"Another answer {n}. [1]") for n in range(5)])
+    # One for each test.
+    for _ in range(3):
+        add_comparison(services, models, [(f"Answer {n}. [1]", f"Another answer {n}. [1]") for n in range(5)])
     services.close()
     with QuickApp(home) as process:
         yield process
 
 
 @pytest.fixture
-def editor(running, open_person):
-    person = open_person(running.url, path="/?tab=edit")
-    # Which record it is depends on what others have begun.
+def editor(running, stays):
+    """Somebody on a record that nobody has begun, with the focus on no part of it."""
+    person = stays(running.url, path="/?tab=edit")
+    person.go("Edit")
+    # Which record it is depends on what others have begun, and on the test before.
     person.sees("#edit-record", re.compile(r"Record \d+ of 24"))
+    while True:
+        number = number_of(person)
+        person.press("edit-next")
+        person.sees("#edit-record", f"Record {number + 1} of 24")
+        if not person.find("#edit-screen [data-record]").get_attribute("data-status"):
+            break
+    person.looks()
+    person.page.evaluate("document.activeElement.blur()")
     return person
 
 
@@ -38,10 +59,32 @@ def number_of(person) -> int:
 
 
 @pytest.fixture
-def voter(running, open_person):
-    person = open_person(running.url, path="/?tab=compare")
-    person.sees("#compare-progress", "0 of 5")
-    return person
+def voter_on(running, stays):
+    """Open a comparison, with the focus on no part of it."""
+
+    def open_(number: int):
+        person = stays(running.url)
+        person.go("Compare")
+        person.choose("compare-chosen", re.compile(f"Comparison {number} "))
+        person.sees("#compare-progress", "0 of 5")
+        person.looks()
+        person.page.evaluate("document.activeElement.blur()")
+        return person
+
+    return open_
+
+
+@pytest.fixture
+def sent(running, stays):
+    """The addresses that the page has asked at since the test began, in the order of sending."""
+    page, asked = stays(running.url).page, []
+
+    def note(request) -> None:
+        asked.append(urlsplit(request.url).path)
+
+    page.on("request", note)
+    yield asked
+    page.remove_listener("request", note)
 
 
 def chosen(person, element_id) -> list[str]:
@@ -106,7 +149,7 @@ def test_no_key_acts_while_somebody_types(editor):
     assert editor.page.locator("dialog[open]").count() == 0 and number_of(editor) == number
 
 
-def test_a_key_that_is_held_down_submits_once(editor):
+def test_a_key_that_is_held_down_submits_once(editor, sent):
     editor.find("#edit-question-answer textarea").click()
     editor.page.keyboard.down("Control")
     for _ in range(4):
@@ -115,18 +158,22 @@ def test_a_key_that_is_held_down_submits_once(editor):
     editor.page.keyboard.up("Enter")
     editor.page.keyboard.up("Control")
     editor.sees("#edit-progress", "Submitted 1")
-    editor.page.wait_for_timeout(800)
+    # What is asked for now is sent after whatever the key has sent.
+    number = number_of(editor)
+    editor.press("edit-next")
+    editor.sees("#edit-record", f"Record {number + 1} of 24")
+    assert sent.count("/annotate/end") == 1
     editor.sees("#edit-progress", "Submitted 1")
 
 
-def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor):
+def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor, sent):
     number = number_of(editor)
     editor.page.keyboard.press("?")
     editor.sees("dialog#pl-keys[open]", "both bad")
     # While it is open, no key reaches the record behind it.
     editor.page.keyboard.press("3")
     editor.page.keyboard.press("]")
-    editor.page.wait_for_timeout(500)
+    editor.settles()
     assert number_of(editor) == number and chosen(editor, "edit-question-query_rating") == []
     editor.page.keyboard.press("Escape")
     editor.page.locator("dialog#pl-keys[open]").wait_for(state="detached")
@@ -135,9 +182,15 @@ def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor):
     editor.find("dialog#pl-keys[open]").wait_for()
     editor.find("[data-close-keys]").click()
     editor.page.locator("dialog#pl-keys[open]").wait_for(state="detached")
+    # A key that turns the page is sent after whatever those behind the list have sent.
+    before = len(sent)
+    editor.page.keyboard.press("]")
+    editor.sees("#edit-record", f"Record {number + 1} of 24")
+    assert not [path for path in sent[:before] if path.startswith("/annotate/") and path != "/annotate/stay"]
 
 
-def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter):
+def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter_on):
+    voter = voter_on(1)
     for number, key in enumerate("1234", start=1):
         voter.looks()
         voter.page.keyboard.press(key)
@@ -146,16 +199,16 @@ def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter):
     voter.sees("#compare-progress", "3 of 5")
     # One at a time: a second press while the first is still being answered is dropped.
     voter.looks()
-    voter.page.wait_for_timeout(300)
     voter.page.keyboard.press("Z")
     voter.sees("#compare-progress", "2 of 5")
     store = open_store(running.home / "pairloop.db")
-    votes = store.votes.of_set(store.comparisons.sets()[0].id)
+    votes = store.votes.of_set(min(item.id for item in store.comparisons.sets()))
     store.close()
     assert [vote.outcome for vote in votes if vote.annotator_id != "automatic"] == [Outcome.MODEL_A, Outcome.MODEL_B]
 
 
-def test_s_opens_and_closes_the_sources(voter):
+def test_s_opens_and_closes_the_sources(voter_on):
+    voter = voter_on(2)
     assert voter.page.locator("#compare-sources details[open]").count() == 0
     voter.page.keyboard.press("s")
     voter.page.locator("#compare-sources details[open]").first.wait_for()
@@ -164,15 +217,17 @@ def test_s_opens_and_closes_the_sources(voter):
     assert voter.find("#compare-progress").inner_text().strip().startswith("0 of 5")
 
 
-def test_no_verdict_is_given_from_the_fields(voter):
+def test_no_verdict_is_given_from_the_fields(voter_on):
+    voter = voter_on(3)
     for field in ("vote-reason", "vote-correction"):
         voter.find(f"#{field} textarea").click()
         voter.page.keyboard.type("1234 zZ sS ?")
         voter.keeps(field, "1234 zZ sS ?")
     voter.page.keyboard.press("Control+Enter")
-    voter.page.wait_for_timeout(600)
-    voter.sees("#compare-progress", "0 of 5")
     assert voter.page.locator("#compare-sources details[open]").count() == 0
+    # The next verdict is the first one.
+    voter.press("vote-tie")
+    voter.sees("#compare-progress", "1 of 5")
 
 
 @pytest.mark.parametrize(
@@ -195,10 +250,13 @@ def test_no_verdict_is_given_from_the_fields(voter):
         ),
     ],
 )
-def test_tab_reaches_everything_in_its_order_and_shows_where_it_is(running, open_person, tab, wanted):
-    person = open_person(running.url, path=f"/?tab={tab}")
+def test_tab_reaches_everything_in_its_order_and_shows_where_it_is(running, stays, tab, wanted):
+    person = stays(running.url)
+    person.go(tab.title())
     person.sees(f"#{tab}-progress", re.compile(r"\d"))
     person.find(f"#{tab}-screen [data-shows]").wait_for()
+    # As when the page has just come: from its very beginning.
+    person.page.evaluate(FROM_THE_BEGINNING)
     reached: list[str] = []
     hidden: list[str] = []
     for _ in range(60):

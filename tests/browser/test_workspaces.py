@@ -49,8 +49,7 @@ def test_a_workspace_is_made_and_worked_in_apart_from_the_main_one(site, open_pe
     owner.looks()
     owner.press("vote-a")
     owner.sees("#compare-progress", "1 of 2")
-    owner.go("Edit")
-    owner.go("Team")
+    fits_a_phone(owner)
     expect(page.get_by_role("tab", name="All workspaces", exact=True)).to_have_count(0)
     # What is typed in one is kept in the browser apart from the other.
     page.evaluate("localStorage.setItem('pairloop-x', 'of support')")
@@ -58,6 +57,7 @@ def test_a_workspace_is_made_and_worked_in_apart_from_the_main_one(site, open_pe
         "of support",
         ["pairloop-x"],
     ]
+    begins_with_the_example(owner)
     own = [url for url in asked if url.startswith(site.url)]
     assert len(own) > 50 and all(urlsplit(url).path.startswith("/w/support-bot/") for url in own)
     assert broken == []
@@ -71,6 +71,23 @@ def test_a_workspace_is_made_and_worked_in_apart_from_the_main_one(site, open_pe
     assert "Asked twice" not in page.content() and "zebra" not in page.content()
     assert site.services.store.comparisons.sets() == [] and len(child.store.comparisons.sets()) == 1
     assert broken == []
+
+
+def fits_a_phone(person):
+    """Look at every screen on a phone, with next to nothing on it."""
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("Start", "Ask", "Edit", "Tune", "Results", "Settings", "Team"):
+        person.go(tab)
+        assert too_wide(person.page, 390) == []
+    person.page.set_viewport_size({"width": 1440, "height": 1000})
+
+
+def begins_with_the_example(person):
+    """Go from Start to the first record of the example, as somebody does who has nothing yet."""
+    person.go("Start")
+    person.press("start-review")
+    person.press("edit-example")
+    person.sees("#edit-record", "Record 1 of 24")
 
 
 def test_the_opening_page_goes_on_to_the_workspace_by_itself(site, chromium):
