@@ -9,29 +9,19 @@ import gradio as gr
 from fastapi import FastAPI
 
 from components import _building as building
-from components import (
-    address,
-    api_client,
-    ask,
-    compare,
-    documents,
-    edit,
-    header,
-    logs,
-    model_pages,
-    proposals,
-    restoring,
-    results,
-    runs,
-    server,
-    settings,
-    start,
-    team,
-    tune,
-    viewer,
-    workspaces,
-)
+from components import address, header, start, viewer
 from components._guard import allowed, check_listeners
+from components.api import client as api_client
+from components.ask import documents, proposals, runs
+from components.ask import tab as ask
+from components.compare import tab as compare
+from components.edit import tab as edit
+from components.results import tab as results
+from components.settings import tab as settings
+from components.team import tab as team
+from components.tune import model_pages
+from components.tune import tab as tune
+from components.web import logs, restoring, server, workspaces
 from pipeline import terminal
 from pipeline.errors import PipelineError
 from pipeline.move_store import move_store

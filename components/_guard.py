@@ -1,7 +1,7 @@
 """Who may do what: each listener and each route is given the role that it needs, and one without is no part of the app.
 
 A Gradio listener can be called over HTTP by whoever reaches the app, whatever the page shows; so the role is checked here, when
-it is called. :class:`components.door.Door` puts who asks into the request.
+it is called. :class:`components.web.door.Door` puts who asks into the request.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from components import team_sprints
 from components._guard import allowed
 from components._html import esc
 from components._noting import noted
 from components._session import person
+from components.team import sprints as team_sprints
 from pipeline.records import Role
 from pipeline.services import Services
 from pipeline.tasks import Progress

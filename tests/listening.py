@@ -8,7 +8,7 @@ import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from components.logs import LOGGERS, JsonLines
+from components.web.logs import LOGGERS, JsonLines
 
 
 class Heard(logging.Handler):

@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 import app
-from components import server
+from components.web import server
 from pipeline.auth import names
 from pipeline.records import Role, id_of
 from pipeline.services import Services

@@ -133,6 +133,16 @@ RANKS = {
     "pipeline.sprints": 6.5,
     "pipeline.services": 8,
     "components": 9,
+    "components.team": 9.1,
+    "components.start": 9.2,
+    "components.edit": 9.2,
+    "components.results": 9.2,
+    "components.compare": 9.3,
+    "components.ask": 9.4,
+    "components.tune": 9.4,
+    "components.api": 9.5,
+    "components.settings": 9.6,
+    "components.web": 9.7,
     "app": 10,
 }
 

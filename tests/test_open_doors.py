@@ -1,6 +1,6 @@
 """What Gradio leaves open by default, each shut: asked for over a socket, as the most powerful person there is.
 
-Who gets to what is in tests/test_roles.py, what no path leads to in tests/components/test_hostile_requests.py.
+Who gets to what is in tests/test_roles.py, what no path leads to in tests/components/web/test_hostile_requests.py.
 """
 
 import json
@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from starlette.middleware.sessions import SessionMiddleware
 
-from components.api_client import ClientHandlers
-from components.server import PAGES, QUEUE
+from components.api.client import ClientHandlers
+from components.web.server import PAGES, QUEUE
 from pipeline.settings import SignIn
 from tests.people import Served, open_team
 

@@ -7,8 +7,9 @@ import pytest
 from scipy.special import beta
 from scipy.stats import binomtest
 
-from components import charts, results
-from components.results_numbers import numbers
+from components import charts
+from components.results import tab as results
+from components.results.numbers import numbers
 from pipeline import ranking
 from pipeline.records import Outcome
 from tests.workspace import add_comparison, add_model, person

@@ -19,7 +19,7 @@ from starlette.routing import Mount
 
 from components._guard import allowed, check_listeners, check_routes, needs_of, own_routes, role_of_listener
 from components._session import SIGN_IN
-from components.door import role_for
+from components.web.door import role_for
 from pipeline.limits import RateLimit
 from pipeline.records import Role
 from pipeline.settings import SignIn

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components import compare
+from components.compare import tab as compare
 from pipeline import ranking
 from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.records import Outcome, ResponseStatus, Split, Vote, outcome_from_ranks

@@ -21,8 +21,8 @@ from types import SimpleNamespace
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
-from components import results  # noqa: E402
 from components._session import COOKIE  # noqa: E402
+from components.results import tab as results  # noqa: E402
 from pipeline.records import Outcome, new_id  # noqa: E402
 from pipeline.services import Services  # noqa: E402
 from pipeline.store.rows import put  # noqa: E402

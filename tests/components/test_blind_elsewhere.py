@@ -2,9 +2,9 @@
 
 import pytest
 
-from components.model_form import Fields
-from components.model_panel import ModelHandlers
-from components.tune_handlers import TuneHandlers
+from components.settings.model_form import Fields
+from components.settings.model_panel import ModelHandlers
+from components.tune.handlers import TuneHandlers
 from pipeline.comparisons import WITHHELD
 from pipeline.errors import TrainingError
 from tests.components.screens import ADA, member

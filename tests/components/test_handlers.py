@@ -7,9 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from components import annotate, ask, documents, edit, runs, start, viewer
+from components import start, viewer
 from components._html import esc
-from components.annotate_answers import AnnotateAnswers, Typed, View
+from components.ask import documents, runs
+from components.ask import tab as ask
+from components.edit import annotate
+from components.edit import tab as edit
+from components.edit.annotate_answers import AnnotateAnswers, Typed, View
 from pipeline.annotation.templates import ANSWER, QUERY_RATING
 from pipeline.comparisons import WITHHELD
 from pipeline.errors import DocumentError, NotFoundError, PipelineError, QueryFileError, RecordError

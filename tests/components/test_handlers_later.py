@@ -8,7 +8,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from components import compare, environment_panel, header, model_panel, results, results_checks, tune
+from components import header
+from components.compare import tab as compare
+from components.results import checks as results_checks
+from components.results import tab as results
+from components.settings import environment_panel, model_panel
+from components.tune import tab as tune
 from pipeline.annotation.templates import ANSWER
 from pipeline.comparison_settings import ComparisonSettings, RevealPolicy, VoteForm
 from pipeline.errors import ComparisonError, NotFoundError, PipelineError, RecordError, TrainingError

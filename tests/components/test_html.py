@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import _html, documents, header, model_table, runs, tune_data, tune_jobs, viewer, voting_html
+from components import _html, header, viewer
+from components.ask import documents, runs
+from components.compare import voting_html
+from components.settings import model_table
+from components.tune import data as tune_data
+from components.tune import jobs as tune_jobs
 from pipeline.comparison_settings import ComparisonSettings
 from pipeline.comparisons import BlindPair
 from pipeline.finetune.rows import Row as TuneRow

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from components import vote_html
-from components.model_pages import ModelPageHandlers
-from components.proposals import ProposalHandlers
-from components.results import ResultsHandlers
-from components.vote_list import VoteListHandlers
+from components.ask.proposals import ProposalHandlers
+from components.results import vote_html
+from components.results.tab import ResultsHandlers
+from components.results.vote_list import VoteListHandlers
+from components.tune.model_pages import ModelPageHandlers
 from pipeline.errors import PipelineError, TrainingError
 from pipeline.records import Model, Outcome, new_id
 from tests.lined import BETTER, REASON, REVIEWED, prepare_lined

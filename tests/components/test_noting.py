@@ -6,15 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from components._guard import ASKER, Asker, allowed, asked_by
-from components.compare import CompareHandlers
-from components.documents import DocumentsHandlers
-from components.new_dataset import NewDatasetHandlers
-from components.record_panel import RecordHandlers
-from components.results_share import ShareHandlers
-from components.runs import RunsHandlers
-from components.setup_handlers import SetupHandlers
-from components.storage import StorageHandlers
-from components.tune_handlers import TuneHandlers
+from components.ask.documents import DocumentsHandlers
+from components.ask.runs import RunsHandlers
+from components.compare.tab import CompareHandlers
+from components.edit.new_dataset import NewDatasetHandlers
+from components.edit.record_panel import RecordHandlers
+from components.edit.setup_handlers import SetupHandlers
+from components.results.share import ShareHandlers
+from components.settings.storage import StorageHandlers
+from components.tune.handlers import TuneHandlers
 from pipeline.errors import StoreError
 from pipeline.record_files.writing import Form
 from pipeline.records import Role

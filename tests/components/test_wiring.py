@@ -54,7 +54,7 @@ def served(running):
     return running.url, running.services
 
 
-# The listeners that are made for programs, see components/api_client.py.
+# The listeners that are made for programs, see components/api/client.py.
 PUBLIC = {
     "ask_documents", "list_datasets", "import_records", "next_task", "submit_response", "list_comparisons",
     "next_comparison", "ask_comparison", "vote", "take_back_vote", "reveal", "results",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.storage import import_html
+from components.settings.storage import import_html
 from pipeline import archive, journal
 from pipeline.archive import Imported, read_archive, write_archive
 from pipeline.backup import Backup

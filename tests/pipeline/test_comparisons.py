@@ -249,7 +249,7 @@ def test_the_error_of_a_set_names_no_model(services, pair, set_id):
 
 
 def test_answers_are_withheld_elsewhere_from_those_who_still_judge_them(services, pair, set_id):
-    from components import runs
+    from components.ask import runs
     from tests.workspace import request_of
 
     list_id = services.comparisons.sets()[0].query_set_id

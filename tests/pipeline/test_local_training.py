@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from components import tune_jobs
+from components.tune import jobs as tune_jobs
 from pipeline.errors import TrainingError
 from pipeline.finetune import local
 from pipeline.finetune.gguf_deltas import GgufBase

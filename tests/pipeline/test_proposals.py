@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from components.proposals import told
+from components.ask.proposals import told
 from pipeline.errors import ModelError, QueryFileError
 from pipeline.proposals import ACCEPTED, HEADINGS, REJECTED
 from pipeline.proposed_queries import Known, from_heading, read_reply, standing

@@ -10,9 +10,9 @@ from unittest.mock import patch
 
 import pytest
 
-from components import run_html
-from components.judge import JudgeHandlers, progress
-from components.proposals import ProposalHandlers
+from components.ask import run_html
+from components.ask.proposals import ProposalHandlers
+from components.results.judge import JudgeHandlers, progress
 from pipeline.finetune.jobs import JobRunner
 from pipeline.finetune.trainers import Progress, Tuned
 from pipeline.records import JobState, Model, new_id
@@ -224,7 +224,7 @@ def test_a_judge_can_be_cancelled_from_any_replica(open_replica, server, asked):
     asked.allow(judge=3)
     run_id = one.judge.start(set_id, model, ada)
     wait_until(lambda: len(said_well(other, set_id)) == 3)
-    with patch("components.judge.person", return_value=ada):
+    with patch("components.results.judge.person", return_value=ada):
         shown = JudgeHandlers(other).show_judge(set_id, model, "", "", None)
         assert shown.cancel.visible and "another machine" not in progress(other.judge.progress(set_id, model, ada))
         shown = JudgeHandlers(other).cancel_judge(set_id, model, "", "", None)
@@ -313,7 +313,7 @@ def test_where_a_replica_proposes_queries_the_others_offer_it_no_more(open_repli
     ada = person(one, "Ada")
     asked.allow(propose=0)
     one.proposals.start([], 4, chat_model(one))
-    with patch("components.proposals.person", return_value=ada):
+    with patch("components.ask.proposals.person", return_value=ada):
         shown = ProposalHandlers(other).show("", None)
         assert (shown.start.interactive, shown.cancel.visible, shown.timer.active) == (False, False, True)
         assert "Another copy of the app" in shown.progress

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from components.health import readiness
+from components.web.health import readiness
 from pipeline.errors import OutdatedError, SettingsError
 from pipeline.store import engine
 from pipeline.store.engine import open_database

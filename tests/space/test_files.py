@@ -116,7 +116,7 @@ def test_the_files_stay_small():
 def test_the_guide_names_what_is_there():
     guide = (ROOT / "space" / "OPERATIONS.md").read_text(encoding="utf-8")
     sources = "".join(
-        (ROOT / name).read_text(encoding="utf-8") for name in ("components/metrics.py", "components/health.py")
+        (ROOT / name).read_text(encoding="utf-8") for name in ("components/web/metrics.py", "components/web/health.py")
     )
     known = {setting.name for setting in SETTINGS}
     assert set(re.findall(r"\b(PAIRLOOP_[A-Z_]+)\b", guide)) <= known

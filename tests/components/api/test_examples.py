@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from components.token_panel import curl
+from components.settings.token_panel import curl
 from pipeline.annotation.settings import DatasetSettings, Field, Option, Question, QuestionKind
 from pipeline.record_files.writing import Form
 from pipeline.records import ResponseStatus

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from components.api_rows import parsed
+from components.api.rows import parsed
 from pipeline.record_files.writing import Form
 from pipeline.records import Role
 from tests.api import JSON, everything

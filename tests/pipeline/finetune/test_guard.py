@@ -2,7 +2,9 @@
 
 import pytest
 
-from components import results_numbers, tune_data, tune_jobs
+from components.results import numbers as results_numbers
+from components.tune import data as tune_data
+from components.tune import jobs as tune_jobs
 from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.cleaning import normal
 from pipeline.comparison_settings import ComparisonSettings

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.tune_handlers import TuneHandlers
+from components.tune.handlers import TuneHandlers
 from pipeline.annotation.templates import ANSWER, review_settings
 from pipeline.errors import NotFoundError, TrainingError
 from pipeline.export import chat_tokens, validate_chat_jsonl

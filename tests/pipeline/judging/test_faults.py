@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import update
 
-from components.judge import JudgeHandlers, progress
+from components.results.judge import JudgeHandlers, progress
 from pipeline.errors import ComparisonError
 from pipeline.models.judges import LEXICAL
 from pipeline.records import JobState
@@ -158,7 +158,7 @@ class TestElsewhere:
             two.judge.start(set_id, model, ada)
         state = two.judge.progress(set_id, model, ada)
         assert state.running and state.here and "another machine" not in progress(state)
-        with patch("components.judge.person", return_value=ada):
+        with patch("components.results.judge.person", return_value=ada):
             shown = JudgeHandlers(two).show_judge(set_id, model, "", "", None)
         assert (shown.run.interactive, shown.cancel.visible) == (False, True)
         two.judge.cancel(set_id, model, ada)

@@ -1,0 +1,1 @@
+"""The tab on which documents come in, and models are asked."""

@@ -1,0 +1,1 @@
+"""The tab on which people judge pairs, blind."""

@@ -1,0 +1,1 @@
+"""The tab on which people answer records, review, and set up datasets."""

@@ -1,0 +1,1 @@
+"""The tab of the win rates, and what they rest on."""

@@ -1,0 +1,1 @@
+"""The tab of models, prompts, retrieval, storage and tokens."""

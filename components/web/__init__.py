@@ -1,0 +1,1 @@
+"""What stands before the screens: the server, its door, signing in, workspaces, logs and metrics."""
