@@ -21,7 +21,7 @@ from components.settings import tab as settings
 from components.team import tab as team
 from components.tune import model_pages
 from components.tune import tab as tune
-from components.web import logs, restoring, server, workspaces
+from components.web import logs, mounting, restoring, server, telling, workspaces
 from pipeline import terminal
 from pipeline.errors import PipelineError
 from pipeline.move_store import move_store
@@ -74,7 +74,7 @@ def _wire(services: Services, app: gr.Blocks, top: gr.HTML, tabs: gr.Tabs, parts
 def build_server(services: Services) -> FastAPI:
     """Return the web server over the screens of one workspace."""
     with building.alone():
-        return server.mount(build_app(services), services)
+        return mounting.mount(build_app(services), services)
 
 
 def build_site(services: Services) -> workspaces.Site:
@@ -98,7 +98,7 @@ def main() -> None:
     except PipelineError as error:
         sys.exit(f"Pairloop cannot start. {error}")
     services.start_backup()
-    server.tell_address(services, listening.getsockname()[1])
+    telling.tell_address(services, listening.getsockname()[1])
     server.serve(build_site(services), listening, services)
 
 

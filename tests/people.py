@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 import app
-from components.web import server
+from components.web import mounting
 from pipeline.auth import names
 from pipeline.records import Role, id_of
 from pipeline.services import Services
@@ -59,7 +59,7 @@ class Served:
     def __init__(self, services: Services, port: int = 0) -> None:
         self.services = services
         self.screens = app.build_app(services)
-        self.mounted = server.mount(self.screens, services)
+        self.mounted = mounting.mount(self.screens, services)
         port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         # Long: a connection that is closed for idling in the moment of the next request is an error of that request.

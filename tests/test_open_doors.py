@@ -11,7 +11,7 @@ import pytest
 from starlette.middleware.sessions import SessionMiddleware
 
 from components.api.client import ClientHandlers
-from components.web.server import PAGES, QUEUE
+from components.web.mounting import PAGES, QUEUE
 from pipeline.settings import SignIn
 from tests.people import Served, open_team
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from components._session import sign_in_of
-from components.web.server import let_go, tell_owner_link
+from components.web.mounting import let_go
+from components.web.telling import tell_owner_link
 from pipeline.errors import PipelineError, RecordError, StoreError
 from pipeline.events import work_for
 from pipeline.services import CLOSE_SECONDS, Services, open_services

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from components.web.backup_route import LOOK_SECONDS, Looked
-from components.web.server import mount
+from components.web.mounting import mount
 from pipeline import entrance
 from pipeline.hub.state import BackupKind
 from pipeline.records import Role

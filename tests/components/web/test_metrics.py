@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import app
-from components.web import server
+from components.web import mounting
 from components.web.metrics import route
 from components.web.watching import COSTLY, UNFORESEEN, watch
 from pipeline.annotation.plain import from_plain
@@ -164,8 +164,8 @@ def test_every_costly_handler_is_one_of_the_app_and_its_queue_is_long_on_zero_gp
     assert {function.name for function in screens.fns.values()} >= COSTLY
     # Gradio's own limit there is one event.
     assert screens._queue.max_size == 1
-    server.mount(screens, services)
-    assert screens._queue.max_size == server.QUEUE
+    mounting.mount(screens, services)
+    assert screens._queue.max_size == mounting.QUEUE
 
 
 def test_an_error_that_nobody_foresaw_is_logged_and_told_in_a_sentence(caplog):
