@@ -276,15 +276,19 @@ class AnnotationDesk:
         response = self._store.responses.get(record_id, annotator_id)
         return self._store.responses.history(response.id) if response else []
 
-    def progress(self, dataset_id: str, annotator_id: str) -> Progress:
-        """Count a dataset's records from one person's view."""
+    def progress(self, dataset_id: str, annotator_id: str, anew: bool = False) -> Progress:
+        """Count a dataset's records from one person's view.
+
+        Of a large one, what others have done may be that of a second ago, unless it is to be counted ``anew``.
+        """
         dataset = self._store.datasets.get(dataset_id)
-        own, others = self._store.responses.counts(dataset_id, annotator_id, dataset.settings.distribution)
+        distribution = dataset.settings.distribution
+        own, others = self._store.done.counts(dataset_id, annotator_id, distribution, dataset.size, anew)
         return Progress(
             pending=dataset.size - sum(own.values()) - others,
-            drafts=own.get(ResponseStatus.DRAFT, 0),
-            submitted=own.get(ResponseStatus.SUBMITTED, 0),
-            discarded=own.get(ResponseStatus.DISCARDED, 0),
+            drafts=own[ResponseStatus.DRAFT],
+            submitted=own[ResponseStatus.SUBMITTED],
+            discarded=own[ResponseStatus.DISCARDED],
             others=others,
             total=dataset.size,
         )

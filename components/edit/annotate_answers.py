@@ -17,7 +17,7 @@ from pipeline.filters import ALL, RecordFilter
 from pipeline.records import Response, ResponseStatus, Role
 from pipeline.services import Services
 from pipeline.store.datasets import Dataset
-from pipeline.tasks import PENDING, Card, Queue
+from pipeline.tasks import PENDING, Card, Progress, Queue
 
 # Records in the list of a queue.
 LISTED = 200
@@ -136,11 +136,11 @@ class AnnotateAnswers:
     def after(self, me: str, record_id: str, showing: str, view: View) -> dict[str, object]:
         """Say what follows a record that was ended, while ``showing`` is on the screen already; "" is nothing."""
         dataset = self._services.datasets.get(self._services.store.datasets.dataset_of(record_id))
-        counts = self._counted(me, dataset.id, view)
         if showing:
             place, following = self._kept(me, showing, view)
             if place:
-                return counts | {"place": True, "next": self._card(me, following) if following else None}
+                card = self._card(me, following) if following else None
+                return self._counted(me, dataset.id, view) | {"place": True, "next": card}
         found = self._following(me, dataset, record_id, view)
         return {"place": False} | self._screen(me, dataset, found, view)
 
@@ -176,8 +176,7 @@ class AnnotateAnswers:
         return self._counted(me, self._services.store.datasets.dataset_of(record_id), view)
 
     def _counted(self, me: str, dataset_id: str, view: View) -> dict[str, object]:
-        counts = queue_html.counts_html(self._desk.progress(dataset_id, me), view.queue)
-        return {"dataset": dataset_id, "counts": counts}
+        return _counts(dataset_id, self._desk.progress(dataset_id, me), view)
 
     def _dataset(self, dataset_id: str, record_id: str) -> Dataset | None:
         if record_id:
@@ -198,14 +197,14 @@ class AnnotateAnswers:
         return found or self._first(me, dataset, view)
 
     def _screen(self, me: str, dataset: Dataset, record_id: str | None, view: View) -> dict[str, object]:
-        counts = self._counted(me, dataset.id, view)
         if record_id is None:
-            return counts | self._nothing(me, dataset, view)
+            # Nothing comes after it that would set it right.
+            progress = self._desk.progress(dataset.id, me, anew=True)
+            return _counts(dataset.id, progress, view) | self._nothing(me, dataset, view, progress)
         card = self._card(me, record_id)
-        return counts | {"card": card, "next": self._prefetched(me, record_id, view)}
+        return self._counted(me, dataset.id, view) | {"card": card, "next": self._prefetched(me, record_id, view)}
 
-    def _nothing(self, me: str, dataset: Dataset, view: View) -> dict[str, object]:
-        progress = self._desk.progress(dataset.id, me)
+    def _nothing(self, me: str, dataset: Dataset, view: View, progress: Progress) -> dict[str, object]:
         if not view.wanted.empty and not self._desk.queue(dataset.id, me, view.queue, view.wanted):
             return {"empty": queue_html.no_match()}
         if view.queue != PENDING:
@@ -253,6 +252,10 @@ class AnnotateAnswers:
 
     def _lock(self, me: str, record_id: str) -> threading.Lock:
         return self._locks[hash((me, record_id)) % len(self._locks)]
+
+
+def _counts(dataset_id: str, progress: Progress, view: View) -> dict[str, object]:
+    return {"dataset": dataset_id, "counts": queue_html.counts_html(progress, view.queue)}
 
 
 def version_of(response: Response | None) -> str:

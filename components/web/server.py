@@ -22,6 +22,10 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.version import VERSION
 
+# An open page asks at least every ten seconds (backup.js). A connection that is closed in the very moment in which a page sends
+# something over it loses that, and where it is a change the browser must not send it again by itself.
+KEEP_ALIVE_SECONDS = 30
+
 
 def listen(chosen: Settings) -> socket.socket:
     """Take the port of the settings.
@@ -48,9 +52,10 @@ def serve(site: Site, listening: socket.socket, services: Services) -> None:
     site.hosting.port = listening.getsockname()[1]
     # Without a limit an open tab's heartbeat would keep the server from ever stopping; and a Space is killed after 10 s, of
     # which the back-up gets the most.
-    server = _Server(
-        uvicorn.Config(site, log_config=None, log_level="warning", timeout_graceful_shutdown=1), site.hosting.hurry
+    config = uvicorn.Config(
+        site, log_config=None, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=KEEP_ALIVE_SECONDS
     )
+    server = _Server(config, site.hosting.hurry)
     # When uvicorn has stopped it sends itself the signal again, which must not keep the services from being closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))

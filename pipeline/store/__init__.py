@@ -12,6 +12,7 @@ from pipeline.store.adjudications import AdjudicationStore
 from pipeline.store.comparisons import ComparisonStore
 from pipeline.store.datasets import DatasetStore
 from pipeline.store.documents import DocumentStore
+from pipeline.store.done import DoneRecords
 from pipeline.store.engine import Database, open_database
 from pipeline.store.exchange import ExchangeStore
 from pipeline.store.figures import FigureStore
@@ -58,6 +59,7 @@ class Store:
         self.runs = RunStore(database)
         self.datasets = DatasetStore(database)
         self.responses = ResponseStore(database)
+        self.done = DoneRecords(database)
         self.adjudications = AdjudicationStore(database)
         self.training = TrainingStore(database)
         self.comparisons = ComparisonStore(database)

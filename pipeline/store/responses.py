@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from pipeline.annotation.settings import Distribution
 from pipeline.errors import RecordError
 from pipeline.records import Response, ResponseStatus, id_of
-from pipeline.store.dialects import number_of
 from pipeline.store.engine import Database
 from pipeline.store.local_schema import reservations
 from pipeline.store.rows import change, found, history_line, now, put
@@ -213,18 +211,6 @@ class ResponseStore:
         with self._db.write() as connection:
             _release(connection, record_id, annotator_id)
 
-    def counts(
-        self, dataset_id: str, annotator_id: str, distribution: Distribution
-    ) -> tuple[dict[ResponseStatus, int], int]:
-        """Return how many responses of each status a person has, and how many records are done without this person."""
-        mine, done_by_others = _counting(distribution.discard_quorum is not None)
-        asked = {"dataset": dataset_id, "annotator": annotator_id}
-        enough = {"submitted": distribution.min_submitted, "discarded": distribution.discard_quorum}
-        with self._db.read() as connection:
-            own = {ResponseStatus(status): n for status, n in connection.execute(mine, asked)}
-            others = connection.scalar(done_by_others, {**asked, **enough})
-        return own, others
-
     def closed_to(self, dataset_id: str, annotator_id: str, distribution: Distribution) -> set[str]:
         """Return the records of a dataset that are done without this person, who may have a draft there."""
         query = select(responses.c.record_id, responses.c.annotator_id, responses.c.status)
@@ -245,20 +231,6 @@ class ResponseStore:
         query = query.order_by(responses.c.created_at, responses.c.id)
         with self._db.read() as connection:
             return [_response(row) for row in connection.execute(query).mappings()]
-
-
-@cache
-def _counting(with_quorum: bool) -> tuple[Select, Select]:
-    """Return what counts a person's own responses by status, and the records that are done without them."""
-    # Looked up for each response: there are fewer of these than records, until a sprint is far on.
-    of = select(records.c.dataset_id).where(records.c.id == responses.c.record_id).scalar_subquery()
-    inside, own = of == bindparam("dataset"), responses.c.annotator_id == bindparam("annotator")
-    mine = select(responses.c.status, func.count()).where(own, inside).group_by(responses.c.status)
-    done = number_of(responses.c.status == ResponseStatus.SUBMITTED.value) >= bindparam("submitted")
-    if with_quorum:
-        done |= number_of(responses.c.status == ResponseStatus.DISCARDED.value) >= bindparam("discarded")
-    by_record = select(responses.c.record_id).where(inside).group_by(responses.c.record_id)
-    return mine, select(func.count()).select_from(by_record.having(done & (number_of(own) == 0)).subquery())
 
 
 @dataclass(slots=True)
