@@ -151,6 +151,10 @@ class Backup:
         if self._hub:
             self._hub.sync_now()
 
+    def heard(self) -> tuple[tuple[float | None, str], ...]:
+        """Return what differs once something has arrived or failed here; it is in memory, for those who ask all the time."""
+        return tuple(place.heard for place in self._places)
+
     def state(self) -> BackupState:
         """Return what has arrived where at this moment."""
         warnings = [warning for place in self._places for warning in place.warnings()]

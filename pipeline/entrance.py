@@ -11,7 +11,7 @@ from pipeline.activity import ActivityLog
 from pipeline.auth import names, passwords
 from pipeline.auth.hub import HubPerson, HubSignIn
 from pipeline.auth.throttle import Throttle, nobodys
-from pipeline.errors import AccessError, RecordError, StoreError
+from pipeline.errors import AccessError, InvitationError, RecordError, StoreError
 from pipeline.people import PeopleDesk
 from pipeline.records import Role, id_of
 from pipeline.settings import Entry, SignIn
@@ -33,12 +33,17 @@ NO_INVITATION = (
     "This link or code is not right, or is used up, withdrawn or expired. Ask whoever gave it to you for a new one."
 )
 # Only who has the code is told which of these it is. Whoever has come in by it before has no need of it.
+_USED_UP = (
+    "This invitation is used up: as many people came by it as it was for. If you are one of them, {}; else ask whoever gave it "
+    "to you for a new one."
+)
 OVER = {
-    "used up": "This invitation is used up: as many people came by it as it was for. If you are one of them, sign in; else ask "
-    "whoever gave it to you for a new one.",
+    "used up": _USED_UP.format("sign in"),
     "withdrawn": "This invitation was withdrawn, or is used up. Ask whoever gave it to you for a new one.",
     "expired": "This invitation has expired. Ask whoever gave it to you for a new one.",
 }
+# Where a name is all that people sign in with, only their browser shows that it is theirs.
+USED_UP_BY_NAME = _USED_UP.format("use the browser in which you came")
 
 
 class MustChangeError(AccessError):
@@ -119,16 +124,18 @@ class Entrance:
         """Return the invitation that somebody has the code of.
 
         Raises:
-            AccessError: it is good for nobody, or too many codes were wrong.
+            InvitationError: it is good for nobody.
+            AccessError: too many codes were wrong.
         """
         self._throttle.try_code(guest.address)
         found = self._store.invitations.by_code(names.code_as_made(code)) if code else None
         if found is not None:
             self._throttle.code_succeeded(guest.address)
         if found is None:
-            raise AccessError(NO_INVITATION)
+            raise InvitationError(NO_INVITATION)
         if over := found.over(time.time()):
-            raise AccessError(OVER[over])
+            by_name = over == "used up" and self.mode is SignIn.NAME
+            raise InvitationError(USED_UP_BY_NAME if by_name else OVER[over])
         return found
 
     def join_with_password(self, code: str, name: str, password: str, guest: Guest) -> str:

@@ -16,9 +16,11 @@ _SYSTEM = frozenset((
 _OF_SYSTEM = ("LC_", "PYTHON")
 # What those that compute with models need besides: where graphics cards, threads and model files are, and how to get to the Hub.
 _COMPUTING = frozenset((
-    "ALL_PROXY", "CURL_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "LOGNAME", "NO_PROXY", "PROGRAMDATA", "PROGRAMFILES",
-    "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "TOKENIZERS_PARALLELISM", "TZ", "USER", "USERNAME", "XDG_CACHE_HOME",
+    "CURL_CA_BUNDLE", "LOGNAME", "PROGRAMDATA", "PROGRAMFILES", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
+    "TOKENIZERS_PARALLELISM", "TZ", "USER", "USERNAME", "XDG_CACHE_HOME",
 ))  # fmt: skip
+# The address of a proxy may have a name and a password in it.
+_PROXIES = frozenset(("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"))
 _OF_COMPUTING = (
     "ACCELERATE_", "CUBLAS_", "CUDA_", "CUDNN_", "GGML_", "GOMP_", "GPU_", "HF_", "HIP_", "HSA_", "HUGGINGFACE_", "KMP_",
     "LLAMA_", "MKL_", "NCCL_", "NUMEXPR_", "NVIDIA_", "OMP_", "OPENBLAS_", "PYTORCH_", "ROCM_", "ROCR_", "TORCH_",
@@ -32,9 +34,10 @@ def for_files() -> dict[str, str]:
     return _chosen(_SYSTEM, _OF_SYSTEM)
 
 
-def for_models() -> dict[str, str]:
-    """Return what a process gets that computes with models on this machine."""
-    return _chosen(_SYSTEM | _COMPUTING, _OF_SYSTEM + _OF_COMPUTING)
+def for_models(online: bool = True) -> dict[str, str]:
+    """Return what a process gets that computes with models on this machine; ``online`` where it loads them from the Hub."""
+    names = _SYSTEM | _COMPUTING | (_PROXIES if online else frozenset())
+    return _chosen(names, _OF_SYSTEM + _OF_COMPUTING)
 
 
 def _chosen(names: frozenset[str], beginnings: tuple[str, ...]) -> dict[str, str]:

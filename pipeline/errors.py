@@ -93,6 +93,10 @@ class SignedOutError(AccessError):
     """Whoever asks is not signed in, or no longer."""
 
 
+class InvitationError(AccessError):
+    """An invitation lets nobody in: there is none such, or it is over."""
+
+
 class LimitError(PipelineError):
     """Too much was asked at once; ``retry_after`` is how many seconds to wait."""
 

@@ -35,32 +35,37 @@ PUBLIC = {
 }  # fmt: skip
 # What viewers and annotators may do on the screens: all of it. What is not here is for admins or owners, and must say so.
 VIEWERS = """
-    address.open_tab address.hide_tabs header.rename_person header.show_header judge.close_judge judge.show_judge
-    leaderboard.download_counted leaderboard.download_pairs leaderboard.download_ratings leaderboard.draw_heat
-    leaderboard.show_models results.follow_vote results.load_comparisons results.open_comparisons results.reveal_results
-    results.show_followed results.show_pair results.show_results results.show_slices results.tick results_share.download_chart
-    results_share.download_numbers results_share.download_report results_share.draw_bar results_share.draw_over_time
-    start.show_loop token_panel.lead token_panel.make_token token_panel.revoke_token token_panel.show_tokens viewer.show_place
-    vote_list.search_votes vote_list.show vote_list.turn_page
+    address.hide_tabs address.open_tab header.rename_person header.show_header results.follow_vote
+    results.judge.close_judge results.judge.show_judge results.leaderboard.download_counted
+    results.leaderboard.download_pairs results.leaderboard.download_ratings results.leaderboard.draw_heat
+    results.leaderboard.show_models results.load_comparisons results.open_comparisons results.reveal_results
+    results.share.download_chart results.share.download_numbers results.share.download_report results.share.draw_bar
+    results.share.draw_over_time results.show_followed results.show_pair results.show_results results.show_slices
+    results.tick results.vote_list.search_votes results.vote_list.show results.vote_list.turn_page
+    settings.token_panel.lead settings.token_panel.make_token settings.token_panel.revoke_token
+    settings.token_panel.show_tokens start.show_loop viewer.show_place
 """
 ANNOTATORS = """
-    ask.ask ask.load_models compare.ask_live compare.come_back compare.load_comparisons compare.open_results
-    compare.show_next compare.undo_vote compare.vote_a compare.vote_b compare.vote_both_bad compare.vote_rank compare.vote_tie
-    documents.list_documents edit.load_datasets start._open_edit
+    ask.ask ask.documents.list_documents ask.load_models compare.ask_live compare.come_back compare.load_comparisons
+    compare.open_results compare.show_next compare.undo_vote compare.vote_a compare.vote_b compare.vote_both_bad
+    compare.vote_rank compare.vote_tie edit.load_datasets start._open_edit
 """
 # What sends requests, costs money, or decides for everybody: an owner's alone.
 OWNERS = """
-    environment_panel.show_environment judge.cancel_judge judge.start_judge local_panel.register local_panel.show local_panel.test
-    model_panel.choose_model model_panel.edit_model model_panel.list_models model_panel.retire_model model_panel.save_model
-    model_panel.show_registry model_panel.test_model prompt_panel.preview_prompt prompt_panel.save_copy prompt_panel.save_version
-    prompt_panel.show_prompts retrieval_panel.apply retrieval_panel.compare retrieval_panel.open_panel retrieval_panel.try_model
-    storage.ask_for_file storage.import_file storage.make_file storage.show_storage storage.sync_now team_people.change_role
-    team_people.end_sign_ins team_people.remove team_people.reset_password team_workspaces.choose_repo team_workspaces.close
-    team_workspaces.create team_workspaces.manage team_workspaces.show_workspaces
-    tune_handlers.cancel_job tune_handlers.start_again tune_handlers.start_training
+    results.judge.cancel_judge results.judge.start_judge settings.environment_panel.show_environment
+    settings.local_panel.register settings.local_panel.show settings.local_panel.test settings.model_panel.choose_model
+    settings.model_panel.edit_model settings.model_panel.list_models settings.model_panel.retire_model
+    settings.model_panel.save_model settings.model_panel.show_registry settings.model_panel.test_model
+    settings.prompt_panel.preview_prompt settings.prompt_panel.save_copy settings.prompt_panel.save_version
+    settings.prompt_panel.show_prompts settings.retrieval_panel.apply settings.retrieval_panel.compare
+    settings.retrieval_panel.open_panel settings.retrieval_panel.try_model settings.storage.ask_for_file
+    settings.storage.import_file settings.storage.make_file settings.storage.show_storage settings.storage.sync_now
+    team.people.change_role team.people.end_sign_ins team.people.remove team.people.reset_password
+    team.workspaces.choose_repo team.workspaces.close team.workspaces.create team.workspaces.manage
+    team.workspaces.show_workspaces tune.handlers.cancel_job tune.handlers.start_again tune.handlers.start_training
 """
 # The listeners for programs ask for a token beside these roles; with a cookie alone they refuse everybody.
-PROGRAMS = "api_client"
+PROGRAMS = "api.client."
 
 
 class Server(Served):
@@ -116,7 +121,7 @@ def listeners(server) -> dict[int, Role]:
 def name_of(fn) -> str:
     """Return what a listener is called in the tables above."""
     handler = inspect.unwrap(fn.fn)
-    return f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
+    return f"{handler.__module__.removeprefix('components.').removesuffix('.tab')}.{handler.__name__}"
 
 
 def together(calls):
@@ -140,6 +145,14 @@ def test_roles_are_those_of_the_table(server, listeners):
     assert on_screens[Role.VIEWER] == set(VIEWERS.split())
     assert on_screens[Role.ANNOTATOR] == set(ANNOTATORS.split())
     assert set(OWNERS.split()) <= on_screens[Role.OWNER]
+
+
+def test_no_two_handlers_are_called_the_same_in_the_tables(server, listeners):
+    handlers = {}
+    for number in listeners:
+        fn = server.screens.fns[number]
+        handlers.setdefault(name_of(fn), set()).add(inspect.unwrap(fn.fn).__qualname__)
+    assert {name: found for name, found in handlers.items() if len(found) > 1} == {}
 
 
 def test_a_listener_without_a_role_is_not_built():
@@ -269,7 +282,7 @@ def test_only_admins_bring_files(server):
 
 def test_the_same_guard_stands_behind_every_way_to_a_listener(server):
     number, fn = next(
-        (n, fn) for n, fn in server.screens.fns.items() if fn.fn and name_of(fn) == "documents.add_example"
+        (n, fn) for n, fn in server.screens.fns.items() if fn.fn and name_of(fn) == "ask.documents.add_example"
     )
     anna, page = server.clients[Role.ANNOTATOR], "page-annotator"
     before = server.rows()
@@ -306,7 +319,7 @@ def test_the_page_of_somebody_else_can_neither_be_read_nor_used(server, listener
 
 
 def test_nobody_is_somebody_else_by_what_they_write_into_a_request(server, listeners):
-    number = next(n for n in listeners if name_of(server.screens.fns[n]) == "storage.show_storage")
+    number = next(n for n in listeners if name_of(server.screens.fns[n]) == "settings.storage.show_storage")
     olga = server.people[Role.OWNER]
     forged = {
         "X-Forwarded-User": "Olga", "Remote-User": "Olga", "username": "Olga", "Authorization": "Bearer " + olga.id,
@@ -326,7 +339,7 @@ def test_nobody_is_somebody_else_by_what_they_write_into_a_request(server, liste
 
 def test_a_role_that_is_taken_away_and_a_sign_in_that_ends_count_with_the_next_call(server, listeners):
     services, olga = server.services, server.people[Role.OWNER].id
-    number = next(n for n in listeners if name_of(server.screens.fns[n]) == "review.go_back")
+    number = next(n for n in listeners if name_of(server.screens.fns[n]) == "edit.review.go_back")
     late = add(services, "Ada", Role.ADMIN)
     client = server.client(late.cookie)
     body = {

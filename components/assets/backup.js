@@ -93,7 +93,10 @@
     // What the server has just answered may have changed something. Before the page shows that answer, it does not go on saying
     // that everything is backed up.
     answered: async () => {
-      // Where nothing is sent anywhere nothing else can be true: that there was an answer is all there is to know.
+      // What was asked before this answer may tell of what was true before it: it is not shown any more, however late it comes.
+      heard = asked;
+      // Where nothing is sent anywhere there is nothing else to know than that there was an answer. Should the server have been
+      // started again with a place to send to, that is heard with the next question.
       if (known.kind === 'local') { last = performance.now(); touched = false; return; }
       if (known.kind !== 'backed_up') { ask(); return; }
       let over = false;

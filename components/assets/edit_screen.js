@@ -1,5 +1,5 @@
 // What the Annotate panel of Edit shows: the record, the one after it, queues, search and list. The server draws every part of it
-// (annotate_routes.py); this script puts the parts in their places.
+// (edit/annotate_routes.py); this script puts the parts in their places.
 (() => {
   const form = window.pairloopForm;
   const drafts = window.pairloopDrafts;

@@ -104,7 +104,7 @@ class Door:
         headers = _headers(scope)
         entry = self._services.settings.entry
         path = path_of(scope)
-        send = protecting(send, entry, path, path.startswith(_FILES))
+        send = protecting(send, entry, path, file=False)
         if is_foreign(scope, headers, entry):
             await _refuse(scope, send, 403, FOREIGN)
             return
@@ -159,8 +159,12 @@ class Door:
                 await _refuse(scope, send, 429, str(error))
                 return
         receive = await self._checked(scope, receive, send, member_id)
-        if receive is not None:
-            await self._app(scope, receive, send)
+        if receive is None:
+            return
+        if path_of(scope).startswith(_FILES):
+            # Only what Gradio answers may be a file; what is refused above is said on a page of ours.
+            send = protecting(send, self._services.settings.entry, path_of(scope), file=True)
+        await self._app(scope, receive, send)
 
     async def _let_in(self, scope, send, role: Role) -> str | None:
         """Return who asks, where they may come in; else answer, and return None."""

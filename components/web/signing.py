@@ -29,7 +29,7 @@ from components.web.protection import frame_rule
 from components.web.signing_html import Typed
 from pipeline.auth.hub import FLIGHT_SECONDS
 from pipeline.entrance import Guest, MustChangeError, NotMemberError
-from pipeline.errors import AccessError, PipelineError, RecordError
+from pipeline.errors import AccessError, InvitationError, PipelineError, RecordError
 from pipeline.services import Services
 from pipeline.settings import Entry, SignIn, is_loopback
 from pipeline.store.sign_ins import DAY, MOST_DAYS
@@ -167,7 +167,7 @@ class _Pages:
         try:
             role = self._entrance.invitation(code, self._guest(request)).role
         except AccessError as error:
-            return self._html(signing_html.failed("This invitation lets nobody in", str(error)), 403)
+            return self._stays_out(error)
         if self._entrance.mode is SignIn.ACCOUNTS:
             return self._html(signing_html.join(Typed(code=code), role))
         if self._entrance.mode is SignIn.NAME:
@@ -184,12 +184,12 @@ class _Pages:
                 raise AccessError(_NOT_FOUND)
             token = self._entrance.join_with_password(code, name, _twice(form), guest)
         except AccessError as error:
-            return self._html(signing_html.failed("This invitation lets nobody in", str(error)), 403)
+            return self._stays_out(error)
         except PipelineError as error:
             try:
                 role = self._entrance.invitation(code, guest).role
             except AccessError as over:
-                return self._html(signing_html.failed("This invitation lets nobody in", str(over)), 403)
+                return self._stays_out(over)
             return self._html(signing_html.join(Typed(name, code, error=str(error)), role), 422)
         return self._come_in(request, token, "/")
 
@@ -269,6 +269,11 @@ class _Pages:
         if self._entrance.mode is SignIn.NAME:
             return signing_html.by_name(typed, self._entrance.is_somebodys(self._guest(request).cookie))
         return signing_html.hub(typed.next, "", _framed(request), self._entry.provider, error=typed.error)
+
+    def _stays_out(self, error: AccessError) -> Response:
+        """Show the page for whoever does not come in by an invitation, be it because of that or of something else."""
+        title = "This invitation lets nobody in" if isinstance(error, InvitationError) else "Sign-in failed"
+        return self._html(signing_html.failed(title, str(error)), 403)
 
     def _no_member(self, login: str) -> str:
         hub, space = self._entry.provider, self._entry.space_id

@@ -20,6 +20,8 @@ _LOOK = (
     "padding:clamp(20px,5vw,32px);background:var(--card);border:1px solid var(--edge);border-radius:12px}b{color:var(--quiet);"
     "font-size:16px}p{margin:8px 0 0;overflow-wrap:anywhere}a{color:var(--link)}"
 )
+# Where a page leads to by its status, within the app, and in which words.
+_LEADS = {401: ("/sign-in", "Sign in"), 404: ("/", "Go to the start page")}
 # Who may show it in a frame is added by the door, of what comes from within the app.
 PLAIN = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = f"{PLAIN}; frame-ancestors 'self'"
@@ -44,10 +46,11 @@ async def nothing(scope, send) -> None:
 
 
 async def say(scope, send, status: int, message: str, rules: str = _STYLE) -> None:
-    """Answer with a sentence; where nothing is, a page also leads to where something is."""
+    """Answer with a sentence; a page also leads to where something is, or to the way in."""
     more = ""
-    if status == 404:
-        more = f'<p><a href="{escape(scope.get("root_path", ""))}/">Go to the start page</a></p>'
+    if status in _LEADS:
+        address, words = _LEADS[status]
+        more = f'<p><a href="{escape(scope.get("root_path", "") + address)}">{words}</a></p>'
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><meta name="robots" content="noindex"><title>Pairloop</title><style>{_LOOK}</style></head>'

@@ -67,8 +67,8 @@ class JobRunner:
         self._followed: dict[str, float] = {}
         self._tasks: dict[str, Future] = {}
         self._wake: dict[str, asyncio.Event] = {}
-        # How jobs ended where that could not be stored, with what is told of them meanwhile.
-        self._unsaved: dict[str, tuple[JobState, str]] = {}
+        # How jobs ended where that could not be stored, with what is told of them meanwhile, and the name of their base.
+        self._unsaved: dict[str, tuple[JobState, str, str]] = {}
 
     @property
     def trainers(self) -> list[Trainer]:
@@ -185,8 +185,8 @@ class JobRunner:
                 error = ""
             raise
         finally:
-            if error and self._end(job_id, JobState.FAILED, error):
-                self._tell_end(base.name, JobState.FAILED)
+            if error:
+                self._end(job_id, JobState.FAILED, error, base.name)
         if not error:
             await self._follow(job_id, trainer, base)
 
@@ -211,22 +211,24 @@ class JobRunner:
         finally:
             self._wake.pop(job_id, None)
             if error:
-                self._end(job_id, state, error)
+                self._end(job_id, state, error, base.name)
 
-    def _end(self, job_id: str, state: JobState, error: str) -> bool:
-        """Store how a job ended, as finish() does; where that cannot be stored it is told all the same, and tried again later."""
+    def _end(self, job_id: str, state: JobState, error: str, base: str) -> None:
+        """Store how a job ended, and note it; where that cannot be stored it is told all the same, and tried again later."""
         try:
             ended = self._store.training.finish(job_id, state, error=error)
         except StoreError:
             if job_id not in self._unsaved:
                 log.warning("That job %s ended (%s) could not be stored", job_id, state.value, exc_info=True)
-            self._unsaved[job_id] = state, error
-            return False
+            self._unsaved[job_id] = state, error, base
+            return
         self._unsaved.pop(job_id, None)
-        return ended
+        # What is interrupted has not come to an end of its own: the app has.
+        if ended and state is not JobState.INTERRUPTED:
+            self._tell_end(base, state)
 
     def _as_ended(self, job: TrainingJob) -> TrainingJob:
-        state, error = self._unsaved.get(job.id) or (job.state, job.error)
+        state, error, _ = self._unsaved.get(job.id) or (job.state, job.error, "")
         return replace(job, state=state, error=error) if job.state is JobState.RUNNING else job
 
     async def _ended(self, job_id: str, trainer: Trainer, base: Model) -> Progress | None:

@@ -191,10 +191,11 @@ class LocalTrainer:
         for name, rows in ((TRAIN_ROWS, data.train), (VALIDATION_ROWS, data.validation)):
             (folder / name).write_bytes(trl_lines(rows, pairs=data.method is Method.DPO))
         (folder / JOB).write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
-        self._launch(job.id, folder, {"HF_TOKEN": self._token} if told["hub"] and self._token else {})
+        key = {"HF_TOKEN": self._token} if told["hub"] and self._token else {}
+        self._launch(job.id, folder, {**environment.for_models(online=bool(told["hub"])), **key})
         return job.id
 
-    def _launch(self, job_id: str, folder: Path, key: Mapping[str, str]) -> None:
+    def _launch(self, job_id: str, folder: Path, given: Mapping[str, str]) -> None:
         with (folder / "log.txt").open("ab") as log:
             child = subprocess.Popen(
                 [*self._command, str(folder)],
@@ -202,7 +203,7 @@ class LocalTrainer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**environment.for_models(), **key},
+                env=given,
             )
         with self._lock:
             self._children[job_id] = child

@@ -79,16 +79,23 @@ class FolderJournal:
 
         Raises:
             OSError: it could not be written; it is tried again later all the same.
+            StoreError: what waits cannot be read, or a newer version has changed the tables that it is read from.
         """
         with self._writing:
             while changes := self._store.outbox.batch("folder", ROWS):
                 lines = [self._scrub(line) for line in journal.write_lines(changes)]
+                self._store.database.check_schema()
                 for block in blocks(self._store.replica, lines):
                     self._append(block)
                 # It says that this replica's changes are in this folder.
                 self._marker.touch()
                 self._store.outbox.arrived("folder", changes)
                 self._last = time.time()
+
+    @property
+    def heard(self) -> tuple[float | None, str]:
+        """When something arrived last and what is wrong, without a look at the store."""
+        return self._last, self._problem
 
     def state(self) -> PlaceState:
         """Return what the folder has and has not at this moment."""

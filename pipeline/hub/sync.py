@@ -138,6 +138,11 @@ class HubSync:
         if failures:
             raise failures[0]
 
+    @property
+    def heard(self) -> tuple[float | None, str]:
+        """When something arrived last and what is wrong, without a look at the store."""
+        return self._last, self._problem
+
     def state(self) -> PlaceState:
         """Return what the repo has and has not at this moment."""
         waiting = self._store.outbox.waiting("repo")
@@ -268,6 +273,8 @@ class HubSync:
         # The client itself goes on trying the first call of a commit for half a minute; whether the Hub is there at all
         # is known sooner by a call that it does not repeat.
         self._repo.head()
+        # After a newer version has changed the tables, rows of the older shape must not be sent over those that others send.
+        self._store.database.check_schema()
         self._repo.commit(f"{len(batch.changes)} changes", batch.files)
         self._store.outbox.arrived("repo", batch.changes)
         self._store.journal_files.note(*(JournalFile("repo", name, len(data)) for name, data in batch.files.items()))
@@ -316,8 +323,12 @@ class HubSync:
 
         This replica's own journal commits come in between too; they are in what is committed, or in no file that is
         deleted. Only where rows of others came is it left for the next time, when it is made anew.
+
+        Raises:
+            OutdatedError: a newer version has changed the tables while it was made.
         """
         for _ in range(ATTEMPTS):
+            self._store.database.check_schema()
             try:
                 self._repo.commit(message, add, delete, parent=self._head)
                 return

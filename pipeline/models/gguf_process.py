@@ -89,7 +89,7 @@ class ModelProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._words,
                 text=True,
-                env=environment.for_models(),
+                env=environment.for_models(online=False),
             )
         wanted = {"path": str(path), "name": "local", "key": self.key, "n_ctx": n_ctx, "threads": threads()}
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.errors import AccessError, RecordError
+from pipeline.errors import AccessError, InvitationError, RecordError
 from pipeline.records import Role
 from pipeline.store.engine import Database
 from pipeline.store.invitations import forget_name, take_place, usable
@@ -87,14 +87,16 @@ class MembershipStore:
         """Let somebody in, in one transaction with the check of the invitation that they come by.
 
         Raises:
-            AccessError: the invitation is good for nobody any more.
+            InvitationError: the invitation is good for nobody any more.
             RecordError: the name is taken.
         """
         try:
             with self._db.write() as connection:
                 by = usable(connection, newcomer.invitation_id) if newcomer.invitation_id is not None else None
                 if by is None and newcomer.invitation_id is not None:
-                    raise AccessError("This invitation is used up or was withdrawn. Ask whoever sent it for a new one.")
+                    raise InvitationError(
+                        "This invitation is used up or was withdrawn. Ask whoever sent it for a new one."
+                    )
                 counted = _join(connection, newcomer)
                 if by is not None:
                     take_place(connection, by, counted)

@@ -98,6 +98,23 @@ def test_a_job_begins_tells_its_losses_and_gives_a_model_that_answers(room):
     assert asyncio.run(trainer.find(replace(JOB, id="other"))) is None
 
 
+# Writes down which proxy it was given, and is a training that has begun.
+TELLS = (
+    "import os, pathlib, sys, time; folder = pathlib.Path(sys.argv[1]); "
+    "(folder / 'proxy').write_text(os.environ.get('https_proxy', '')); (folder / 'process.json').write_text('{}'); "
+    "time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize(("weights", "given"), [("", ""), ("team/weights", "http://me:secret@127.0.0.1:9")])
+def test_only_a_training_that_loads_from_the_hub_is_given_the_password_of_a_proxy(room, monkeypatch, weights, given):
+    monkeypatch.setenv("https_proxy", "http://me:secret@127.0.0.1:9")
+    trainer = LocalTrainer(room.folder, room.models, (sys.executable, "-c", TELLS))
+    asyncio.run(trainer.start(replace(JOB, settings={"weights": weights}), SFT, room.base))
+    trainer._children[JOB.id].kill()
+    assert (room.folder / "training" / JOB.id / "proxy").read_text() == given
+
+
 def test_a_job_survives_the_app_and_is_found_again(room):
     trainer = room.trainer("stubborn")
     asyncio.run(trainer.start(JOB, SFT, room.base))

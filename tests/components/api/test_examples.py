@@ -143,6 +143,7 @@ def test_the_commands_of_the_handbook_work_as_they_are_written(services, url, me
             headers=dict(header.split(": ", 1) for header in given["-H"]),
             content=given["-d"][0] if given["-d"] else None,
             files=[("files", (name, MANUAL.encode())) for name in names] or None,
+            timeout=60,
         )
         assert program == "curl" and answer.status_code == 200, (line, answer.text)
         answers.append(answer)

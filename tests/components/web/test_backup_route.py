@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 from starlette.testclient import TestClient
 
 from components.web.backup_route import LOOK_SECONDS, Looked
 from components.web.mounting import mount
 from pipeline import entrance
+from pipeline.errors import OutdatedError
 from pipeline.hub.state import BackupKind
 from pipeline.records import Role
+from tests import stores
 from tests.people import open_team, team
 from tests.workspace import open_workspace
 
@@ -61,9 +64,39 @@ def test_nobody_is_told_that_all_is_backed_up_after_a_change(folder, clock):
     # That something waits stays true when there is more of it: that is told a moment later.
     folder.store.values.set_workspace_name("A third")
     assert looked.at_once() is waiting
+    # And once it has arrived, that is told at once: the header does not contradict who has just pressed Sync now.
     folder.backup.sync_now()
+    assert looked.at_once() is None and looked.look().kind is BackupKind.BACKED_UP
+
+
+@pytest.fixture
+def on_server(tmp_path):
+    """A workspace on PostgreSQL, and a connection of somebody else to it."""
+    with stores.on(stores.POSTGRESQL):
+        url = stores.url_of(tmp_path / "home")
+        services = open_workspace(tmp_path / "home", data_dir=tmp_path / "volume")
+    with psycopg.connect(url, autocommit=True) as other:
+        yield services, other
+    services.close()
+
+
+def test_a_store_that_cannot_be_looked_at_is_not_tried_by_one_after_the_other(on_server, clock):
+    services, other = on_server
+    looked = Looked(services, clock)
+    # As a newer version leaves it.
+    (known,) = other.execute("SELECT version_num FROM alembic_version").fetchone()
+    other.execute("UPDATE alembic_version SET version_num = 'm999'")
+    other.execute("ALTER TABLE changes RENAME TO changed")
+    with pytest.raises(OutdatedError) as first:
+        looked.look()
+    other.execute("ALTER TABLE changed RENAME TO changes")
+    other.execute("UPDATE alembic_version SET version_num = %s", (known,))
+    for ask in (looked.at_once, looked.look):
+        with pytest.raises(OutdatedError) as again:
+            ask()
+        assert str(again.value) == str(first.value)
     clock.now += LOOK_SECONDS
-    assert looked.look().kind is BackupKind.BACKED_UP
+    assert looked.at_once() is None and looked.look().kind is BackupKind.WAITING
 
 
 @pytest.fixture

@@ -16,22 +16,26 @@ from tests.test_roles import name_of
 # What each counts as. Annotating, voting, looking and changing a form count as nothing.
 COSTS = {
     HEAVY: """
-        judge.start_judge proposals.propose retrieval_panel.apply retrieval_panel.compare runs.resume_run runs.retry
-        runs.start_run
-        storage.ask_for_file storage.import_file storage.make_file storage.sync_now tune_handlers.start_again
-        tune_handlers.start_training
+        ask.proposals.propose ask.runs.resume_run ask.runs.retry ask.runs.start_run results.judge.start_judge
+        settings.retrieval_panel.apply settings.retrieval_panel.compare settings.storage.ask_for_file
+        settings.storage.import_file settings.storage.make_file settings.storage.sync_now tune.handlers.start_again
+        tune.handlers.start_training
     """,
     1: """
-        ask.ask compare.ask_live compare.create_comparison setup_handlers.download_json setup_handlers.download_yaml
-        documents.add_example documents.add_files leaderboard.download_counted leaderboard.download_pairs
-        leaderboard.download_ratings local_panel.register local_panel.test model_panel.list_models model_panel.save_model
-        model_panel.test_model new_dataset.create new_dataset.create_tutorial record_panel.add_records record_panel.download
-        record_panel.look_at_file record_panel.look_at_hub record_panel.look_at_text record_panel.make_dataset
-        results_share.download_arena results_share.download_chart results_share.download_jsonl results_share.download_numbers
-        results_share.download_report results_share.download_votes results_share.make_link retrieval_panel.try_model
-        review.download_csv review.download_jsonl runs.add_list runs.download_run runs.send_to_edit setup_handlers.fill
-        start.try_example team_invitations.invite team_people.reset_password token_panel.make_token
-        tune_handlers.download_lineage tune_handlers.download_rows vote_import.bring vote_import.read judge.download_judgements
+        ask.ask ask.documents.add_example ask.documents.add_files ask.runs.add_list ask.runs.download_run
+        ask.runs.send_to_edit compare.ask_live compare.create_comparison edit.new_dataset.create
+        edit.new_dataset.create_tutorial edit.record_panel.add_records edit.record_panel.download
+        edit.record_panel.look_at_file edit.record_panel.look_at_hub edit.record_panel.look_at_text
+        edit.record_panel.make_dataset edit.review.download_csv edit.review.download_jsonl
+        edit.setup_handlers.download_json edit.setup_handlers.download_yaml edit.setup_handlers.fill
+        results.judge.download_judgements results.leaderboard.download_counted results.leaderboard.download_pairs
+        results.leaderboard.download_ratings results.share.download_arena results.share.download_chart
+        results.share.download_jsonl results.share.download_numbers results.share.download_report
+        results.share.download_votes results.share.make_link results.vote_import.bring results.vote_import.read
+        settings.local_panel.register settings.local_panel.test settings.model_panel.list_models
+        settings.model_panel.save_model settings.model_panel.test_model settings.retrieval_panel.try_model
+        settings.token_panel.make_token start.try_example team.invitations.invite team.people.reset_password
+        tune.handlers.download_lineage tune.handlers.download_rows
     """,
 }
 TOO_OFTEN = re.compile(r"^That is more than 6 costly actions within a minute, .*\. Try again in \d+ s\.$")
@@ -98,28 +102,28 @@ def test_every_costly_listener_is_one_of_the_table_and_no_other_is(everybody):
 def test_one_person_is_asked_to_wait_in_a_sentence_and_others_are_not(members):
     served, people = members
     owner, admin = (f"pairloop_sign_in={people[role].cookie}" for role in (Role.OWNER, Role.ADMIN))
-    told = [press(served, "token_panel.make_token", owner) for _ in range(8)]
+    told = [press(served, "settings.token_panel.make_token", owner) for _ in range(8)]
     assert [is_too_often(answer) for answer in told] == [False] * 6 + [True] * 2
-    assert not is_too_often(press(served, "token_panel.make_token", admin))
+    assert not is_too_often(press(served, "settings.token_panel.make_token", admin))
     # What costs nothing goes on.
-    assert not is_too_often(press(served, "documents.list_documents", owner))
+    assert not is_too_often(press(served, "ask.documents.list_documents", owner))
 
 
 def test_a_heavy_action_counts_as_several(members):
     served, people = members
     owner = f"pairloop_sign_in={people[Role.OWNER].cookie}"
-    told = [press(served, "storage.sync_now", owner) for _ in range(2)]
+    told = [press(served, "settings.storage.sync_now", owner) for _ in range(2)]
     assert [is_too_often(answer) for answer in told] == [False, True]
-    assert not is_too_often(press(served, "token_panel.make_token", owner))
-    assert is_too_often(press(served, "token_panel.make_token", owner))
+    assert not is_too_often(press(served, "settings.token_panel.make_token", owner))
+    assert is_too_often(press(served, "settings.token_panel.make_token", owner))
 
 
 def test_whoever_may_not_is_refused_before_it_counts(members):
     served, people = members
     vera = f"pairloop_sign_in={people[Role.VIEWER].cookie}"
     for _ in range(20):
-        assert "Only an admin" in press(served, "documents.add_example", vera)["error"]
-    assert not is_too_often(press(served, "token_panel.make_token", vera))
+        assert "Only an admin" in press(served, "ask.documents.add_example", vera)["error"]
+    assert not is_too_often(press(served, "settings.token_panel.make_token", vera))
 
 
 def test_screens_and_api_share_an_allowance(members):
@@ -127,7 +131,7 @@ def test_screens_and_api_share_an_allowance(members):
     value = served.services.tokens.make(people[Role.ADMIN].id, "program").value
     admin = f"pairloop_sign_in={people[Role.ADMIN].cookie}"
     for _ in range(6):
-        press(served, "token_panel.make_token", admin)
+        press(served, "settings.token_panel.make_token", admin)
     headers = {"Authorization": f"Bearer {value}"}
     for method, path, sent in (
         ("POST", "/ask", {"query": "Why?"}),
@@ -147,13 +151,13 @@ def test_where_nobody_signs_in_each_browser_has_an_allowance_and_all_have_one_to
     def browser(number):
         return f"{COOKIE}={number:064x}"
 
-    told = [press(everybody, "token_panel.make_token", browser(1)) for _ in range(8)]
+    told = [press(everybody, "settings.token_panel.make_token", browser(1)) for _ in range(8)]
     assert [is_too_often(answer) for answer in told] == [False] * 6 + [True] * 2
-    assert not is_too_often(press(everybody, "token_panel.make_token", browser(2)))
+    assert not is_too_often(press(everybody, "settings.token_panel.make_token", browser(2)))
     # A new cookie costs nothing: sixty for all of them, of which seven are used.
-    told = [press(everybody, "token_panel.make_token", browser(number)) for number in range(3, 63)]
+    told = [press(everybody, "settings.token_panel.make_token", browser(number)) for number in range(3, 63)]
     assert [is_too_often(answer) for answer in told].index(True) == 53
-    assert is_too_often(press(everybody, "token_panel.make_token", ""))
+    assert is_too_often(press(everybody, "settings.token_panel.make_token", ""))
 
 
 def test_uploads_count_too(members):

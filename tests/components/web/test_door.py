@@ -10,7 +10,7 @@ import gradio as gr
 import httpx2
 import pytest
 
-from components.web import door
+from components.web import door, workspace_pages
 from components.web.door import STRANGE_HOST, is_own_host, names_of, role_for
 from components.web.protection import frame_rule
 from pipeline.errors import StoreError
@@ -97,7 +97,7 @@ def test_no_address_of_elsewhere_is_handed_out_as_a_file(client, fetched, addres
     encoded = quote(address, safe="")
     for path in (f"file={encoded}", f"file={quote(encoded, safe='')}", f"file={quote(address, safe=':/')}"):
         answer = client.get(f"/gradio_api/{path}")
-        assert answer.status_code == 404 and "sandbox" in answer.headers["content-security-policy"], path
+        assert answer.status_code == 404, path
         assert client.head(f"/gradio_api/{path}").status_code == 404
     if not address.startswith("//"):
         # What follows a slash begins with one where it is a path of this machine.
@@ -131,6 +131,22 @@ def test_an_uploaded_file_is_handed_out_and_runs_nothing(client):
     )
     assert part.status_code == 206 and part.headers.get_list("content-security-policy") == rules
     assert "sandbox" not in client.get("/config").headers["content-security-policy"]
+
+
+def test_a_refusal_where_a_file_was_asked_for_is_a_page_that_leads_to_the_way_in(members):
+    served, clients = members
+    looks = {"Accept": "text/html"}
+    refused = httpx2.get(f"{served.url}/gradio_api/file=/tmp/x.png", headers=looks)
+    assert refused.status_code == 401 and '<a href="/sign-in">Sign in</a>' in refused.text
+    nowhere = clients[Role.OWNER].get("/gradio_api/file=https%3A%2F%2Fx.example", headers=looks)
+    assert nowhere.status_code == 404 and '<a href="/">' in nowhere.text
+    for page in (refused, nowhere):
+        (rules,) = page.headers.get_list("content-security-policy")
+        assert rules == f"{workspace_pages.PLAIN}; frame-ancestors 'self'" and "<style>" in page.text
+        assert page.headers["cache-control"] == "no-store"
+    # What Gradio answers stays a file.
+    strange = clients[Role.OWNER].get("/gradio_api/file=/etc/passwd", headers=looks)
+    assert strange.status_code == 403 and "sandbox" in strange.headers["content-security-policy"]
 
 
 # Files in bodies

@@ -142,7 +142,7 @@ def test_the_log_has_lines_of_the_app_alone_and_no_secret(app):
         )
     raw(app, f"GET /\n{FORGED} HTTP/1.1\r\n\r\n".encode())
     raw(app, b"\x16\x03\x01\x02\x00" + FORGED.encode() + b"\r\n\r\n")
-    raw(app, f"GET / HTTP/1.1\r\nHost: x\r\nX-A: y\n {FORGED}\r\n\r\n".encode())
+    raw(app, f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: y\n {FORGED}\r\n\r\n".encode())
     with httpx2.Client(base_url=app.url) as client:
         client.post("/gradio_api/upload", files={"files": (f"\n{FORGED}.txt", b"x")})
         body = {

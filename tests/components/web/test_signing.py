@@ -207,6 +207,18 @@ def test_somebody_joins_by_a_link_once(browser, accounts, owner):
     assert over.status_code == 403 and "used up" in over.text and not other.in_
 
 
+def test_whoever_tried_too_often_is_not_told_that_an_invitation_lets_nobody_in(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.auth.throttle.FREE_FOR_ADDRESS", 1)
+    server, services = served(tmp_path / "home", SignIn.ACCOUNTS)
+    browser = Browser(server, base_url=HOST, follow_redirects=False)
+    sent = {"code": "nonsense", "name": "Eve", "new": GOOD, "again": GOOD}
+    wrong, often = browser.get("/join?code=nonsense"), browser.fill("/join", **sent)
+    assert (wrong.status_code, often.status_code) == (403, 403)
+    assert "<h1>This invitation lets nobody in</h1>" in wrong.text and "is not right" in wrong.text
+    assert "<h1>Sign-in failed</h1>" in often.text and "Too many tries have failed" in often.text
+    services.close()
+
+
 def test_a_password_that_an_owner_set_leads_to_choosing_another_one(browser, accounts, owner):
     services = accounts[1]
     code = services.people.invite(owner, Role.VIEWER).code

@@ -147,5 +147,7 @@ def test_an_embedded_training_whose_end_cannot_be_stored_is_told_as_ended_and_st
     runner.follow_left()
     job = services.store.training.job(job_id)
     assert job.state is JobState.FAILED and "could not be saved" in job.error and job.finished_at
+    noted = [line for line in services.activity.latest().lines if line.did == "ended the training of"]
+    assert [(line.subject, line.detail) for line in noted] == [(base.name, "failed")]
     again = runner.start("embedded", embedded_data(home), base, {}, None)
     assert ended(runner, again).state is JobState.DONE

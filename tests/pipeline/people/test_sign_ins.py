@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.auth import names
 from pipeline.entrance import Guest
-from pipeline.errors import AccessError, RecordError, StoreError
+from pipeline.errors import AccessError, InvitationError, RecordError, StoreError
 from pipeline.records import Role
 from pipeline.settings import SignIn
 from pipeline.store.sign_ins import DAY, DAYS, MOST_DAYS
@@ -92,6 +92,16 @@ def test_a_join_code_lets_in_by_a_name_and_from_then_on_the_browser_does(by_name
             services.entrance.by_name("Anna", code, Guest("b", cookie), "d" * 64)
     with pytest.raises(AccessError):
         services.entrance.by_name("Bo", "", Guest("b", "c" * 64), "d" * 64)
+
+
+def test_whoever_came_by_a_code_that_is_used_up_is_told_by_what_they_come_in_again(by_name):
+    services = by_name
+    services.entrance.by_name("Olga", services.entrance.owner_code(), HERE, FRESH)
+    code = services.people.invite(services.store.memberships.owners()[0], Role.VIEWER, most=1).code
+    services.entrance.by_name("Vera", code, Guest("a"), "a" * 64)
+    with pytest.raises(InvitationError, match="If you are one of them, use the browser in which you came; else"):
+        services.entrance.by_name("Vera", code, Guest("a", "b" * 64), "c" * 64)
+    assert services.entrance.signed_in(services.entrance.by_name("Vera", code, Guest("a", "a" * 64), "d" * 64))
 
 
 def test_two_people_may_share_a_browser_and_a_name_is_nobody_elses_after_its_person_was_removed(by_name):
