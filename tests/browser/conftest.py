@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pytest_rerunfailures import suspended_finalizers
 
 from tests.browser.person import Person
 from tests.run import installed
@@ -30,6 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the second try begin with everything of its module made anew: the first one has left votes, names or no app at all."""
+    if getattr(item, "execution_count", 1) == 1:
+        return
+    item.stash[FAILED] = False
+    # While their app is there. What went wrong on these pages belonged to the first try, which has told it.
+    _closed(STAYING)
+    state = item.session._setupstate
+    # For a second try the plugin keeps aside what is to be ended at the end of the module, the folder and the session.
+    state.stack.update(suspended_finalizers)
+    suspended_finalizers.clear()
+    state.teardown_exact(item.getparent(pytest.Module).parent)
 
 
 @pytest.fixture(scope="package")
@@ -79,11 +95,14 @@ def pytest_runtest_makereport(item, call):
         item.stash[FAILED] = True
 
 
+# Whose pages stay open, by address and name.
+STAYING: dict[tuple[str, str], Person] = {}
+
+
 @pytest.fixture(scope="module")
 def _staying(chromium):
-    people: dict[tuple[str, str], Person] = {}
-    yield people
-    assert _closed(people) == []
+    yield STAYING
+    assert _closed(STAYING) == []
 
 
 @pytest.fixture

@@ -17,9 +17,12 @@ pytestmark = pytest.mark.browser
 # Gradio opens the first panel again where it draws its tabs anew while the page loads, as nobody has pressed anything.
 DRAWN_ANEW = """new MutationObserver(() => {
     const open = document.querySelector('#tune-panels button[role=tab][aria-selected=true]');
-    if (window.drawnAnew || open?.textContent.trim() !== 'Models') return;
-    window.drawnAnew = true;
-    setTimeout(() => document.querySelector('#tune-panels button[role=tab]').click());
+    if (window.drawing || open?.textContent.trim() !== 'Models') return;
+    window.drawing = true;
+    setTimeout(() => {
+        document.querySelector('#tune-panels button[role=tab]').click();
+        window.drawnAnew = true;
+    });
 }).observe(document, {attributes: true, childList: true, subtree: true});"""
 
 
@@ -69,6 +72,7 @@ def test_from_a_vote_to_the_training_rows_the_model_and_the_passage_and_back(run
     person.page.add_init_script(DRAWN_ANEW)
     person.page.reload()
     person.page.wait_for_function("window.drawnAnew")
+    person.settles()
     expect(person.find("#models-row")).to_be_visible()
     person.sees("#models-row", f"Row 2: {TEST[0]}")
     assert looks(person) == []

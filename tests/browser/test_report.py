@@ -62,7 +62,6 @@ def test_a_vote_is_counted_on_an_open_screen_and_nothing_moves(running, ada, ope
     ada.find("#results-over-time .pl-why").click()
     explained = ada.find("#results-over-time .pl-because")
     expect(explained).to_be_visible()
-    ada.page.evaluate("document.querySelector('#results-chart .pl-bar').dataset.mine = 'kept'")
     ada.page.evaluate("scrollBy({top: 420, behavior: 'instant'})")
     ada.settles()
     before = ada.page.evaluate("scrollY")

@@ -21,7 +21,10 @@ GOOD = "four words nobody expects"
 
 
 class Visitor:
-    """A browser that may be anywhere, with one page; ``failures`` are errors of the page's scripts."""
+    """A browser that may be anywhere, with one page.
+
+    ``failures`` are errors of the page's scripts, ``refused`` the addresses that somebody of this role may not ask at.
+    """
 
     def __init__(self, chromium, **context) -> None:
         self.context = chromium.new_context(viewport={"width": 1280, "height": 900}, **context)
@@ -29,6 +32,8 @@ class Visitor:
         self.page = self.context.new_page()
         self.failures: list[str] = []
         self.page.on("pageerror", lambda error: self.failures.append(str(error)))
+        self.refused: list[str] = []
+        self.page.on("response", lambda answer: self.refused.append(answer.url) if answer.status == 403 else None)
 
     def heading(self, text: str) -> None:
         """Wait for a page of sign-in."""
@@ -115,8 +120,9 @@ SEEN = {
 }
 
 
-def sees_the_tabs_of(page, role: Role) -> None:
+def sees_the_tabs_of(person: Visitor, role: Role) -> None:
     """See that the page shows the tabs of a role, and on none of them asks for what is refused."""
+    page = person.page
     expect(page.locator(".pl-role")).to_have_text(role)
     bar = page.locator("#tabs > .tab-wrapper").first
     if role is not Role.ADMIN:
@@ -126,15 +132,16 @@ def sees_the_tabs_of(page, role: Role) -> None:
     for name in sorted(SEEN[role]):
         bar.get_by_role("tab", name=name, exact=True).click()
         settles(page)
-        # Whatever was refused is said in one.
+        # What an event was refused is said in one.
         expect(page.locator(".toast-body")).to_have_count(0)
+    assert person.refused == []
 
 
 def test_an_admin_sees_all_tabs_and_no_page_asks_for_what_is_refused(accounts, people, visitor):
     person = visitor()
     person.context.add_cookies([{"name": SIGN_IN, "value": people[Role.ADMIN].cookie, "url": accounts.url}])
     person.page.goto(accounts.url)
-    sees_the_tabs_of(person.page, Role.ADMIN)
+    sees_the_tabs_of(person, Role.ADMIN)
 
 
 def test_with_a_name_and_a_join_code_an_annotator_comes_in_to_their_tabs_and_goes_on_after_a_sign_out(
@@ -143,7 +150,7 @@ def test_with_a_name_and_a_join_code_an_annotator_comes_in_to_their_tabs_and_goe
     served = Served(open_team(tmp_path / "home", SignIn.NAME))
     try:
         sent = {"code": served.services.entrance.owner_code(), "name": "Olga"}
-        owner = httpx2.post(f"{served.url}/sign-in", data=sent, headers={"Origin": served.url})
+        owner = httpx2.post(f"{served.url}/sign-in", data=sent, headers={"Origin": served.url}, timeout=60)
         assert (owner.status_code, owner.headers["location"]) == (303, "/")
         person = visitor()
         page = person.page
@@ -153,9 +160,11 @@ def test_with_a_name_and_a_join_code_an_annotator_comes_in_to_their_tabs_and_goe
         page.get_by_label("Join code").fill(_invited(served).lower())
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("taken")
+        # Before they have come in they may be refused.
+        person.refused.clear()
         page.get_by_label("Your name").fill("Anna")
         page.keyboard.press("Enter")
-        sees_the_tabs_of(page, Role.ANNOTATOR)
+        sees_the_tabs_of(person, Role.ANNOTATOR)
         page.get_by_role("tab", name="Edit", exact=True).click()
         expect(page.get_by_role("tab", name="Annotate", exact=True)).to_be_visible()
         for name in ("Review", "Records", "Setup"):
@@ -225,6 +234,7 @@ def test_within_the_frame_of_a_space_one_signs_in_in_a_tab_of_its_own_and_goes_o
         frame.get_by_role("link", name="Sign in with Hugging Face").click()
     tab = opened.value
     expect(tab).to_have_url(re.compile(f"^{space.url}/([?].*)?$"))
+    expect(tab.locator(".pl-role")).to_have_text("owner")
     (cookie,) = [cookie for cookie in person.context.cookies() if cookie["name"] == f"__Host-{SIGN_IN}"]
     assert (cookie["sameSite"], cookie["secure"], cookie["httpOnly"]) == ("None", True, True)
     tab.close()
@@ -256,8 +266,9 @@ def test_whoever_is_no_member_is_told_so_and_comes_in_once_invited(space, provid
     page.goto(space.url)
     page.get_by_role("link", name="Sign in with Hugging Face").click()
     person.heading("You are not a member")
+    person.refused.clear()
     expect(page.locator("main")).to_contain_text("Ask acme on the Hub to invite you")
     services.people.invite(services.store.memberships.owners()[0], Role.VIEWER, organisation="friends")
     page.get_by_role("link", name="Back to sign-in").click()
     page.get_by_role("link", name="Sign in with Hugging Face").click()
-    sees_the_tabs_of(page, Role.VIEWER)
+    sees_the_tabs_of(person, Role.VIEWER)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from components._session import SIGN_IN
 from pipeline.records import Role
 from tests import people
-from tests.browser.person import too_wide
+from tests.browser.person import UNDER_WAY, settles, too_wide
 from tests.browser.test_looks import violations
 from tests.people import open_team
 from tests.servers import QuickApp
@@ -90,14 +90,18 @@ def test_a_sprint_is_seen_where_people_work_and_numbers_stay_true(running, olga,
 def test_a_viewer_is_shown_no_sprint_and_the_page_asks_for_none(running, chromium):
     context = chromium.new_context(storage_state=signed_in(running, Role.VIEWER))
     try:
-        page, asked = context.new_page(), []
+        context.add_init_script(UNDER_WAY)
+        page, asked, refused = context.new_page(), [], []
         page.on("request", lambda request: asked.append(request))
+        page.on("response", lambda answer: refused.append(answer.url) if answer.status == 403 else None)
         page.goto(running[0].url)
         expect(page.locator("#header [data-name]")).to_be_enabled()
         # What the page does each second, at once: whatever it asks for then is sent before the last request here.
         with page.expect_request("**/healthz"):
             page.evaluate("document.dispatchEvent(new Event('visibilitychange')); fetch('/healthz')")
+        settles(page)
         assert len(asked) > 5 and not any(map(asks_for_sprints, asked))
+        assert refused == []
     finally:
         context.close()
 

@@ -76,6 +76,9 @@ class Watch:
         self.noticed: list[str] = []
         self._url = url
         context.add_init_script(WATCH)
+        # A page that is there already is not loaded again.
+        for page in context.pages:
+            page.evaluate(WATCH)
         context.on("request", lambda request: self._asked(request.url))
         context.on("dialog", lambda dialog: (self.noticed.append(f"dialog {dialog.message}"), dialog.dismiss()))
         context.on("console", lambda said: self.noticed.append(said.text) if "Content Security" in said.text else None)

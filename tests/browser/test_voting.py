@@ -30,8 +30,11 @@ CRITERIA, LONG_ONES, SEEN_CRITERIA, TIMED, RANKED, SEEN_RANKED, LIVE = range(1, 
 
 
 # Presses A as soon as a pair is there that has stood long enough not to be pressed by mistake, and returns what is said of it.
+# A page whose script waits for ever would hold up the test for ever too.
 AT_ONCE = """() => new Promise((done) => {
+    const end = performance.now() + 60000;
     const look = () => {
+        if (performance.now() > end) { done('never'); return; }
         const said = document.querySelector('#vote-read')?.textContent ?? '';
         if (!said.includes('you can vote in') || document.querySelector('[data-resting]')) { setTimeout(look, 20); return; }
         document.getElementById('vote-a').click();

@@ -187,6 +187,8 @@ def test_the_list_of_keys_opens_holds_the_keys_and_closes(editor, sent):
     editor.page.keyboard.press("]")
     editor.sees("#edit-record", f"Record {number + 1} of 24")
     assert not [path for path in sent[:before] if path.startswith("/annotate/") and path != "/annotate/stay"]
+    # A digit is no request at once, but a draft that goes before the page is turned.
+    assert "/annotate/draft" not in sent and sent.count("/annotate/step") == 1
 
 
 def test_every_verdict_has_a_key_and_the_last_can_be_taken_back(running, voter_on):
@@ -225,8 +227,11 @@ def test_no_verdict_is_given_from_the_fields(voter_on):
         voter.keeps(field, "1234 zZ sS ?")
     voter.page.keyboard.press("Control+Enter")
     assert voter.page.locator("#compare-sources details[open]").count() == 0
-    # The next verdict is the first one.
+    voter.settles()
+    assert voter.find("#compare-progress").inner_text().strip().startswith("0 of 5")
+    # The next verdict is the first one, and stays the only one.
     voter.press("vote-tie")
+    voter.sees("#compare-progress", "1 of 5")
     voter.sees("#compare-progress", "1 of 5")
 
 
