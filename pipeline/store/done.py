@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import cache
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from pipeline.annotation.settings import Distribution
 from pipeline.records import ResponseStatus
@@ -38,20 +38,13 @@ class DoneRecords:
 
         ``size`` is how many records the dataset has. With ``anew`` it is exact in a large one too.
         """
-        asked = {"dataset": dataset_id, "annotator": annotator_id}
-        if size <= COUNTED_EACH_TIME:
-            with self._db.read() as connection:
-                own = {record_id: status for record_id, status in connection.execute(_OF_PERSON, asked)}
-                done = set(
-                    connection.scalars(
-                        _done(distribution.discard_quorum is not None, True), _enough(asked, distribution)
-                    )
-                )
-        else:
-            # First: whoever answers meanwhile is among one's own, and not counted twice.
-            done = self._look(dataset_id, distribution, anew)
-            with self._db.read() as connection:
-                own = {record_id: status for record_id, status in connection.execute(_OF_PERSON, asked)}
+        # First: whoever answers meanwhile is among one's own, and not counted twice.
+        done = self._look(dataset_id, distribution, anew) if size > COUNTED_EACH_TIME else None
+        with self._db.read() as connection:
+            rows = connection.execute(_OF_PERSON, {"dataset": dataset_id, "annotator": annotator_id})
+            own = {record_id: status for record_id, status in rows}
+            if done is None:
+                done = _read(connection, dataset_id, distribution, few=True)
         return Counter(map(ResponseStatus, own.values())), len(done) - sum(record_id in done for record_id in own)
 
     def _look(self, dataset_id: str, distribution: Distribution, anew: bool) -> frozenset[str]:
@@ -65,11 +58,7 @@ class DoneRecords:
         try:
             at = self._clock()
             with self._db.read() as connection:
-                rows = connection.scalars(
-                    _done(distribution.discard_quorum is not None, False),
-                    _enough({"dataset": dataset_id}, distribution),
-                )
-                found = frozenset(rows)
+                found = _read(connection, dataset_id, distribution, few=False)
             self._found[key] = at, found
             self._found.move_to_end(key)
             while len(self._found) > KEPT_DATASETS:
@@ -101,5 +90,7 @@ def _done(with_quorum: bool, few: bool) -> Select:
     )
 
 
-def _enough(asked: dict[str, str], distribution: Distribution) -> dict[str, object]:
-    return {**asked, "submitted": distribution.min_submitted, "discarded": distribution.discard_quorum}
+def _read(connection: Connection, dataset_id: str, distribution: Distribution, few: bool) -> frozenset[str]:
+    enough = {"submitted": distribution.min_submitted, "discarded": distribution.discard_quorum}
+    query = _done(distribution.discard_quorum is not None, few)
+    return frozenset(connection.scalars(query, {"dataset": dataset_id, **enough}))

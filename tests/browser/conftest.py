@@ -9,6 +9,7 @@ import pytest
 from pytest_rerunfailures import suspended_finalizers
 
 from tests.browser.person import Person
+from tests.browser.records import Records
 from tests.run import installed
 from tests.servers import QuickApp
 
@@ -123,6 +124,14 @@ def stays(chromium, _staying, request):
     if failures or request.node.stash.get(FAILED, False):
         _closed(_staying)
     assert failures == []
+
+
+@pytest.fixture(scope="module")
+def records(home):
+    """The datasets and comparisons of the module's ``home``, for a test to take one of its own."""
+    records = Records(home)
+    yield records
+    records.close()
 
 
 def _closed(people: dict[tuple[str, str], Person]) -> list[str]:

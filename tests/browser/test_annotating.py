@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from pipeline.records import ResponseStatus
 from tests.annotating import SHOWN, add_every_kind
 from tests.browser.person import in_colours, settles, too_wide
-from tests.browser.records import Records, record_of, shows
+from tests.browser.records import record_of, shows
 from tests.browser.test_looks import ALL, COLOURS, violations
 from tests.servers import QuickApp
 from tests.workspace import open_workspace
@@ -41,13 +41,6 @@ def home(tmp_path_factory):
 def running(home):
     with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def records(home):
-    records = Records(home)
-    yield records
-    records.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from pipeline.records import ResponseStatus
 from tests.annotating import add_every_kind
-from tests.browser.records import Records, has_left, record_of, shows
+from tests.browser.records import has_left, record_of, shows
 from tests.servers import QuickApp
 from tests.visitor import Visitor
 from tests.workspace import open_workspace
@@ -34,13 +34,6 @@ def home(tmp_path_factory):
 def running(home):
     with QuickApp(home, PAIRLOOP_EXAMPLE="0") as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def records(home):
-    records = Records(home)
-    yield records
-    records.close()
 
 
 @pytest.fixture

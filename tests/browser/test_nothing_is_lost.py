@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from pipeline.annotation.values import MAX_TEXT_CHARACTERS
 from pipeline.records import ResponseStatus
 from tests.browser.person import settles
-from tests.browser.records import Records, has_left, record_of, shows
+from tests.browser.records import has_left, record_of, shows
 from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
@@ -37,13 +37,6 @@ def running(home):
     """The app over that folder, one process for all tests of this file."""
     with QuickApp(home) as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def records(home):
-    records = Records(home)
-    yield records
-    records.close()
 
 
 @pytest.fixture

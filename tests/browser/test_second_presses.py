@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.records import Records, judge
+from tests.browser.records import judge
 from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
@@ -63,13 +63,6 @@ def home(tmp_path_factory):
 def running(home):
     with QuickApp(home) as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def records(home):
-    records = Records(home)
-    yield records
-    records.close()
 
 
 @pytest.fixture(scope="module")

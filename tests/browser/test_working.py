@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.person import too_wide
-from tests.browser.records import Records, judge, record_of
+from tests.browser.records import judge, record_of
 from tests.servers import QuickApp
 from tests.workspace import add_comparison, add_model, open_workspace
 
@@ -34,13 +34,6 @@ def home(tmp_path_factory):
 def running(home):
     with QuickApp(home) as process:
         yield process
-
-
-@pytest.fixture(scope="module")
-def records(home):
-    records = Records(home)
-    yield records
-    records.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What one replica is at work on is cancelled from another one, and ends: also where both are stores of one dataset repo."""
 
 import threading
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from tests.hub_server import HubServer
 from tests.material import add_manual, add_queries, finished, reviewable, trained
 from tests.openai_server import OpenAIServer, echo_first_context
 from tests.postgres import POSTGRES
+from tests.waiting import wait_until
 from tests.workspace import open_workspace, person, respond
 
 CONCURRENCY = 2
@@ -73,20 +73,12 @@ def open_here(tmp_path, server, hub):
         services.close()
 
 
-def wait_until(said, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not (found := said()):
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-    return found
-
-
 def begun(services, folder):
     """Begin a run of a model that gives three answers and then waits."""
     add_manual(services, folder)
     model = next(model.id for model in services.registry.all() if model.name == "test-model")
     run_id = services.generation.start_run(model, add_queries(services))
-    wait_until(lambda: services.store.runs.get(run_id).done >= 3)
+    wait_until(lambda: services.store.runs.get(run_id).done >= 3, seconds=60)
     return run_id
 
 
@@ -97,7 +89,7 @@ def test_a_run_is_cancelled_by_another_replica_and_the_repo_says_so(open_here, a
     assert other.store.runs.get(run_id).state is JobState.CANCELLED
     # Who is at work on it sees so with the next answer, which is kept.
     asked.allow(1)
-    wait_until(lambda: one.generation.status(run_id) is None)
+    wait_until(lambda: one.generation.status(run_id) is None, seconds=60)
     run = one.store.runs.get(run_id)
     assert (run.state, run.done) == (JobState.CANCELLED, 4)
     asked.allow(10**6)
@@ -119,9 +111,9 @@ def test_a_run_of_another_store_is_cancelled_by_way_of_the_repo(open_here, asked
     shared.generation.cancel(run_id)
     shared.backup.sync_now()
     alone.backup.sync_now()
-    wait_until(lambda: alone.store.runs.get(run_id).state is JobState.CANCELLED)
+    wait_until(lambda: alone.store.runs.get(run_id).state is JobState.CANCELLED, seconds=60)
     asked.allow(1)
-    wait_until(lambda: alone.generation.status(run_id) is None)
+    wait_until(lambda: alone.generation.status(run_id) is None, seconds=60)
     run = alone.store.runs.get(run_id)
     assert (run.state, run.done) == (JobState.CANCELLED, 4)
 
@@ -140,4 +132,4 @@ def test_a_training_in_the_app_that_another_replica_cancels_ends_with_one_model(
     assert sum(model.job_id == job_id for model in other.store.models.all()) == 1
     other.backup.sync_now()
     # That the training has ended is noted a moment after it is told, and goes with the sending after this one.
-    wait_until(lambda: one.store.outbox.waiting("repo").count == 0)
+    wait_until(lambda: one.store.outbox.waiting("repo").count == 0, seconds=60)

@@ -15,6 +15,7 @@ from tests.hub_server import HubServer
 from tests.material import add_manual, add_queries, finished
 from tests.openai_server import OpenAIServer
 from tests.postgres import POSTGRES
+from tests.waiting import wait_until
 from tests.workspace import open_workspace
 
 
@@ -56,13 +57,6 @@ def begin(tmp_path, monkeypatch):
         replicas.stop(10)
         replicas.leave()
         store.close()
-
-
-def wait_until(said, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not said():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
 
 
 def end_without_a_word(services):

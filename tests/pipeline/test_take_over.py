@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from unittest.mock import patch
@@ -25,6 +24,7 @@ from tests.openai_server import OpenAIServer, echo_first_context
 from tests.pipeline.finetune.test_openai_trainer import BASE, data_of, runner_of
 from tests.postgres import POSTGRES
 from tests.tuning_server import TuningServer
+from tests.waiting import wait_until
 from tests.workspace import add_comparison, add_model, open_workspace, person
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,14 +106,6 @@ def open_replica(tmp_path, server, monkeypatch):
     yield open_it
     for services in opened_here:
         services.close()
-
-
-def wait_until(said, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (found := said()):
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-    return found
 
 
 def end_without_a_word(services):

@@ -23,6 +23,7 @@ from pipeline.store.shared import Server, engine_of, open_shared
 from tests.pipeline.test_migrations import engine_of as file_engine
 from tests.postgres import POSTGRES
 from tests.stores import POSTGRESQL, SQLITE
+from tests.waiting import wait_until
 from tests.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,10 +200,3 @@ def test_an_outdated_app_is_not_ready_and_leaves_its_work_to_the_newer_ones(tmp_
     with pytest.raises(OutdatedError):
         services.store.members.by_token("a" * 64)
     services.close()
-
-
-def wait_until(said, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not said():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
